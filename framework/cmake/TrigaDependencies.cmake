@@ -1,0 +1,29 @@
+# LibTorch comes from the torch wheel (TRIGA_TORCH, default .deps/torch) as hand-written imported targets:
+# find_package(Torch) fails without CUDA and links libtorch_cuda into everything.
+set(TRIGA_TORCH "$ENV{TRIGA_TORCH}" CACHE PATH "Folder with LibTorch's include/ and lib/")
+if(NOT TRIGA_TORCH)
+  set(TRIGA_TORCH ${CMAKE_SOURCE_DIR}/.deps/torch)
+endif()
+if(NOT EXISTS ${TRIGA_TORCH}/lib/libtorch_cpu.so)
+  message(FATAL_ERROR "No LibTorch in ${TRIGA_TORCH}: run ./dev build, or set TRIGA_TORCH to the folder "
+                      "that holds include/ and lib/libtorch_cpu.so")
+endif()
+
+add_library(torch_c10 SHARED IMPORTED GLOBAL)
+set_target_properties(torch_c10 PROPERTIES IMPORTED_LOCATION ${TRIGA_TORCH}/lib/libc10.so)
+add_library(torch_cpu SHARED IMPORTED GLOBAL)
+set_target_properties(torch_cpu PROPERTIES
+  IMPORTED_LOCATION ${TRIGA_TORCH}/lib/libtorch_cpu.so
+  INTERFACE_INCLUDE_DIRECTORIES "${TRIGA_TORCH}/include;${TRIGA_TORCH}/include/torch/csrc/api/include"
+  INTERFACE_COMPILE_DEFINITIONS AT_PER_OPERATOR_HEADERS
+  INTERFACE_LINK_LIBRARIES torch_c10)
+
+find_package(Threads REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
+find_package(CURL REQUIRED)
+find_package(MPI COMPONENTS C)   # optional: without it only the local communicator is built

@@ -1,0 +1,153 @@
+// The templates behind `Fields::field`: bindings of described structs, optional, vector and map. Included by config.h only.
+#pragma once
+
+#include "triga/config.h"
+
+namespace triga::detail {
+
+void expect_kind(const ConfigNode& node, ConfigNode::Kind kind, std::string_view expected);
+/// JSON Schema of a sequence or a mapping of values with this schema.
+ConfigNode array_schema(ConfigNode items);
+ConfigNode map_schema(ConfigNode values);
+
+template <class T>
+class StructBinding final : public Binding {
+ public:
+  explicit StructBinding(T& value) : value_(value) {}
+  void read(const ConfigNode& node) override {
+    Fields fields;
+    describe(fields, value_);
+    fields.read(node);
+  }
+  ConfigNode write() const override {
+    Fields fields;
+    describe(fields, value_);
+    return fields.write();
+  }
+  ConfigNode schema() const override {
+    Fields fields;
+    describe(fields, value_);
+    return fields.schema();
+  }
+  std::string type_name() const override { return "a mapping"; }
+
+ private:
+  T& value_;
+};
+
+template <class T>
+class OptionalBinding final : public Binding {
+ public:
+  explicit OptionalBinding(std::optional<T>& value) : value_(value) {}
+  void read(const ConfigNode& node) override {
+    T inner{};
+    bind(inner)->read(node);
+    value_ = std::move(inner);
+  }
+  ConfigNode write() const override { return value_ ? bind(*value_)->write() : ConfigNode{}; }
+  ConfigNode schema() const override {
+    T inner{};
+    return bind(inner)->schema();
+  }
+  std::string type_name() const override {
+    T inner{};
+    return bind(inner)->type_name();
+  }
+  std::optional<double> number() const override {
+    return value_ ? bind(*value_)->number() : std::nullopt;
+  }
+
+ private:
+  std::optional<T>& value_;
+};
+
+template <class T>
+class VectorBinding final : public Binding {
+ public:
+  explicit VectorBinding(std::vector<T>& value) : value_(value) {}
+  void read(const ConfigNode& node) override {
+    expect_kind(node, ConfigNode::Kind::kSequence, type_name());
+    value_.clear();
+    for (const auto& item : node.items) {
+      T inner{};
+      bind(inner)->read(item);
+      value_.push_back(std::move(inner));
+    }
+  }
+  ConfigNode write() const override {
+    auto node = ConfigNode::make_sequence();
+    for (auto& item : value_) {
+      T copy = item;
+      node.items.push_back(bind(copy)->write());
+    }
+    return node;
+  }
+  ConfigNode schema() const override {
+    T inner{};
+    return array_schema(bind(inner)->schema());
+  }
+  std::string type_name() const override { return "a list"; }
+
+ private:
+  std::vector<T>& value_;
+};
+
+template <class T>
+class MapBinding final : public Binding {
+ public:
+  explicit MapBinding(std::map<std::string, T>& value) : value_(value) {}
+  void read(const ConfigNode& node) override {
+    expect_kind(node, ConfigNode::Kind::kMapping, type_name());
+    value_.clear();
+    for (const auto& [key, entry] : node.entries) {
+      T inner{};
+      bind(inner)->read(entry);
+      value_.emplace(key, std::move(inner));
+    }
+  }
+  ConfigNode write() const override {
+    auto node = ConfigNode::make_mapping();
+    for (auto& [key, entry] : value_) node.add(key, bind(entry)->write());
+    return node;
+  }
+  ConfigNode schema() const override {
+    T inner{};
+    return map_schema(bind(inner)->schema());
+  }
+  std::string type_name() const override { return "a mapping"; }
+
+ private:
+  std::map<std::string, T>& value_;
+};
+
+template <class T>
+struct Binder {
+  static std::unique_ptr<Binding> make(T& value) {
+    return std::make_unique<StructBinding<T>>(value);
+  }
+};
+template <class T>
+struct Binder<std::optional<T>> {
+  static std::unique_ptr<Binding> make(std::optional<T>& value) {
+    return std::make_unique<OptionalBinding<T>>(value);
+  }
+};
+template <class T>
+struct Binder<std::vector<T>> {
+  static std::unique_ptr<Binding> make(std::vector<T>& value) {
+    return std::make_unique<VectorBinding<T>>(value);
+  }
+};
+template <class T>
+struct Binder<std::map<std::string, T>> {
+  static std::unique_ptr<Binding> make(std::map<std::string, T>& value) {
+    return std::make_unique<MapBinding<T>>(value);
+  }
+};
+
+template <class T>
+std::unique_ptr<Binding> bind(T& value) {
+  return Binder<T>::make(value);
+}
+
+}  // namespace triga::detail

@@ -1,0 +1,167 @@
+// Layer: the unit of a model. An architecture is an ordered list of layers; the core decides which rank runs which,
+// so a layer is written for one device and knows nothing of ranks.
+//
+// A layer *declares* its parameters when it is constructed, which allocates nothing. The core then gives them memory
+// (views into the flat buffer of the stage), and values: drawn from (seed, parameter name) or read from a checkpoint.
+// Two layers that declare a parameter of the same name share it (tied embeddings), on one stage or on two.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "triga/batch.h"
+#include "triga/random.h"
+
+namespace triga {
+
+class SequenceState;
+
+/// The tensors that flow between layers, by name.
+using Activations = NamedTensors;
+
+enum class Mode { kTrain, kEvaluate, kGenerate };
+
+/// How a parameter gets its first values, from a generator keyed by (seed, parameter name).
+struct Init {
+  enum class Kind { kConstant, kNormal, kUniform };
+  Kind kind = Kind::kConstant;
+  double a = 0;  // the constant, the mean, or the lower bound
+  double b = 0;  // the standard deviation, or the upper bound
+
+  static Init constant(double value) { return {Kind::kConstant, value, 0}; }
+  static Init zeros() { return constant(0); }
+  static Init ones() { return constant(1); }
+  static Init normal(double stddev) { return {Kind::kNormal, 0, stddev}; }
+  static Init uniform(double bound) { return {Kind::kUniform, -bound, bound}; }
+};
+
+struct ParameterSpec {
+  std::string name;  // as in the checkpoint of the library that owns the architecture
+  std::vector<int64_t> shape;
+  Init init;
+  bool trainable = true;  // false: a frozen parameter: no gradient, no optimizer state
+  bool is_buffer = false; // state that no gradient changes (running statistics): saved, never optimised
+
+  int64_t numel() const {
+    int64_t product = 1;
+    for (int64_t extent : shape) product *= extent;
+    return product;
+  }
+};
+
+/// A layer's handle on a parameter that it declared; usable as a tensor inside forward().
+class Parameter {
+ public:
+  Parameter() = default;
+  explicit Parameter(ParameterSpec spec) : slot_(std::make_shared<Slot>(Slot{std::move(spec), {}})) {}
+
+  const ParameterSpec& spec() const { return slot_->spec; }
+  const at::Tensor& tensor() const { return slot_->tensor; }
+  operator const at::Tensor&() const { return slot_->tensor; }  // NOLINT: reads as the tensor it is
+  const at::Tensor* operator->() const { return &slot_->tensor; }
+
+  /// For the core: gives the parameter its memory. Requires: the shape of the spec.
+  void bind(at::Tensor tensor) const { slot_->tensor = std::move(tensor); }
+  /// For the core: takes part in training or not, before memory is given.
+  void set_trainable(bool trainable) const { slot_->spec.trainable = trainable; }
+
+ private:
+  struct Slot {
+    ParameterSpec spec;
+    at::Tensor tensor;
+  };
+  std::shared_ptr<Slot> slot_;
+};
+
+/// Sums that are gathered over all microbatches and ranks of a step and applied once (batch statistics, expert load).
+struct StepStatistic {
+  std::string name;
+  at::Tensor sum;    // any shape, the same every time
+  double count = 0;  // what to divide by for a mean
+};
+
+/// What a layer may know and do besides its inputs. Made by the core for each call; may grow without changing plugins.
+class LayerContext {
+ public:
+  virtual ~LayerContext() = default;
+
+  virtual Mode mode() const = 0;
+  bool training() const { return mode() == Mode::kTrain; }
+
+  /// The microbatch whose inputs these are. Its fields are there on every stage.
+  virtual const Batch& batch() const = 0;
+
+  /// A key for random numbers at this place: (seed, step, layer name, call site). Combine it with
+  /// `batch().microbatch` as the counter, as triga::dropout does, so that masks do not depend on the layout.
+  virtual RandomKey random_key(std::string_view call_site) const = 0;
+
+  /// State that belongs to sequences and lives from call to call (key-value cache, carried recurrent state); null when
+  /// there is none to keep (ordinary training and evaluation).
+  virtual SequenceState* sequence_state() = 0;
+
+  /// Adds to a statistic of the step; `Layer::apply_statistics` gets the total. Only while training.
+  virtual void add_statistic(std::string_view name, const at::Tensor& sum, double count) = 0;
+
+  /// A loss that arises here, in the middle of the model: `weight` * sum / global count is added to what is
+  /// minimised, where the count is `Loss::count(batch, name)`. Works on every stage.
+  virtual void add_loss(std::string_view name, const at::Tensor& sum, double weight) = 0;
+};
+
+/// A part of a model that is never split: embedding, one transformer block, a head.
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  Layer() = default;
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  /// Computes what the layer's spec says it writes, from what the spec says it reads. Called once a microbatch, and
+  /// again for the same microbatch under recomputation: it must give the same result and have no other effect.
+  virtual Activations forward(const Activations& inputs, LayerContext& context) = 0;
+
+  /// Once a step, with the totals over all microbatches and ranks of what forward added, on every rank that has this
+  /// layer, after backward and before the optimizer. The place to change buffers.
+  virtual void apply_statistics(const std::vector<StepStatistic>& /*totals*/) {}
+
+  /// In order of declaration.
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+
+ protected:
+  /// Declares a parameter. `name` is its full name in a checkpoint ("transformer.h.0.ln_1.weight").
+  Parameter parameter(std::string name, std::vector<int64_t> shape, Init init) {
+    parameters_.emplace_back(ParameterSpec{std::move(name), std::move(shape), init});
+    return parameters_.back();
+  }
+  /// Declares a buffer: saved and restored like a parameter, changed only by the layer itself.
+  Parameter buffer(std::string name, std::vector<int64_t> shape, Init init) {
+    parameters_.emplace_back(
+        ParameterSpec{std::move(name), std::move(shape), init, /*trainable=*/false, /*is_buffer=*/true});
+    return parameters_.back();
+  }
+
+ private:
+  std::vector<Parameter> parameters_;
+};
+
+/// One entry of an architecture's list of layers. Cheap: nothing is built until a stage that owns it asks.
+struct LayerSpec {
+  std::string name;                               // unique in the model; keys its randomness
+  std::function<std::unique_ptr<Layer>()> build;  // declares parameters; allocates nothing
+  std::vector<std::string> reads;                 // activations that forward() takes
+  std::vector<std::string> writes;                // activations that forward() returns
+  std::string component;                          // "" or the named part of the model (unet, vae)
+  bool frozen = false;                            // no gradients for its parameters
+};
+
+/// Inverted dropout (Srivastava et al. 2014): zero with probability p, else x / (1 - p). The mask is a pure function of
+/// (seed, step, layer, call site) and (microbatch, element): the same on every layout and under recomputation.
+/// x: any shape and floating type. Identity unless training. Requires: 0 <= p < 1.
+at::Tensor dropout(const at::Tensor& x, double p, const LayerContext& context, std::string_view call_site);
+
+}  // namespace triga

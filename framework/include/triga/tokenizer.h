@@ -1,0 +1,35 @@
+// Tokenizer: text to token ids and back. It is written into every checkpoint in the files of Hugging Face tokenizers, so
+// that a checkpoint is all one needs.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace triga {
+
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  virtual int64_t vocab_size() const = 0;
+  /// Thread-safe.
+  virtual std::vector<int32_t> encode(std::string_view text) const = 0;
+  virtual std::string decode(const std::vector<int32_t>& tokens) const = 0;
+
+  /// The token that ends a document, if there is one: put between packed documents; ends generation.
+  virtual std::optional<int32_t> end_of_text() const = 0;
+
+  /// The files that make a checkpoint directory's tokenizer: name -> content.
+  virtual std::map<std::string, std::string> files() const = 0;
+};
+
+/// What a tokenizer's factory may use.
+struct TokenizerContext {
+  std::string cache_dir;  // absolute; may not exist yet
+};
+
+}  // namespace triga
