@@ -1,0 +1,14 @@
+// The transformer family.
+#include "triga/plugin.h"
+
+#include "transformer/gpt2.h"
+
+TRIGA_PLUGIN(transformer, "0.1.0") {
+  using namespace triga;               // NOLINT: of this function alone
+  using namespace triga::transformer;  // NOLINT
+  registry.architectures.add<Gpt2Config>(
+      "gpt2",
+      "Decoder-only language model (Radford et al. 2019), as transformers' GPT2LMHeadModel.",
+      [](const Gpt2Config& config, const ArchitectureContext& context)
+          -> std::unique_ptr<Architecture> { return std::make_unique<Gpt2>(config, context); });
+}
