@@ -2,19 +2,22 @@
 // come parsing, errors with file, line and key, ranges, hints, the JSON Schema, the reference page, and resolved.yaml.
 //
 //   struct AdamWConfig {
-//     double learning_rate = 1e-3;
+//     double epsilon = 1e-8;
 //     double weight_decay = 0.01;
-//     std::vector<GroupConfig> groups;
+//     std::vector<double> betas = {0.9, 0.999};
 //   };
 //   void describe(Fields& fields, AdamWConfig& config) {       // found by argument-dependent lookup
-//     fields.field("learning_rate", config.learning_rate)
-//         .help("Peak learning rate; the schedule multiplies it.").above(0).known_as({"lr"});
+//     fields.field("epsilon", config.epsilon).help("Added to the denominator.").above(0).known_as({"adam_epsilon"});
 //     fields.field("weight_decay", config.weight_decay).help("Decoupled weight decay.").at_least(0);
-//     fields.field("groups", config.groups).help("Other values for some parameters.");
+//     fields.field("betas", config.betas).help("Decay of the two running averages.").at_least(0).below(1);
+//     fields.rule("betas", [&config]() -> std::optional<std::string> {
+//       if (config.betas.size() == 2) return std::nullopt;
+//       return "expected two numbers";
+//     });
 //   }
 //
-// Types of fields: bool, int64_t, double, std::string, an enum (through `choice`), any described struct, ConfigNode (kept as
-// it is), and std::optional, std::vector, std::map<std::string, T> of these.
+// Types of fields: bool, int64_t, double, std::string, ConfigPath, an enum (through `choice`), any described struct,
+// ConfigNode (kept as it is), and std::optional, std::vector, std::map<std::string, T> of these.
 #pragma once
 
 #include <cstdint>
@@ -28,45 +31,17 @@
 #include <utility>
 #include <vector>
 
+#include "triga/config_node.h"
 #include "triga/error.h"
 
 namespace triga {
 
-struct ConfigEntry;
-
-/// A piece of an experiment file as it was written, with its place in it. A neutral tree: no YAML library shows through.
-struct ConfigNode {
-  enum class Kind { kNull, kScalar, kSequence, kMapping };
-
-  Kind kind = Kind::kNull;
-  std::string scalar;   // kScalar: the text
-  bool quoted = false;  // kScalar: written in quotes, so it is a string whatever it looks like
-  std::vector<ConfigNode> items;     // kSequence
-  std::vector<ConfigEntry> entries;  // kMapping, in the order of the file
-
-  std::string file;  // as the user named it; "--set" for what the command line set
-  int line = 0;      // 1-based; 0: not from a file
-  std::string path;  // "train.max_steps", "data.train.files[2]"; "" for the root
-  int key_line = 0;  // line of the key that this is the value of
-
-  const ConfigNode* find(std::string_view key) const;
-
-  /// "experiments/a.yaml:14: train.max_steps".
-  std::string where() const;
-
-  static ConfigNode make_scalar(std::string text, bool quoted = false);
-  static ConfigNode make_mapping();
-  static ConfigNode make_sequence();
-  /// Appends to a mapping. Requires: kind is kMapping and the key is new.
-  void add(std::string key, ConfigNode value);
+/// What the reader of a part of a file is told of the rest, so that its errors can name what stands elsewhere. The default
+/// is right for a whole file.
+struct ConfigScope {
+  std::vector<std::string> other_keys;   // allowed in the same mapping, and read by the caller
+  std::function<ConfigNode()> whole;     // JSON Schema of the file that the part is of
 };
-
-struct ConfigEntry {
-  std::string key;
-  ConfigNode value;
-};
-
-class Fields;
 
 namespace detail {
 
@@ -74,11 +49,12 @@ namespace detail {
 class Binding {
  public:
   virtual ~Binding() = default;
-  virtual void read(const ConfigNode& node) = 0;        // throws ConfigError
-  virtual ConfigNode write() const = 0;                 // the value now
-  virtual ConfigNode schema() const = 0;                // as a JSON Schema object
-  virtual std::string type_name() const = 0;            // for messages: "an integer"
-  virtual std::optional<double> number() const { return std::nullopt; }  // for ranges
+  virtual void read(const ConfigNode& node, const ConfigScope& scope) = 0;  // throws ConfigError
+  virtual ConfigNode write() const = 0;                                     // the value now
+  virtual ConfigNode schema() const = 0;       // JSON Schema, values now as defaults
+  virtual std::string type_name() const = 0;   // for messages: "an integer"
+  virtual bool is_optional() const { return false; }
+  virtual std::vector<double> numbers() const { return {}; }  // those now in it, for ranges
 };
 
 template <class T>
@@ -87,6 +63,7 @@ std::unique_ptr<Binding> bind(bool& value);
 std::unique_ptr<Binding> bind(int64_t& value);
 std::unique_ptr<Binding> bind(double& value);
 std::unique_ptr<Binding> bind(std::string& value);
+std::unique_ptr<Binding> bind(ConfigPath& value);
 std::unique_ptr<Binding> bind(ConfigNode& value);
 /// An enum through its words; get and set work on the index of a word.
 std::unique_ptr<Binding> bind_choice(std::vector<std::string> words, std::function<size_t()> get,
@@ -101,11 +78,11 @@ class Field {
 
   Field& help(std::string text);             // one or two sentences; every field has it
   Field& unit(std::string unit);             // "bytes", "seconds", "samples"
-  Field& at_least(double minimum);           // inclusive
+  Field& at_least(double minimum);           // inclusive; of a number, or of each number of a list
   Field& above(double minimum);              // exclusive
   Field& at_most(double maximum);            // inclusive
   Field& below(double maximum);              // exclusive
-  Field& one_of(std::vector<std::string> words);  // of a string
+  Field& one_of(std::vector<std::string> words);  // of a string, or of each string of a list
   Field& required();                         // no default
   /// What users of other tools call it. Never accepted; an unknown key of this name is answered with this field's.
   Field& known_as(std::vector<std::string> names);
@@ -114,11 +91,19 @@ class Field {
 
  private:
   friend class Fields;
+  void read(const ConfigNode& node, const ConfigScope& scope);
+  void check_range(const ConfigNode& node) const;
+  void check_words(const ConfigNode& node) const;
+  std::string range_text() const;  // "at least 1 and below 2"; "" without a range
+  ConfigNode write() const;
+  ConfigNode schema() const;
+  void add_limits(ConfigNode& schema) const;
+
   std::string name_, help_, unit_, empty_word_;
   std::unique_ptr<detail::Binding> binding_;
   double minimum_ = -std::numeric_limits<double>::infinity();
   double maximum_ = std::numeric_limits<double>::infinity();
-  bool minimum_exclusive_ = false, maximum_exclusive_ = false, required_ = false, was_set_ = false;
+  bool minimum_exclusive_ = false, maximum_exclusive_ = false, required_ = false;
   std::vector<std::string> words_, known_as_;
 };
 
@@ -153,34 +138,44 @@ class Fields {
     return add(std::move(name), detail::bind_choice(std::move(names), get, set));
   }
 
-  /// A rule over several fields, tested after all are read: returns nothing when it holds, else what is wrong and what is
-  /// allowed. The error stands at the line of `name` if that was given, else at the struct's.
-  void rule(std::string name, std::function<std::optional<std::string>()> test);
+  /// A rule over several fields, tested once all could be read: returns nothing when it holds, else what is wrong and what
+  /// is allowed. The error stands at the line of the field `name` if the file gives it, else at the struct's ("" always).
+  void rule(std::string name, std::function<std::optional<std::string>()> test,
+            SourcePlace place = SourcePlace::here());
 
-  /// Sets the object from the mapping. Throws: ConfigError (unknown key with the nearest known one, wrong type, out of
-  /// range, missing, a rule).
-  void read(const ConfigNode& node);
+  /// Keys of other tools that have no counterpart here, and what to do instead: the answer to an unknown key of that name.
+  void hint(std::vector<std::string> names, std::string answer);
+
+  /// Sets the object from the mapping; fields that it does not name keep their values. Throws: ConfigError with all that
+  /// is wrong (unknown key with the nearest known one, wrong type, out of range, missing, a rule).
+  void read(const ConfigNode& node, const ConfigScope& scope = {});
   /// All fields with their values now, as a mapping.
   ConfigNode write() const;
   /// A JSON Schema object (draft 2020-12) as a tree of mappings; with help, units, ranges and the values now as defaults.
+  /// Names of other tools stand under "x-known-as" and "x-hints".
   ConfigNode schema() const;
-  /// Names given with known_as, as (foreign name, own name), nested structs included ("train.global_batch.samples").
-  std::vector<std::pair<std::string, std::string>> known_names() const;
 
  private:
+  struct Rule {
+    std::string name;
+    std::function<std::optional<std::string>()> test;
+    SourcePlace place;
+  };
   Field& add(std::string name, std::unique_ptr<detail::Binding> binding);
+  Field* find(std::string_view name) const;
 
   std::vector<std::unique_ptr<Field>> fields_;
-  std::vector<std::pair<std::string, std::function<std::optional<std::string>()>>> rules_;
+  std::vector<Rule> rules_;
+  std::vector<std::pair<std::string, std::string>> hints_;
 };
 
 /// Reads a described struct. Throws: ConfigError.
 template <class T>
-T read_config(const ConfigNode& node) {
+T read_config(const ConfigNode& node, const ConfigScope& scope = {}) {
   T value;
   Fields fields;
   describe(fields, value);
-  fields.read(node);
+  fields.read(node, scope);
   return value;
 }
 

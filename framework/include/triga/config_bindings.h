@@ -10,14 +10,37 @@ void expect_kind(const ConfigNode& node, ConfigNode::Kind kind, std::string_view
 ConfigNode array_schema(ConfigNode items);
 ConfigNode map_schema(ConfigNode values);
 
+/// Collects the problems of several readings, so that a file is refused once, with all of them.
+class ProblemList {
+ public:
+  template <class Action>
+  void attempt(Action action) {
+    try {
+      action();
+    } catch (const ConfigError& error) {
+      add(error);
+    }
+  }
+  void add(const ConfigError& error);
+  bool empty() const { return problems_.empty(); }
+  /// Throws: ConfigError with all problems, if there are any.
+  void throw_if_any() const;
+
+ private:
+  std::vector<ConfigError::Problem> problems_;
+};
+
+/// What is inside another (an item of a list) has no keys in common with what the caller reads.
+inline ConfigScope inner_scope(const ConfigScope& scope) { return {{}, scope.whole}; }
+
 template <class T>
 class StructBinding final : public Binding {
  public:
   explicit StructBinding(T& value) : value_(value) {}
-  void read(const ConfigNode& node) override {
+  void read(const ConfigNode& node, const ConfigScope& scope) override {
     Fields fields;
     describe(fields, value_);
-    fields.read(node);
+    fields.read(node, scope);
   }
   ConfigNode write() const override {
     Fields fields;
@@ -39,9 +62,13 @@ template <class T>
 class OptionalBinding final : public Binding {
  public:
   explicit OptionalBinding(std::optional<T>& value) : value_(value) {}
-  void read(const ConfigNode& node) override {
+  void read(const ConfigNode& node, const ConfigScope& scope) override {
+    if (node.kind == ConfigNode::Kind::kNull) {
+      value_.reset();
+      return;
+    }
     T inner{};
-    bind(inner)->read(node);
+    bind(inner)->read(node, scope);
     value_ = std::move(inner);
   }
   ConfigNode write() const override { return value_ ? bind(*value_)->write() : ConfigNode{}; }
@@ -53,8 +80,9 @@ class OptionalBinding final : public Binding {
     T inner{};
     return bind(inner)->type_name();
   }
-  std::optional<double> number() const override {
-    return value_ ? bind(*value_)->number() : std::nullopt;
+  bool is_optional() const override { return true; }
+  std::vector<double> numbers() const override {
+    return value_ ? bind(*value_)->numbers() : std::vector<double>();
   }
 
  private:
@@ -65,21 +93,20 @@ template <class T>
 class VectorBinding final : public Binding {
  public:
   explicit VectorBinding(std::vector<T>& value) : value_(value) {}
-  void read(const ConfigNode& node) override {
+  void read(const ConfigNode& node, const ConfigScope& scope) override {
     expect_kind(node, ConfigNode::Kind::kSequence, type_name());
     value_.clear();
+    ProblemList problems;
     for (const auto& item : node.items) {
       T inner{};
-      bind(inner)->read(item);
+      problems.attempt([&] { bind(inner)->read(item, inner_scope(scope)); });
       value_.push_back(std::move(inner));
     }
+    problems.throw_if_any();
   }
   ConfigNode write() const override {
     auto node = ConfigNode::make_sequence();
-    for (auto& item : value_) {
-      T copy = item;
-      node.items.push_back(bind(copy)->write());
-    }
+    for (T item : value_) node.items.push_back(bind(item)->write());
     return node;
   }
   ConfigNode schema() const override {
@@ -87,6 +114,12 @@ class VectorBinding final : public Binding {
     return array_schema(bind(inner)->schema());
   }
   std::string type_name() const override { return "a list"; }
+  std::vector<double> numbers() const override {
+    std::vector<double> all;
+    for (T item : value_)
+      for (double number : bind(item)->numbers()) all.push_back(number);
+    return all;
+  }
 
  private:
   std::vector<T>& value_;
@@ -96,14 +129,16 @@ template <class T>
 class MapBinding final : public Binding {
  public:
   explicit MapBinding(std::map<std::string, T>& value) : value_(value) {}
-  void read(const ConfigNode& node) override {
+  void read(const ConfigNode& node, const ConfigScope& scope) override {
     expect_kind(node, ConfigNode::Kind::kMapping, type_name());
     value_.clear();
-    for (const auto& [key, entry] : node.entries) {
+    ProblemList problems;
+    for (const auto& entry : node.entries) {
       T inner{};
-      bind(inner)->read(entry);
-      value_.emplace(key, std::move(inner));
+      problems.attempt([&] { bind(inner)->read(entry.value, inner_scope(scope)); });
+      value_.emplace(entry.key, std::move(inner));
     }
+    problems.throw_if_any();
   }
   ConfigNode write() const override {
     auto node = ConfigNode::make_mapping();

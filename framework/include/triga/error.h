@@ -6,6 +6,8 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace triga {
 
@@ -35,8 +37,35 @@ class Error : public std::runtime_error {
   ExitStatus status_;
 };
 
+/// A line of our own source: which of the places that throw did. Tests list the places that none of them provoked.
+struct SourcePlace {
+  const char* file;
+  int line;
+  static SourcePlace here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
+/// What is wrong in an experiment or on the command line: one problem, or all that were found at once, a line each.
 struct ConfigError : Error {
-  explicit ConfigError(const std::string& message) : Error(message, ExitStatus::kUsage) {}
+  struct Problem {
+    std::string message;
+    SourcePlace place;
+  };
+  explicit ConfigError(const std::string& message, SourcePlace place = SourcePlace::here())
+      : Error(message, ExitStatus::kUsage), problems{{message, place}} {}
+  /// Requires: at least one.
+  explicit ConfigError(std::vector<Problem> found)
+      : Error(join(found), ExitStatus::kUsage), problems(std::move(found)) {}
+
+  std::vector<Problem> problems;
+
+ private:
+  static std::string join(const std::vector<Problem>& problems) {
+    std::string text;
+    for (const auto& problem : problems) text += (text.empty() ? "" : "\n") + problem.message;
+    return text;
+  }
 };
 struct PluginError : Error {
   explicit PluginError(const std::string& message) : Error(message, ExitStatus::kPlugin) {}

@@ -38,7 +38,8 @@ struct Kind {
   std::string plugin;  // who registered it; "" for the core
   std::string help;
   std::function<std::unique_ptr<Product>(const ConfigNode& config, const Context& context)> create;
-  std::function<ConfigNode(const ConfigNode& config)> resolve;  // the config with every default filled in
+  /// The config with every default filled in. Throws: ConfigError with all that is wrong in it.
+  std::function<ConfigNode(const ConfigNode& config, const ConfigScope& scope)> resolve;
   std::function<ConfigNode()> schema;                           // JSON Schema of the config
 };
 
@@ -62,7 +63,9 @@ class Catalog {
     kind.create = [create](const ConfigNode& config, const Context& context) {
       return create(read_config<Config>(config), context);
     };
-    kind.resolve = [](const ConfigNode& config) { return write_config(read_config<Config>(config)); };
+    kind.resolve = [](const ConfigNode& config, const ConfigScope& scope) {
+      return write_config(read_config<Config>(config, scope));
+    };
     kind.schema = [] { return config_schema<Config>(); };
     kinds_.push_back(std::move(kind));
   }
