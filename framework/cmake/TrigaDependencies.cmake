@@ -14,9 +14,18 @@ set_target_properties(torch_c10 PROPERTIES IMPORTED_LOCATION ${TRIGA_TORCH}/lib/
 add_library(torch_cpu SHARED IMPORTED GLOBAL)
 set_target_properties(torch_cpu PROPERTIES
   IMPORTED_LOCATION ${TRIGA_TORCH}/lib/libtorch_cpu.so
-  INTERFACE_INCLUDE_DIRECTORIES "${TRIGA_TORCH}/include;${TRIGA_TORCH}/include/torch/csrc/api/include"
   INTERFACE_COMPILE_DEFINITIONS AT_PER_OPERATOR_HEADERS
   INTERFACE_LINK_LIBRARIES torch_c10)
+
+# LibTorch ships the headers of an fmt of its own, without the library: the system's fmt (and spdlog, built with it) must
+# be found first.
+foreach(library fmt spdlog)
+  find_path(${library}_include_dir ${library} PATHS /usr/include /usr/local/include NO_DEFAULT_PATH REQUIRED)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/include_first)
+  file(CREATE_LINK ${${library}_include_dir}/${library} ${CMAKE_BINARY_DIR}/include_first/${library} SYMBOLIC)
+endforeach()
+set_property(TARGET torch_cpu PROPERTY INTERFACE_INCLUDE_DIRECTORIES
+  ${CMAKE_BINARY_DIR}/include_first ${TRIGA_TORCH}/include ${TRIGA_TORCH}/include/torch/csrc/api/include)
 
 find_package(Threads REQUIRED)
 find_package(yaml-cpp REQUIRED)
