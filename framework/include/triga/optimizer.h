@@ -7,16 +7,18 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace triga {
 
-/// Values of a group of parameters (`optimizer.groups`), after the defaults of the optimizer are filled in.
+/// Values of a group of parameters, from `optimizer.groups` and the rule that biases and norms do not decay.
 struct OptimizerGroup {
   double learning_rate_scale = 1;
-  double weight_decay = 0;
+  std::optional<double> weight_decay;  // empty: the optimizer's own
+  bool operator==(const OptimizerGroup&) const = default;
 };
 
 /// A run of elements of one group, contiguous in memory, on one device. All tensors are fp32 of the same shape.

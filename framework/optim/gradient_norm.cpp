@@ -1,0 +1,29 @@
+#include "optim/gradient_norm.h"
+
+#include "triga/error.h"
+
+namespace triga {
+
+__attribute__((target_clones("avx512f", "avx2", "default")))
+static double sum_of_squares(const float* x, int64_t numel) {
+  constexpr int64_t kLanes = 32;
+  double sums[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= numel; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      const double value = x[i + lane];
+      sums[lane] += value * value;
+    }
+  for (; i < numel; ++i) sums[i % kLanes] += static_cast<double>(x[i]) * x[i];
+  double total = 0;
+  for (double sum : sums) total += sum;
+  return total;
+}
+
+double sum_of_squares(const at::Tensor& tensor) {
+  TRIGA_CHECK(tensor.is_contiguous() && tensor.scalar_type() == at::kFloat && tensor.is_cpu(),
+              "sum_of_squares needs contiguous fp32 on the CPU");
+  return sum_of_squares(tensor.const_data_ptr<float>(), tensor.numel());
+}
+
+}  // namespace triga

@@ -1,0 +1,151 @@
+#include "optim/optimizers.h"
+
+#include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/_fused_sgd.h>
+#include <ATen/ops/scalar_tensor.h>
+
+#include <array>
+
+namespace triga {
+namespace {
+
+struct AdamConfig {
+  std::vector<double> betas = {0.9, 0.999};
+  double eps = 1e-8;
+  double weight_decay = 0;
+};
+
+struct AdamWConfig : AdamConfig {
+  AdamWConfig() { weight_decay = 0.01; }
+};
+
+struct SgdConfig {
+  double momentum = 0;
+  double dampening = 0;
+  double weight_decay = 0;
+  bool nesterov = false;
+};
+
+std::optional<std::string> betas_rule(const std::vector<double>& betas) {
+  if (betas.size() == 2 && betas[0] >= 0 && betas[0] < 1 && betas[1] >= 0 && betas[1] < 1) return std::nullopt;
+  return "needs two numbers, each at least 0 and below 1, such as [0.9, 0.999]";
+}
+
+void describe_adam(Fields& fields, AdamConfig& config, const char* decay_help) {
+  fields.field("betas", config.betas)
+      .help("Decay rates of the running averages of the gradient and of its square.")
+      .known_as({"adam_betas", "beta1", "beta2", "adam_beta1", "adam_beta2"});
+  fields.field("eps", config.eps)
+      .help("Added to the root of the second average, against division by zero.")
+      .above(0)
+      .known_as({"adam_epsilon", "epsilon"});
+  fields.field("weight_decay", config.weight_decay).help(decay_help).at_least(0).known_as({"wd", "l2"});
+  fields.rule("betas", [&config] { return betas_rule(config.betas); });
+}
+
+void describe(Fields& fields, AdamConfig& config) {
+  describe_adam(fields, config, "L2 penalty: weight_decay * parameter is added to the gradient. Biases and norms "
+                                "are left out unless a group says otherwise.");
+}
+
+void describe(Fields& fields, AdamWConfig& config) {
+  describe_adam(fields, config, "Decoupled weight decay (Loshchilov and Hutter 2019). Biases and norms are left out "
+                                "unless a group says otherwise.");
+}
+
+void describe(Fields& fields, SgdConfig& config) {
+  fields.field("momentum", config.momentum).help("Share of the last update that is kept.").at_least(0).below(1);
+  fields.field("dampening", config.dampening).help("What the new gradient is lessened by in the momentum.").at_least(0).at_most(1);
+  fields.field("weight_decay", config.weight_decay)
+      .help("L2 penalty: weight_decay * parameter is added to the gradient. Biases and norms are left out unless a "
+            "group says otherwise.")
+      .at_least(0);
+  fields.field("nesterov", config.nesterov).help("Nesterov's momentum.");
+  fields.rule("nesterov", [&config]() -> std::optional<std::string> {
+    if (!config.nesterov || (config.momentum > 0 && config.dampening == 0)) return std::nullopt;
+    return "needs a momentum above 0 and dampening 0";
+  });
+}
+
+/// A fused kernel divides the gradient by this scale while it reads it.
+std::optional<at::Tensor> divisor(double gradient_scale) {
+  if (gradient_scale == 1) return std::nullopt;
+  return at::scalar_tensor(1 / gradient_scale, at::kFloat);
+}
+
+/// Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), with torch.optim's numerics.
+class Adam final : public Optimizer {
+ public:
+  Adam(const AdamConfig& config, bool decoupled) : config_(config), decoupled_(decoupled) {}
+
+  std::vector<std::string> state_names() const override { return {"exp_avg", "exp_avg_sq"}; }
+
+  void update(std::span<OptimizerSlice> slices, double learning_rate, int64_t step,
+              double gradient_scale) override {
+    const at::Tensor step_tensor = at::scalar_tensor(static_cast<double>(step), at::kFloat);
+    const auto scale = divisor(gradient_scale);
+    const auto kernel = decoupled_ ? static_cast<decltype(&call_adam)>(call_adamw) : call_adam;
+    for (const OptimizerSlice& slice : slices)
+      kernel(slice, step_tensor, learning_rate * slice.group.learning_rate_scale, config_, scale);
+  }
+
+ private:
+  static void call_adam(const OptimizerSlice& slice, const at::Tensor& step, double rate, const AdamConfig& config,
+                        const std::optional<at::Tensor>& scale) {
+    at::_fused_adam_({slice.parameter}, {slice.gradient}, {slice.states[0]}, {slice.states[1]}, {}, {step}, rate,
+                     config.betas[0], config.betas[1], slice.group.weight_decay.value_or(config.weight_decay),
+                     config.eps, /*amsgrad=*/false, /*maximize=*/false, scale, {});
+  }
+  static void call_adamw(const OptimizerSlice& slice, const at::Tensor& step, double rate, const AdamConfig& config,
+                         const std::optional<at::Tensor>& scale) {
+    at::_fused_adamw_({slice.parameter}, {slice.gradient}, {slice.states[0]}, {slice.states[1]}, {}, {step}, rate,
+                      config.betas[0], config.betas[1], slice.group.weight_decay.value_or(config.weight_decay),
+                      config.eps, /*amsgrad=*/false, /*maximize=*/false, scale, {});
+  }
+
+  AdamConfig config_;
+  bool decoupled_;
+};
+
+/// SGD with momentum, with torch.optim.SGD's numerics (the first update sets the momentum to the gradient).
+class Sgd final : public Optimizer {
+ public:
+  explicit Sgd(const SgdConfig& config) : config_(config) {}
+
+  std::vector<std::string> state_names() const override {
+    return config_.momentum > 0 ? std::vector<std::string>{"momentum_buffer"} : std::vector<std::string>{};
+  }
+
+  void update(std::span<OptimizerSlice> slices, double learning_rate, int64_t step,
+              double gradient_scale) override {
+    const auto scale = divisor(gradient_scale);
+    for (const OptimizerSlice& slice : slices) {
+      std::vector<at::Tensor> momentum;
+      if (config_.momentum > 0) momentum.push_back(slice.states[0]);
+      at::_fused_sgd_({slice.parameter}, {slice.gradient}, momentum,
+                      slice.group.weight_decay.value_or(config_.weight_decay), config_.momentum,
+                      learning_rate * slice.group.learning_rate_scale, config_.dampening, config_.nesterov,
+                      /*maximize=*/false, /*is_first_step=*/step == 1, scale, {});
+    }
+  }
+
+ private:
+  SgdConfig config_;
+};
+
+}  // namespace
+
+void register_core_optimizers(Registry& registry) {
+  registry.optimizers.add<AdamWConfig>(
+      "adamw", "Adam with decoupled weight decay (Loshchilov and Hutter 2019).",
+      [](const AdamWConfig& config, const OptimizerContext&) { return std::make_unique<Adam>(config, true); });
+  registry.optimizers.add<AdamConfig>(
+      "adam", "Adam (Kingma and Ba 2015).",
+      [](const AdamConfig& config, const OptimizerContext&) { return std::make_unique<Adam>(config, false); });
+  registry.optimizers.add<SgdConfig>(
+      "sgd", "Stochastic gradient descent, with momentum if wanted.",
+      [](const SgdConfig& config, const OptimizerContext&) { return std::make_unique<Sgd>(config); });
+}
+
+}  // namespace triga
