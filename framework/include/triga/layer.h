@@ -109,7 +109,8 @@ class LayerContext {
   virtual void add_statistic(std::string_view name, const at::Tensor& sum, double count) = 0;
 
   /// A loss that arises here, in the middle of the model: `weight` * sum / global count is added to what is
-  /// minimised, where the count is `Loss::count(batch, name)`. Works on every stage.
+  /// minimised, where the count is `Loss::count(batch, name)`. Works on every stage. Requires: a name of
+  /// Loss::auxiliary_names().
   virtual void add_loss(std::string_view name, const at::Tensor& sum, double weight) = 0;
 };
 

@@ -5,7 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "triga/batch.h"
 #include "triga/layer.h"
@@ -16,11 +18,14 @@ class Loss {
  public:
   virtual ~Loss() = default;
 
-  /// What the sum will be divided by: tokens with a label, samples, pixels. Needs no forward pass. `name` is "loss" for
-  /// the main loss, else that of a LayerContext::add_loss; unless overridden all are divided by the same count.
-  virtual double count(const Batch& batch, std::string_view name = "loss") const = 0;
+  /// Names of the losses that layers add in the middle of the model (LayerContext::add_loss).
+  virtual std::vector<std::string> auxiliary_names() const { return {}; }
 
-  /// The sum over the microbatch. Result: fp32 scalar with a gradient to `outputs`, what the last layers wrote.
+  /// What the sum will be divided by: tokens with a label, samples, pixels. Needs no forward pass. `name`: "loss" for the
+  /// main one, else one of auxiliary_names(), which a family may count alike.
+  virtual double count(const Batch& batch, std::string_view name) const = 0;
+
+  /// The sum over the microbatch. Result: fp32 scalar with a gradient to `outputs`, what the last layer wrote.
   virtual at::Tensor sum(const Activations& outputs, const Batch& batch) const = 0;
 };
 

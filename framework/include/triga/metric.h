@@ -17,7 +17,7 @@ class Metric {
 
   virtual std::string name() const = 0;  // `accuracy`; logged as validation/accuracy
   virtual void reset() = 0;
-  /// `outputs`: what the last layers wrote for this batch.
+  /// `outputs`: what the last layer wrote for this batch.
   virtual void update(const Batch& batch, const Activations& outputs) = 0;
 
   /// What the updates so far amount to, on the CPU: any shape and type, also of zero elements.

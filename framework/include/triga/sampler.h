@@ -19,7 +19,7 @@ class Tokenizer;
 class Predictor {
  public:
   virtual ~Predictor() = default;
-  /// What the last layers write for `batch`, without gradient, dropout off. With `state` the layers go on from what they
+  /// What the last layer writes for `batch`, without gradient, dropout off. With `state` the layers go on from what they
   /// remember of the sequences, and add to it; the caller advances and reorders it.
   virtual Activations predict(const Batch& batch, SequenceState* state) = 0;
 };

@@ -1,0 +1,138 @@
+#include "parallel/pipeline/stage.h"
+
+#include <ATen/ops/full_like.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+
+#include "parallel/pipeline/partition.h"
+#include "triga/error.h"
+
+namespace triga {
+namespace {
+
+bool contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// The context of one layer's forward pass of one microbatch.
+class LayerCall final : public LayerContext {
+ public:
+  LayerCall(const std::string& layer, const Batch& batch, const StepContext& step,
+            const std::vector<std::string>& auxiliary_names, std::vector<LossTerm>& losses)
+      : layer_(layer), batch_(batch), step_(step), auxiliary_names_(auxiliary_names), losses_(losses) {}
+
+  Mode mode() const override { return step_.mode; }
+  const Batch& batch() const override { return batch_; }
+  RandomKey random_key(std::string_view call_site) const override {
+    return RandomKey(step_.seed).with(static_cast<uint64_t>(step_.step)).with(layer_).with(call_site);
+  }
+  SequenceState* sequence_state() override { return step_.sequence_state; }
+  void add_statistic(std::string_view name, const at::Tensor& sum, double count) override {
+    if (step_.mode == Mode::kTrain && step_.statistics != nullptr)
+      step_.statistics->add(layer_, name, sum, count);
+  }
+  void add_loss(std::string_view name, const at::Tensor& sum, double weight) override {
+    TRIGA_CHECK(contains(auxiliary_names_, name), "layer '", layer_, "' adds a loss '", name,
+                "' that Loss::auxiliary_names() does not list");
+    losses_.push_back({std::string(name), sum, weight});
+  }
+
+ private:
+  const std::string& layer_;
+  const Batch& batch_;
+  const StepContext& step_;
+  const std::vector<std::string>& auxiliary_names_;
+  std::vector<LossTerm>& losses_;
+};
+
+}  // namespace
+
+void StatisticSums::add(const std::string& layer, std::string_view name, const at::Tensor& sum, double count) {
+  Sum& total = sums_[{layer, std::string(name)}];
+  if (!total.sum.defined())
+    total.sum = sum.detach().to(at::kDouble);  // fp64: the order of microbatches hardly shows
+  else
+    total.sum = total.sum.add(sum.detach().to(at::kDouble));
+  total.count += count;
+}
+
+Stage::Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end, const Loss& loss)
+    : outputs_(boundary(all_layers, end)),
+      loss_(loss),
+      auxiliary_names_(loss.auxiliary_names()),
+      is_last_(end == all_layers.size()) {
+  TRIGA_CHECK(begin < end && end <= all_layers.size(), "stage [", begin, ", ", end, ")");
+  for (size_t i = begin; i < end; ++i) {
+    layers_.push_back({&all_layers[i], all_layers[i].build()});
+    const std::vector<std::string> after = i + 1 == end ? outputs_ : boundary(all_layers, i + 1);
+    std::vector<std::string> dead;
+    for (const std::string& name : boundary(all_layers, i))
+      if (!contains(after, name)) dead.push_back(name);
+    for (const std::string& name : all_layers[i].writes)
+      if (!contains(after, name)) dead.push_back(name);
+    dead_after_.push_back(std::move(dead));
+  }
+}
+
+Activations Stage::run_layer(size_t i, const Activations& live, const Batch& batch, const StepContext& step,
+                             StageRun& run) const {
+  const LayerSpec& spec = *layers_[i].spec;
+  Activations inputs;
+  for (const std::string& name : spec.reads) inputs.set(name, live[name]);
+  LayerCall call(spec.name, batch, step, auxiliary_names_, run.losses);
+  Activations written = layers_[i].layer->forward(inputs, call);
+  for (const std::string& name : spec.writes)
+    TRIGA_CHECK(written.contains(name), "layer '", spec.name, "' did not write '", name, "' as it declares");
+  TRIGA_CHECK(written.size() == spec.writes.size(), "layer '", spec.name, "' wrote more than it declares");
+  return written;
+}
+
+StageRun Stage::forward(const Activations& inputs, const Batch& batch, const StepContext& step) const {
+  StageRun run;
+  for (const auto& [name, tensor] : inputs) {
+    const bool wants_gradient = step.mode == Mode::kTrain && tensor.is_floating_point();
+    run.inputs.set(name, tensor.detach().set_requires_grad(wants_gradient));
+  }
+  Activations live = run.inputs;
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    for (auto& [name, tensor] : run_layer(i, live, batch, step, run)) live.set(name, std::move(tensor));
+    for (const std::string& name : dead_after_[i]) live.erase(name);
+  }
+  run.outputs = std::move(live);
+  if (is_last_ && step.mode != Mode::kGenerate)
+    run.losses.push_back({"loss", loss_.sum(run.outputs, batch), 1});
+  return run;
+}
+
+Activations Stage::backward(StageRun run, const Activations& grad_outputs,
+                            const std::function<double(const std::string&)>& scale) const {
+  torch::autograd::variable_list roots, gradients;
+  for (const auto& [name, tensor] : run.outputs) {
+    const at::Tensor* gradient = grad_outputs.find(name);
+    if (gradient == nullptr || !gradient->defined() || !tensor.requires_grad()) continue;
+    roots.push_back(tensor);
+    gradients.push_back(*gradient);
+  }
+  for (const LossTerm& term : run.losses) {
+    if (!term.sum.requires_grad()) continue;
+    roots.push_back(term.sum);
+    gradients.push_back(at::full_like(term.sum, term.weight * scale(term.name)));
+  }
+  if (!roots.empty()) torch::autograd::backward(roots, gradients);
+  Activations grad_inputs;
+  for (const auto& [name, tensor] : run.inputs) grad_inputs.set(name, tensor.grad());
+  return grad_inputs;
+}
+
+void Stage::apply_statistics(const std::map<StatisticSums::Key, StatisticSums::Sum>& totals) {
+  for (BuiltLayer& built : layers_) {
+    std::vector<StepStatistic> of_layer;
+    for (const auto& [key, total] : totals)
+      if (key.first == built.spec->name)
+        of_layer.push_back({key.second, total.sum.to(at::kFloat), total.count});
+    if (!of_layer.empty()) built.layer->apply_statistics(of_layer);
+  }
+}
+
+}  // namespace triga

@@ -1,0 +1,95 @@
+// Stage: consecutive layers of a model that one rank runs, forward and backward, a microbatch at a time. A model on one rank
+// is one stage of all layers. What enters and leaves is plain tensors without history, so that a boundary can be a wire.
+//
+//   activations in -> Stage::forward -> activations out, losses     (StageRun keeps the graph between the two calls)
+//   gradients in   <- Stage::backward <- gradients of what went out
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "triga/layer.h"
+#include "triga/loss.h"
+#include "triga/sequence_state.h"
+
+namespace triga {
+
+/// Sums of Layer::add_statistic over the microbatches of a step on this rank, by (layer, name).
+class StatisticSums {
+ public:
+  using Key = std::pair<std::string, std::string>;  // layer, name
+  struct Sum {
+    at::Tensor sum;
+    double count = 0;
+  };
+  void add(const std::string& layer, std::string_view name, const at::Tensor& sum, double count);
+  void clear() { sums_.clear(); }
+  std::map<Key, Sum>& sums() { return sums_; }
+
+ private:
+  std::map<Key, Sum> sums_;
+};
+
+/// What all forward passes of a step have in common.
+struct StepContext {
+  Mode mode = Mode::kTrain;
+  uint64_t seed = 0;
+  int64_t step = 0;
+  SequenceState* sequence_state = nullptr;
+  StatisticSums* statistics = nullptr;  // null: what layers add is dropped
+};
+
+struct LossTerm {
+  std::string name;  // "loss" for the main one
+  at::Tensor sum;    // scalar
+  double weight = 1;
+};
+
+/// What the forward pass of a microbatch leaves for its backward pass. Dropping it frees the activations.
+struct StageRun {
+  Activations inputs;            // leaves: backward leaves their gradients in .grad()
+  Activations outputs;           // with history
+  std::vector<LossTerm> losses;
+};
+
+class Stage {
+ public:
+  /// Builds layers [begin, end) of `all_layers`. `loss`: of the architecture; the last stage computes it. Both must
+  /// outlive the stage.
+  Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end, const Loss& loss);
+
+  /// `inputs`: what boundary(all_layers, begin) names; none of them has history. Gradients are kept track of where
+  /// grad mode is on. With Mode::kGenerate the loss is left out.
+  StageRun forward(const Activations& inputs, const Batch& batch, const StepContext& step) const;
+
+  /// Adds to the gradients of the parameters; gives those of the inputs, by name (undefined where there is none).
+  /// `grad_outputs`: gradients of outputs, by name; `scale(name)`: 1 / global count of that loss.
+  Activations backward(StageRun run, const Activations& grad_outputs,
+                       const std::function<double(const std::string&)>& scale) const;
+
+  /// Gives each layer the totals of its statistics.
+  void apply_statistics(const std::map<StatisticSums::Key, StatisticSums::Sum>& totals);
+
+  struct BuiltLayer {
+    const LayerSpec* spec;
+    std::unique_ptr<Layer> layer;
+  };
+  const std::vector<BuiltLayer>& layers() const { return layers_; }
+  bool is_last() const { return is_last_; }
+
+ private:
+  Activations run_layer(size_t i, const Activations& live, const Batch& batch, const StepContext& step,
+                        StageRun& run) const;
+
+  std::vector<BuiltLayer> layers_;
+  std::vector<std::vector<std::string>> dead_after_;  // [layer] names that nobody reads any more
+  std::vector<std::string> outputs_;
+  const Loss& loss_;
+  std::vector<std::string> auxiliary_names_;
+  bool is_last_;
+};
+
+}  // namespace triga

@@ -1,0 +1,97 @@
+// Strategy: how a model, split over the process grid, goes through a step. The trainer sees these few calls and knows
+// nothing of ranks: one process is a grid of 1 x 1.
+//
+// All public functions are collective over the grid, and give the same numbers on every rank.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "optim/flat_optimizer.h"
+#include "parallel/data_parallel/gradient_reducer.h"
+#include "parallel/pipeline/stage.h"
+#include "parameters/parameter_store.h"
+#include "triga/architecture.h"
+
+namespace triga {
+
+/// Sum and count of one loss over all microbatches and ranks.
+struct LossTotal {
+  double sum = 0;
+  double count = 0;
+  double mean() const { return count > 0 ? sum / count : 0; }
+};
+
+/// The losses of a step or of an evaluation, by name: "loss" and the architecture's auxiliary ones.
+struct StepLoss {
+  std::map<std::string, LossTotal> totals;
+  double mean() const { return totals.at("loss").mean(); }
+  double count() const { return totals.at("loss").count; }
+};
+
+struct EvaluationResult {
+  StepLoss loss;
+  std::map<std::string, double> metrics;
+};
+
+class Strategy {
+ public:
+  struct Options {
+    uint64_t seed = 0;
+    StoreOptions store;
+  };
+
+  /// Builds the layers of this rank, without values. `data`: the ranks that hold the same layers. Both references must
+  /// outlive it. Throws: PluginError for layers that do not fit together; ConfigError for groups that match nothing.
+  Strategy(const Architecture& architecture, Communicator& data, const Options& options,
+           std::unique_ptr<Optimizer> optimizer);
+
+  /// Forward and backward of this rank's microbatches of `step` (possibly none); afterwards the gradients in the store
+  /// are those of the global mean loss.
+  StepLoss forward_backward(const std::vector<Batch>& microbatches, int64_t step);
+
+  /// Norm of the whole gradient, before clipping. The next update() scales the gradient so that its norm is at most
+  /// `clip_norm`; 0: no clipping.
+  double clip_gradients(double clip_norm);
+
+  /// Optimizer, and statistics of the step.
+  void update(double learning_rate);
+
+  /// Loss and metrics of a split. `next` gives this rank's batches one after the other, which lie in sample order by rank,
+  /// then nothing.
+  EvaluationResult evaluate(const std::function<std::optional<Batch>()>& next);
+
+  /// The model as a function, for samplers; lives as long as the strategy.
+  Predictor& predictor() { return *predictor_; }
+
+  ParameterStore& parameters() { return store_; }
+  FlatOptimizer& optimizer() { return optimizer_; }
+  const std::vector<LayerSpec>& layers() const { return specs_; }
+
+ private:
+  void sum_losses(StepLoss& loss, std::string_view what);
+  StepLoss count_losses(const std::vector<Batch>& microbatches);
+  void gather_statistics();
+  std::vector<at::Tensor> gather_states(const at::Tensor& state, const std::string& what);
+
+  std::vector<LayerSpec> specs_;
+  std::unique_ptr<Loss> loss_;
+  std::vector<std::string> loss_names_;  // "loss" first
+  std::vector<std::unique_ptr<Metric>> metrics_;
+  Communicator& data_;
+  Options options_;
+  Stage stage_;
+  ParameterStore store_;
+  GradientReducer reducer_;
+  FlatOptimizer optimizer_;
+  std::unique_ptr<Predictor> predictor_;
+  StatisticSums statistics_;
+  double gradient_scale_ = 1;
+};
+
+}  // namespace triga
