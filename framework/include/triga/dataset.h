@@ -53,7 +53,8 @@ class DocumentSource {
 /// How documents become samples of tokens.
 struct TokenDatasetOptions {
   /// true: all documents one after the other, with the end-of-text token between, cut into windows of
-  /// sequence_length + 1 tokens that overlap by one. false: a sample a document, cut to sequence_length + 1 tokens.
+  /// sequence_length + 1 tokens that overlap by one. false: a sample a document, with the end-of-text token after it so
+  /// that a model learns to stop, cut to sequence_length + 1 tokens.
   bool pack = true;
 };
 
