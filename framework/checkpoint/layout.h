@@ -1,0 +1,27 @@
+// Names in a run's folder `checkpoints/`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace triga {
+
+inline constexpr char kCheckpointsFolder[] = "checkpoints";
+inline constexpr char kLatestLink[] = "latest";
+inline constexpr char kBestLink[] = "best";
+
+// What may lie beside `step-00000500` when a save was interrupted.
+inline constexpr std::string_view kDraftSuffix = ".tmp";    // not whole: to be removed
+inline constexpr std::string_view kTrashSuffix = ".trash";  // to be removed
+inline constexpr std::string_view kReplacedSuffix =
+    ".replaced";  // whole: valid where its successor is missing
+
+/// "step-00000500".
+std::string checkpoint_name(int64_t step);
+
+/// The step of `step-00000500` (with `suffix` after it); nothing for other names.
+std::optional<int64_t> step_of(std::string_view name, std::string_view suffix = "");
+
+}  // namespace triga

@@ -1,0 +1,74 @@
+// Snapshot: everything that a checkpoint holds, in memory: the trainer fills it, the writer writes
+// it. parts_of() turns it into the list of files of a checkpoint directory
+// (docs/checkpoint_format.md); each part can be written by another thread or rank.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/safetensors.h"
+#include "triga/architecture.h"
+
+namespace triga {
+
+/// Where a run is: training/state.json.
+struct TrainingState {
+  int64_t step = 0;      // updates tried, the skipped ones included
+  int64_t epoch = 0;     // passes over the data begun and ended before this one
+  int64_t position = 0;  // samples used in this epoch, by all ranks together
+  int64_t samples = 0;   // used since the start
+  int64_t tokens = 0;    // used since the start; 0 where samples are not sequences
+  int64_t skipped_steps = 0;
+  int64_t skipped_in_a_row = 0;
+  double train_seconds = 0;          // for train.max_minutes, over all starts
+  std::optional<double> best_value;  // of the metric that keep_best or early stopping watches
+  int64_t best_step = 0;
+  int64_t evaluations_without_improvement = 0;  // for eval.patience
+
+  bool operator==(const TrainingState&) const = default;
+};
+
+std::string to_json(const TrainingState& state);
+/// `where`: the file, for messages. Throws: CheckpointError.
+TrainingState training_state_from_json(const std::string& text, const std::string& where);
+
+/// What produced a checkpoint, by name: "triga", "libtorch", "cpu", "gpu", "plugin transformer".
+using Environment = std::map<std::string, std::string>;
+
+struct Snapshot {
+  TrainingState state;
+  Environment environment;
+  std::map<std::string, double>
+      metrics;  // of the evaluation at this step, for keep_best: "validation/loss"; may be empty
+
+  ModelDirectory model;  // files of the owning library, and where components lie
+  std::map<std::string, std::string>
+      files;  // further files, relative path -> content: tokenizer.json
+  std::map<std::string, TensorsByName>
+      weights;           // component -> parameters and buffers, as others will read them
+  std::string resolved;  // training/resolved.yaml
+
+  /// training/<stem>.safetensors: "optimizer" (`<parameter>.<state>`), "weights" (raw ones, where
+  /// the visible ones are averages), "sequence_state".
+  std::map<std::string, TensorsByName> training;
+};
+
+/// A file of a checkpoint: either text or tensors.
+struct CheckpointPart {
+  std::string path;  // relative to the checkpoint, with '/'
+  std::string text;
+  TensorsByName tensors;
+  bool is_tensors = false;
+
+  uint64_t bytes() const;                   // of the file
+  void write(ChecksummedFile& file) const;  // throws: FileError
+};
+
+/// All files of a checkpoint but the manifest. Throws: Error when two have one path, or a component
+/// has no weights.
+std::vector<CheckpointPart> parts_of(const Snapshot& snapshot, uint64_t max_shard_bytes);
+
+}  // namespace triga

@@ -1,0 +1,225 @@
+#include "checkpoint/writer.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "checkpoint/layout.h"
+#include "checkpoint/reader.h"
+
+namespace triga {
+namespace {
+
+// What the manifest, folders and the disk's own bookkeeping may take beside the files.
+constexpr uint64_t kSpaceMarginBytes = uint64_t{4} << 20;
+
+Path with_suffix(const Path& path, std::string_view suffix) {
+  return path.string() + std::string(suffix);
+}
+
+// Gone for every reader at once, then from the disk.
+void remove_checkpoint(FileSystem& files, const Path& directory) {
+  const Path trash = with_suffix(directory, kTrashSuffix);
+  remove_all(files, trash);
+  files.rename(directory, trash);
+  files.sync_directory(
+      directory.parent_path());  // else a crash could leave it visible with files missing
+  remove_all(files, trash);
+}
+
+// Folders of the draft that hold the files, deepest first, the draft itself last.
+std::vector<Path> folders_of(const Manifest& manifest) {
+  std::set<Path> folders = {Path(kManifestPath).parent_path()};
+  for (const auto& record : manifest.files)
+    for (Path folder = Path(record.path).parent_path(); !folder.empty();
+         folder = folder.parent_path())
+      folders.insert(folder);
+  std::vector<Path> ordered(folders.rbegin(),
+                            folders.rend());  // a folder sorts before what is in it
+  ordered.push_back("");
+  return ordered;
+}
+
+}  // namespace
+
+CheckpointDraft::CheckpointDraft(FileSystem& files, Path checkpoints, int64_t step)
+    : files_(files),
+      checkpoints_(std::move(checkpoints)),
+      directory_(checkpoints_ / checkpoint_name(step)),
+      draft_(with_suffix(directory_, kDraftSuffix)) {}
+
+void CheckpointDraft::begin() {
+  remove_all(files_, draft_);
+  files_.make_directory(draft_);
+}
+
+FileRecord CheckpointDraft::write(const CheckpointPart& part) {
+  Path folder = draft_;
+  for (const auto& name : Path(part.path).parent_path()) files_.make_directory(folder /= name);
+  ChecksummedFile file(files_, draft_, part.path);
+  part.write(file);
+  return file.finish();
+}
+
+void CheckpointDraft::commit(Manifest manifest) {
+  std::sort(manifest.files.begin(), manifest.files.end(),
+            [](const FileRecord& a, const FileRecord& b) { return a.path < b.path; });
+  CheckpointPart part;
+  part.path = kManifestPath;
+  part.text = to_json(manifest);
+  write(part);
+  for (const auto& folder : folders_of(manifest))
+    files_.sync_directory(folder.empty() ? draft_ : draft_ / folder);
+
+  const Path replaced = with_suffix(directory_, kReplacedSuffix);
+  const bool replaces = exists(files_, directory_);
+  if (replaces) {
+    remove_all(files_, replaced);
+    files_.rename(directory_, replaced);
+  }
+  try {
+    files_.rename(draft_, directory_);
+  } catch (const FileError&) {
+    if (replaces) files_.rename(replaced, directory_);
+    throw;
+  }
+  files_.sync_directory(checkpoints_);
+}
+
+void CheckpointDraft::discard() noexcept {
+  try {
+    remove_all(files_, draft_);
+  } catch (const FileError&) {  // the next start clears it
+  }
+}
+
+CheckpointWriter::CheckpointWriter(FileSystem& files, Path checkpoints, WriterOptions options)
+    : files_(files), checkpoints_(std::move(checkpoints)), options_(std::move(options)) {
+  try {
+    make_directories(files_, checkpoints_);
+    clear_leftovers();
+    tidy(std::nullopt);
+  } catch (const FileError& error) {
+    throw CheckpointError(
+        fmt::format("cannot use {} for checkpoints: {}", checkpoints_.string(), error.what()));
+  }
+}
+
+Path CheckpointWriter::save(const Snapshot& snapshot) {
+  const int64_t step = snapshot.state.step;
+  const auto parts = parts_of(snapshot, options_.max_shard_bytes);
+  CheckpointDraft draft(files_, checkpoints_, step);
+  try {
+    check_space(parts);
+    draft.begin();
+    Manifest manifest{step, snapshot.environment, snapshot.metrics, {}};
+    for (const auto& part : parts) manifest.files.push_back(draft.write(part));
+    draft.commit(std::move(manifest));
+  } catch (const FileError& error) {
+    draft.discard();
+    const auto message =
+        fmt::format("the checkpoint of step {} was not saved; older ones are as they were: {}",
+                    step, error.what());
+    if (error.is_full()) throw DiskFullError(message);
+    throw CheckpointError(message);
+  }
+  try {
+    clear_leftovers();
+    tidy(step);
+  } catch (const FileError& error) {
+    warnings_.push_back(
+        fmt::format("the checkpoint of step {} is saved, but older ones were not tidied up: {}",
+                    step, error.what()));
+  }
+  return draft.directory();
+}
+
+std::vector<std::string> CheckpointWriter::take_warnings() {
+  return std::exchange(warnings_, {});
+}
+
+void CheckpointWriter::check_space(const std::vector<CheckpointPart>& parts) {
+  uint64_t needed = kSpaceMarginBytes;
+  for (const auto& part : parts) needed += part.bytes();
+  const uint64_t free = files_.free_space(checkpoints_);
+  if (free < needed)
+    throw FileError(fmt::format("put {} bytes, with {} free, into", needed, free), checkpoints_,
+                    ENOSPC);
+}
+
+// What an interrupted save left: drafts, trash, and the one that it was about to replace.
+void CheckpointWriter::clear_leftovers() {
+  for (const auto& name : files_.list(checkpoints_)) {
+    const Path path = checkpoints_ / name;
+    const bool is_link_draft = name.starts_with(".latest.") || name.starts_with(".best.");
+    if (is_link_draft || step_of(name, kDraftSuffix) || name.ends_with(kTrashSuffix)) {
+      remove_all(files_, path);
+    } else if (const auto step = step_of(name, kReplacedSuffix)) {
+      const Path successor = checkpoints_ / checkpoint_name(*step);
+      if (exists(files_, successor)) {
+        remove_checkpoint(files_, path);
+      } else {
+        files_.rename(path, successor);
+        files_.sync_directory(checkpoints_);
+      }
+    }
+  }
+}
+
+// Points the links to the newest and the best, then removes what need not stay. `known_good`: just
+// written by this writer.
+void CheckpointWriter::tidy(std::optional<int64_t> known_good) {
+  std::vector<CheckpointSummary> whole;  // by their manifests and sizes
+  std::set<int64_t> broken;
+  for (const auto& name : files_.list(checkpoints_)) {
+    const auto step = step_of(name);
+    if (!step) continue;
+    if (verify_sizes(files_, checkpoints_ / name).empty()) {
+      whole.push_back({*step, read_manifest(files_, checkpoints_ / name).metrics});
+    } else {
+      broken.insert(*step);
+    }
+  }
+  if (whole.empty()) return;
+
+  auto keep = steps_to_keep(whole, options_.retention);
+  const auto best =
+      options_.retention.keep_best ? best_step(whole, *options_.retention.keep_best) : std::nullopt;
+  point_link(kLatestLink, known_good.value_or(*keep.rbegin()));
+  point_link(kBestLink, best);
+  files_.sync_directory(checkpoints_);  // before what they pointed to goes
+
+  if (known_good) keep.insert(*known_good);
+  std::vector<int64_t> removable;
+  for (const auto& checkpoint : whole)
+    if (!keep.contains(checkpoint.step)) removable.push_back(checkpoint.step);
+  for (int64_t step : broken)
+    if (known_good && step < *known_good) removable.push_back(step);
+  if (removable.empty()) return;
+  if (!known_good && !any_verifies(keep)) {
+    warnings_.push_back("none of the checkpoints to keep verifies, so the others stay as well");
+    return;
+  }
+  for (int64_t step : removable) remove_checkpoint(files_, checkpoints_ / checkpoint_name(step));
+}
+
+bool CheckpointWriter::any_verifies(const std::set<int64_t>& steps) {
+  return std::any_of(steps.rbegin(), steps.rend(), [&](int64_t step) {
+    return verify_checkpoint(files_, checkpoints_ / checkpoint_name(step)).empty();
+  });
+}
+
+void CheckpointWriter::point_link(const std::string& link, std::optional<int64_t> step) {
+  const Path path = checkpoints_ / link;
+  const bool is_there = exists(files_, path);
+  if (!step) {
+    if (is_there) files_.remove_file(path);
+    return;
+  }
+  const auto target = checkpoint_name(*step);
+  if (!is_there || files_.kind(path) != FileKind::kLink || files_.read_link(path) != target)
+    replace_link(files_, target, path);
+}
+
+}  // namespace triga
