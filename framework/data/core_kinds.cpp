@@ -29,7 +29,7 @@ void describe(Fields& fields, TakeConfig& config) {
 }
 
 struct TextConfig {
-  std::vector<std::string> files;
+  std::vector<ConfigPath> files;
   TextSourceOptions::Document document = TextSourceOptions::Document::kFile;
   TakeConfig take;
   bool pack = true;
@@ -67,11 +67,10 @@ void describe(Fields& fields, TextConfig& config) {
 }
 
 std::unique_ptr<Dataset> make_text(const TextConfig& config, const DatasetContext& context) {
-  auto source = std::make_unique<TextSource>(TextSourceOptions{.files = config.files,
-                                                               .document = config.document,
-                                                               .from = config.take.from,
-                                                               .to = config.take.to});
-  return make_token_dataset(std::move(source), {.pack = config.pack}, context);
+  TextSourceOptions options{
+      .files = {}, .document = config.document, .from = config.take.from, .to = config.take.to};
+  for (const auto& file : config.files) options.files.push_back(file.path);
+  return make_token_dataset(std::make_unique<TextSource>(options), {.pack = config.pack}, context);
 }
 
 struct BytesConfig {};

@@ -2,6 +2,7 @@
 #include "data/text_source.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -59,7 +60,7 @@ std::string read_text(const std::string& file, int64_t size) {
   }
   if (const auto at = find_invalid_utf8(bytes))
     throw DataError(c10::str(file, ": not UTF-8 text: byte ", *at, " is ",
-                             static_cast<int>(static_cast<unsigned char>(bytes[*at])),
+                             fmt::format("{:#04x}", static_cast<unsigned char>(bytes[*at])),
                              ". Convert the file (iconv -t UTF-8), or leave it out of `files`."));
   return bytes;
 }

@@ -71,6 +71,12 @@ TEST_F(ExpandFiles, FollowsNoLinkInACircle) {
   EXPECT_THAT(expand({"sub/**/*.txt"}), ElementsAre("sub/c.txt", "sub/deep/d.txt"));
 }
 
+TEST_F(ExpandFiles, FollowsALinkThatThePatternNames) {
+  std::filesystem::create_directory_symlink(folder_ / "sub", folder_ / "link");
+  EXPECT_THAT(expand({"sub/../link/**/*.txt"}),
+              ElementsAre("sub/../link/c.txt", "sub/../link/deep/d.txt"));
+}
+
 TEST_F(ExpandFiles, SaysWhichPatternMatchesNothingAndHowMuchOfItExists) {
   EXPECT_THAT(
       message_of<DataError>([&] {

@@ -109,7 +109,7 @@ TEST(TextSource, RefusesWhatIsNotText) {
 
   const auto latin = folder.write("latin.txt", "caf\xE9");
   EXPECT_THAT(message_of<DataError>([&] { documents_of({.files = {latin}}); }),
-              HasSubstr("latin.txt: not UTF-8 text: byte 3 is 233"));
+              HasSubstr("latin.txt: not UTF-8 text: byte 3 is 0xe9"));
 }
 
 TEST(TextSource, SaysThatAFileChangedOrWentAwaySinceTheStart) {
