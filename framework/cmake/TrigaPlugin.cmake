@@ -6,5 +6,6 @@ function(triga_add_plugin name)
   set_target_properties(triga_plugin_${name} PROPERTIES
     PREFIX "" OUTPUT_NAME ${name} CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     LIBRARY_OUTPUT_DIRECTORY ${TRIGA_PLUGIN_OUTPUT_DIRECTORY})
+  set_property(GLOBAL APPEND PROPERTY TRIGA_PLUGINS triga_plugin_${name})
   triga_precompile(triga_plugin_${name} <ATen/ATen.h>)
 endfunction()
