@@ -70,6 +70,9 @@ class Catalog {
     kinds_.push_back(std::move(kind));
   }
 
+  /// For the plugin host: takes a kind of a plugin as it is.
+  void adopt(Entry kind) { kinds_.push_back(std::move(kind)); }
+
   const std::vector<Entry>& kinds() const { return kinds_; }
 
  private:

@@ -1,0 +1,6 @@
+// Another plugin that calls itself `good`.
+#include "good.h"
+
+TRIGA_PLUGIN(good, "9.9.9") {
+  triga::testing::register_still(registry);
+}

@@ -1,0 +1,6 @@
+// Its file is named otherwise than the plugin.
+#include "good.h"
+
+TRIGA_PLUGIN(properly_named, "1.0.0") {
+  triga::testing::register_still(registry);
+}

@@ -1,0 +1,7 @@
+// Two kinds of one name.
+#include "good.h"
+
+TRIGA_PLUGIN(registers_twice, "1.0.0") {
+  triga::testing::register_still(registry);
+  triga::testing::register_still(registry);
+}
