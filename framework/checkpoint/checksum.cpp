@@ -160,9 +160,13 @@ std::vector<std::string> verify_files(FileSystem& files, const Path& root,
       }
     }
   };
+  // A thread costs more than to read a few megabytes.
+  uint64_t total_bytes = 0;
+  for (const auto& record : records) total_bytes += record.bytes;
+  const auto num_useful =
+      static_cast<int>(std::min<uint64_t>(num_threads, 1 + total_bytes / kChecksumBlockBytes));
   std::vector<std::thread> threads;
-  for (int i = 1; i < std::min<int>(num_threads, static_cast<int>(blocks.size())); ++i)
-    threads.emplace_back(work);
+  for (int i = 1; i < num_useful; ++i) threads.emplace_back(work);
   work();
   for (auto& thread : threads) thread.join();
   if (unexpected) std::rethrow_exception(unexpected);

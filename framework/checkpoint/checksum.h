@@ -24,6 +24,8 @@ struct FileRecord {
   uint64_t bytes = 0;
   std::vector<std::string>
       blocks;  // checksum of each 16 MiB; the last block is shorter; none for an empty file
+
+  bool operator==(const FileRecord&) const = default;
 };
 
 /// Writes a file and computes its record on the way.

@@ -1,5 +1,7 @@
 #include "checkpoint/initialize.h"
 
+#include <c10/core/ScalarType.h>
+
 #include <set>
 
 #include <fmt/format.h>
@@ -39,9 +41,11 @@ InitPlan plan_initialization(const TensorFiles& files, const Architecture& archi
     if (options.reinitialize && options.reinitialize(*name)) continue;
     const TensorInfo& info = *files.find(stored);
     if (info.shape != spec->second->shape)
-      problems.push_back(fmt::format("{} is {} [{}], but the model has [{}]", stored,
-                                     safetensors_dtype(info.dtype), fmt::join(info.shape, ", "),
+      problems.push_back(fmt::format("{} is {}, but the model has [{}]", stored, describe(info),
                                      fmt::join(spec->second->shape, ", ")));
+    if (!c10::isFloatingType(info.dtype))
+      problems.push_back(
+          fmt::format("{} is {}, which is not floating point", stored, describe(info)));
     if (const auto [first, is_new] = plan.stored.emplace(*name, stored); !is_new)
       problems.push_back(fmt::format("{} and {} are both {}", first->second, stored, *name));
   }
@@ -69,7 +73,8 @@ std::map<std::string, std::string> read_model_files(FileSystem& files, const Pat
   return as_checkpoint([&] {
     std::map<std::string, std::string> texts;
     for (const auto& name : files.list(directory))
-      if (is_model_file(name) && files.size(directory / name) <= kMaxModelFileBytes)
+      if (is_model_file(name) && files.kind(directory / name) != FileKind::kDirectory &&
+          files.size(directory / name) <= kMaxModelFileBytes)
         texts[name] = read_text(files, directory / name);
     return texts;
   });

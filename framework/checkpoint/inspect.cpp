@@ -49,7 +49,8 @@ CheckpointReport inspect_checkpoint(FileSystem& files, const Path& directory, bo
         report.problems.push_back(error.what());
       }
     }
-    if (!has_manifest) return report;
+    const bool is_of_a_run = exists(files, directory / "training");
+    if (!is_of_a_run) return report;
     try {
       const Checkpoint checkpoint(files, directory);
       report.manifest = checkpoint.manifest();

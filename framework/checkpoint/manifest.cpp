@@ -25,15 +25,8 @@ std::string with_zeros(std::string text) {
   return text;
 }
 
-bool is_safe(const std::string& path) {
-  const Path parsed(path);
-  return !path.empty() && parsed.is_relative() &&
-         std::none_of(parsed.begin(), parsed.end(),
-                      [](const Path& part) { return part == ".." || part == "." || part.empty(); });
-}
-
 FileRecord record_from_json(const std::string& path, const Json& json, const std::string& where) {
-  if (!is_safe(path))
+  if (!is_path_inside(path))
     throw CheckpointError(fmt::format("{}: '{:.80}' is not a path in the checkpoint", where, path));
   FileRecord record{path, json_member<uint64_t>(json, "bytes", where + ": " + path),
                     json_member<std::vector<std::string>>(json, "blocks", where + ": " + path)};
@@ -46,6 +39,13 @@ FileRecord record_from_json(const std::string& path, const Json& json, const std
 }
 
 }  // namespace
+
+bool is_path_inside(const std::string& path) {
+  const Path parsed(path);
+  return !path.empty() && parsed.is_relative() &&
+         std::none_of(parsed.begin(), parsed.end(),
+                      [](const Path& part) { return part == ".." || part == "." || part.empty(); });
+}
 
 std::string to_json(const Manifest& manifest) {
   Json files = Json::object();

@@ -22,7 +22,12 @@ struct Manifest {
   Environment environment;
   std::map<std::string, double> metrics;
   std::vector<FileRecord> files;  // sorted by path; without the manifest
+
+  bool operator==(const Manifest&) const = default;
 };
+
+/// Whether a path stays in the directory that it is relative to: no "..", not absolute.
+bool is_path_inside(const std::string& path);
 
 std::string to_json(const Manifest& manifest);
 /// Throws: CheckpointError (not a manifest, newer version, checksum of itself differs, a path that

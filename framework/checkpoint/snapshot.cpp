@@ -101,7 +101,8 @@ std::vector<CheckpointPart> parts_of(const Snapshot& snapshot, uint64_t max_shar
 
   std::set<std::string> paths = {kManifestPath};
   for (const auto& part : parts)
-    TRIGA_CHECK(paths.insert(part.path).second, "two parts of a checkpoint are called ", part.path);
+    TRIGA_CHECK(is_path_inside(part.path) && paths.insert(part.path).second,
+                "a part of a checkpoint cannot be called ", part.path);
   return parts;
 }
 

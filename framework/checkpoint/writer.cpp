@@ -28,6 +28,23 @@ void remove_checkpoint(FileSystem& files, const Path& directory) {
   remove_all(files, trash);
 }
 
+// The manifest, if all files are there in their sizes. A disk that fails to answer is an error, not
+// a broken checkpoint.
+std::optional<Manifest> manifest_of_whole(FileSystem& files, const Path& directory) {
+  try {
+    auto manifest =
+        manifest_from_json(read_text(files, directory / kManifestPath), directory.string());
+    for (const auto& record : manifest.files)
+      if (files.size(directory / record.path) != record.bytes) return std::nullopt;
+    return manifest;
+  } catch (const CheckpointError&) {
+    return std::nullopt;
+  } catch (const FileError& error) {
+    if (!error.is_missing()) throw;
+    return std::nullopt;
+  }
+}
+
 // Folders of the draft that hold the files, deepest first, the draft itself last.
 std::vector<Path> folders_of(const Manifest& manifest) {
   std::set<Path> folders = {Path(kManifestPath).parent_path()};
@@ -80,14 +97,15 @@ void CheckpointDraft::commit(Manifest manifest) {
   }
   try {
     files_.rename(draft_, directory_);
+    files_.sync_directory(checkpoints_);
   } catch (const FileError&) {
+    if (!exists(files_, draft_)) files_.rename(directory_, draft_);
     if (replaces) files_.rename(replaced, directory_);
     throw;
   }
-  files_.sync_directory(checkpoints_);
 }
 
-void CheckpointDraft::discard() noexcept {
+void CheckpointDraft::discard() {
   try {
     remove_all(files_, draft_);
   } catch (const FileError&) {  // the next start clears it
@@ -170,17 +188,11 @@ void CheckpointWriter::clear_leftovers() {
 // Points the links to the newest and the best, then removes what need not stay. `known_good`: just
 // written by this writer.
 void CheckpointWriter::tidy(std::optional<int64_t> known_good) {
-  std::vector<CheckpointSummary> whole;  // by their manifests and sizes
-  std::set<int64_t> broken;
-  for (const auto& name : files_.list(checkpoints_)) {
-    const auto step = step_of(name);
-    if (!step) continue;
-    if (verify_sizes(files_, checkpoints_ / name).empty()) {
-      whole.push_back({*step, read_manifest(files_, checkpoints_ / name).metrics});
-    } else {
-      broken.insert(*step);
-    }
-  }
+  std::vector<CheckpointSummary> whole;  // by their manifests and sizes; broken ones are left alone
+  for (const auto& name : files_.list(checkpoints_))
+    if (const auto step = step_of(name))
+      if (const auto manifest = manifest_of_whole(files_, checkpoints_ / name))
+        whole.push_back({*step, manifest->metrics});
   if (whole.empty()) return;
 
   auto keep = steps_to_keep(whole, options_.retention);
@@ -194,8 +206,6 @@ void CheckpointWriter::tidy(std::optional<int64_t> known_good) {
   std::vector<int64_t> removable;
   for (const auto& checkpoint : whole)
     if (!keep.contains(checkpoint.step)) removable.push_back(checkpoint.step);
-  for (int64_t step : broken)
-    if (known_good && step < *known_good) removable.push_back(step);
   if (removable.empty()) return;
   if (!known_good && !any_verifies(keep)) {
     warnings_.push_back("none of the checkpoints to keep verifies, so the others stay as well");

@@ -37,7 +37,7 @@ class CheckpointDraft {
   FileRecord write(const CheckpointPart& part);  // thread-safe for different paths
   /// Makes it visible, durably. `manifest.files`: the records of all parts.
   void commit(Manifest manifest);
-  void discard() noexcept;  // removes what is there of the draft
+  void discard();  // removes what is there of the draft, as far as it can; throws nothing
 
   const Path& directory() const { return directory_; }  // where it will be
 
@@ -48,8 +48,7 @@ class CheckpointDraft {
 
 struct WriterOptions {
   Retention retention;
-  uint64_t max_shard_bytes = uint64_t{5}
-                             << 30;  // of tensors in one file of weights, as in transformers
+  uint64_t max_shard_bytes = uint64_t{5} << 30;  // of tensors in one file
 };
 
 /// One writer for a run (its lease sees to that). Not thread-safe; a save may run on any thread.
@@ -60,9 +59,8 @@ class CheckpointWriter {
   CheckpointWriter(FileSystem& files, Path checkpoints, WriterOptions options);
 
   /// Returns the directory of the new checkpoint when it is durable; then older ones may have been
-  /// removed. A checkpoint of the same step is replaced. Throws: DiskFullError, CheckpointError;
-  /// then no trace of the new one is left (or it is whole: when only the removal of older ones
-  /// failed, that is a sentence in warnings()).
+  /// removed (when that fails, it is a sentence in take_warnings()). A checkpoint of the same step
+  /// is replaced. Throws: DiskFullError, CheckpointError; then the older ones are as they were.
   Path save(const Snapshot& snapshot);
 
   /// Sentences about what went wrong since the last call without harm to the new checkpoint.

@@ -43,5 +43,83 @@ TEST(Save, WritesWhatIsReadBack) {
   EXPECT_FALSE(checkpoint.has_training("weights"));
 }
 
+// As diffusers lays it out: a folder a component, weights of another stem.
+TEST(Save, LaysComponentsOutAsTheModelDirectorySays) {
+  TemporaryFolder run;
+  auto snapshot = small_snapshot(5);
+  snapshot.model.files = {{"model_index.json", "{}"}, {"unet/config.json", "{}"}};
+  snapshot.model.components = {{"unet", "unet", "diffusion_pytorch_model"},
+                               {"text", "text_encoder", "model"}};
+  snapshot.weights = {{"unet", {{"a", at::ones({2})}, {"b", at::ones({3})}}},
+                      {"text", {{"c", at::zeros({2})}}}};
+  CheckpointWriter writer(posix_files(), run.path() / "checkpoints", {{}, /*max_shard_bytes=*/12});
+  const auto directory = writer.save(snapshot);
+  std::vector<std::string> paths;
+  const auto manifest = read_manifest(posix_files(), directory);
+  for (const auto& record : manifest.files) paths.push_back(record.path);
+  EXPECT_THAT(paths,
+              testing::IsSupersetOf({"model_index.json", "unet/config.json",
+                                     "unet/diffusion_pytorch_model-00001-of-00002.safetensors",
+                                     "unet/diffusion_pytorch_model-00002-of-00002.safetensors",
+                                     "unet/diffusion_pytorch_model.safetensors.index.json",
+                                     "text_encoder/model.safetensors", "training/state.json"}));
+  const Checkpoint checkpoint(posix_files(), directory);
+  EXPECT_TRUE(checkpoint.weights(snapshot.model.components[0]).read("b").equal(at::ones({3})));
+  EXPECT_TRUE(checkpoint.weights(snapshot.model.components[1]).read("c").equal(at::zeros({2})));
+}
+
+TEST(Save, RefusesASnapshotWhosePartsClash) {
+  auto snapshot = small_snapshot(5);
+  snapshot.files["config.json"] = "another";
+  EXPECT_THROW(parts_of(snapshot, 1 << 20), Error);
+  snapshot = small_snapshot(5);
+  snapshot.weights.clear();
+  EXPECT_THROW(parts_of(snapshot, 1 << 20), Error);
+  snapshot = small_snapshot(5);
+  snapshot.weights["unknown"] = {};
+  EXPECT_THROW(parts_of(snapshot, 1 << 20), Error);
+  snapshot = small_snapshot(5);
+  snapshot.files["../outside"] = "x";
+  EXPECT_THROW(parts_of(snapshot, 1 << 20), Error);
+}
+
+TEST(Save, SaysWhenTheFolderCannotBeUsed) {
+  TemporaryFolder run;
+  atomic_write(posix_files(), run.path() / "checkpoints", "a file");
+  EXPECT_THROW(CheckpointWriter(posix_files(), run.path() / "checkpoints", {}), CheckpointError);
+}
+
+TEST(Inspect, ReportsTensorsStateAndVersions) {
+  TemporaryFolder run;
+  CheckpointWriter writer(posix_files(), run.path() / "checkpoints", {});
+  const auto snapshot = small_snapshot(20);
+  const auto directory = writer.save(snapshot);
+  const auto report = inspect_checkpoint(posix_files(), directory, /*verify=*/true);
+  EXPECT_TRUE(report.verified);
+  EXPECT_TRUE(report.problems.empty());
+  EXPECT_EQ(report.state, snapshot.state);
+  EXPECT_EQ(report.manifest->environment, snapshot.environment);
+  ASSERT_EQ(report.files.size(), 2u);
+  EXPECT_EQ(report.files[0].path, "model.safetensors");
+  EXPECT_EQ(report.files[0].metadata.at("format"), "pt");
+  EXPECT_EQ(report.files[1].path, "training/optimizer.safetensors");
+  EXPECT_EQ(report.num_elements(), 17);  // 4 x 3 + 5
+  EXPECT_FALSE(inspect_checkpoint(posix_files(), directory, /*verify=*/false).verified);
+}
+
+TEST(Inspect, TakesAModelDirectoryThatNoRunWroteAndRefusesAnythingElse) {
+  TemporaryFolder folder;
+  EXPECT_THROW(inspect_checkpoint(posix_files(), folder.path(), true), CheckpointError);
+  EXPECT_THROW(inspect_checkpoint(posix_files(), folder.path() / "absent", true), CheckpointError);
+  ChecksummedFile file(posix_files(), folder.path(), "model.safetensors");
+  write_safetensors(file, {{"x", at::ones({2})}}, {});
+  file.finish();
+  const auto report = inspect_checkpoint(posix_files(), folder.path(), true);
+  EXPECT_EQ(report.manifest, std::nullopt);
+  EXPECT_FALSE(report.verified);
+  EXPECT_TRUE(report.problems.empty());
+  EXPECT_EQ(report.num_elements(), 2);
+}
+
 }  // namespace
 }  // namespace triga

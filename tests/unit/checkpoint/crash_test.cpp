@@ -1,0 +1,326 @@
+// Whatever is interrupted, and wherever: the newest whole checkpoint is found. The interruptions
+// are enumerated: for every file operation of a save there is a run in which it is the one that
+// does not happen, or fails.
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "checkpoint/layout.h"
+#include "checkpoint/reader.h"
+#include "checkpoint/writer.h"
+#include "tests/support/faulty_files.h"
+#include "tests/support/memory_files.h"
+#include "tests/support/small_snapshot.h"
+
+namespace triga {
+namespace {
+
+using test::Crash;
+using test::Fault;
+using test::FaultyFiles;
+using test::MemoryFiles;
+using test::small_snapshot;
+
+const Path kRun = "/run";
+const Path kCheckpoints = "/run/checkpoints";
+
+// A situation before a save, and the save.
+struct Scene {
+  std::string name;
+  std::vector<Snapshot> before;
+  Snapshot saved;
+  Retention retention;
+};
+
+// Retention that deletes both by age and by value.
+Retention last_one_and_best() {
+  return {1, KeepBest{"loss", /*maximize=*/false, 1}};
+}
+
+std::vector<Scene> scenes() {
+  Snapshot changed = small_snapshot(20, {{"loss", 2.5}});
+  changed.weights[""]["ln.bias"] += 100;
+  return {
+      {"first save of a run", {}, small_snapshot(10), {}},
+      {"later save, nothing to remove",
+       {small_snapshot(10), small_snapshot(20)},
+       small_snapshot(30),
+       {}},
+      {"removes two",
+       {small_snapshot(10, {{"loss", 3}}), small_snapshot(20, {{"loss", 4}})},
+       small_snapshot(30, {{"loss", 2}}),
+       last_one_and_best()},
+      {"keeps the best",
+       {small_snapshot(10, {{"loss", 1}}), small_snapshot(20, {{"loss", 4}})},
+       small_snapshot(30, {{"loss", 2}}),
+       last_one_and_best()},
+      {"replaces the newest",
+       {small_snapshot(10, {{"loss", 3}}), small_snapshot(20, {{"loss", 4}})},
+       changed,
+       {}},
+  };
+}
+
+void prepare(MemoryFiles& files, const Scene& scene) {
+  files.make_directory(kRun);
+  files.sync_directory("/");
+  Retention all;
+  all.keep_last = 10;
+  if (scene.before.empty()) return;
+  CheckpointWriter writer(files, kCheckpoints, {all});
+  for (const auto& snapshot : scene.before) writer.save(snapshot);
+}
+
+// A start of the run, and its save.
+void start_and_save(FileSystem& files, const Scene& scene) {
+  CheckpointWriter writer(files, kCheckpoints, {scene.retention});
+  writer.save(scene.saved);
+}
+
+// Reads everything through the names that a training run uses.
+bool holds(FileSystem& files, const Path& directory, const Snapshot& snapshot) {
+  const Checkpoint checkpoint(files, directory);
+  if (!(checkpoint.state() == snapshot.state) ||
+      checkpoint.text("tokenizer.json") != snapshot.files.at("tokenizer.json"))
+    return false;
+  const auto weights = checkpoint.weights({});
+  for (const auto& [name, tensor] : snapshot.weights.at(""))
+    if (!weights.read(name).equal(tensor)) return false;
+  const auto optimizer = checkpoint.training("optimizer");
+  for (const auto& [name, tensor] : snapshot.training.at("optimizer"))
+    if (!optimizer.read(name).equal(tensor)) return false;
+  return true;
+}
+
+enum class Found { kNothing, kOld, kNew, kSomethingElse };
+
+// What a search finds: the checkpoint that was newest before the save, the saved one, or what must
+// not be.
+Found what_is_found(FileSystem& files, const Scene& scene) {
+  const auto search = find_checkpoint(files, kRun);
+  EXPECT_THAT(search.passed_over, testing::IsEmpty());
+  if (!search.directory) return Found::kNothing;
+  if (holds(files, *search.directory, scene.saved)) return Found::kNew;
+  return !scene.before.empty() && holds(files, *search.directory, scene.before.back())
+             ? Found::kOld
+             : Found::kSomethingElse;
+}
+
+bool is_allowed_after_a_crash(Found found, const Scene& scene) {
+  return found == Found::kNew || found == (scene.before.empty() ? Found::kNothing : Found::kOld);
+}
+
+void expect_tidy(FileSystem& files, const std::string& situation) {
+  for (const auto& name : files.list(kCheckpoints)) {
+    const bool is_link = name == kLatestLink || name == kBestLink;
+    EXPECT_TRUE(is_link || step_of(name)) << situation << ": " << name << " was left";
+    if (is_link)
+      EXPECT_TRUE(verify_checkpoint(files, kCheckpoints / name).empty())
+          << situation << ": " << name;
+  }
+  EXPECT_TRUE(exists(files, kCheckpoints / kLatestLink)) << situation;
+}
+
+struct Power {
+  Crash crash;
+  unsigned seed;
+};
+
+std::vector<Power> powers() {
+  std::vector<Power> powers = {{Crash::kKeepsAll, 0}, {Crash::kLosesUnsynced, 0}};
+  for (unsigned seed = 1; seed <= 3; ++seed) powers.push_back({Crash::kTears, seed});
+  return powers;
+}
+
+TEST(CrashDuringASave, LeavesTheOldOrTheNewCheckpointAndTheNextStartGoesOn) {
+  for (const auto& scene : scenes()) {
+    int64_t num_old = 0, num_new = 0;
+    for (const auto& power : powers()) {
+      bool has_ended = false;
+      for (int64_t operation = 1; !has_ended; ++operation) {
+        MemoryFiles memory;
+        prepare(memory, scene);
+        FaultyFiles dying(memory, {Fault::Kind::kCrash, operation});
+        try {
+          start_and_save(dying, scene);
+          has_ended = true;
+        } catch (const test::SimulatedCrash&) {
+        }
+        memory.crash(power.crash, power.seed);
+        const auto situation = scene.name + ", crash at operation " + std::to_string(operation) +
+                               ": " + dying.log().back() + ", kind " +
+                               std::to_string(static_cast<int>(power.crash));
+        const Found found = what_is_found(memory, scene);
+        ASSERT_TRUE(is_allowed_after_a_crash(found, scene))
+            << situation << ": " << static_cast<int>(found);
+        if (has_ended) ASSERT_EQ(found, Found::kNew) << situation << ": save() returned";
+        (found == Found::kNew ? num_new : num_old)++;
+
+        start_and_save(memory, scene);  // the same steps again, by the next start
+        ASSERT_EQ(what_is_found(memory, scene), Found::kNew) << situation;
+        expect_tidy(memory, situation);
+        if (testing::Test::HasFailure()) return;
+      }
+    }
+    EXPECT_GT(num_old, 100) << scene.name << ": hardly a crash before the checkpoint was visible";
+    EXPECT_GT(num_new, 20) << scene.name;
+  }
+}
+
+// All names with the bytes of the files: two equal states have one future.
+std::string state_of(FileSystem& files, const Path& path) {
+  const auto kind = files.kind(path);
+  if (kind == FileKind::kLink) return path.string() + "->" + files.read_link(path) + "\n";
+  if (kind != FileKind::kDirectory) return path.string() + ":" + read_text(files, path) + "\n";
+  std::string state = path.string() + "/\n";
+  for (const auto& name : files.list(path)) state += state_of(files, path / name);
+  return state;
+}
+
+// The next start may die as well, while it clears up after the first crash.
+TEST(CrashWhileClearingUp, LosesNothing) {
+  const Scene scene = scenes()[2];
+  const Scene replacing = scenes()[4];
+  for (const Scene* one : {&scene, &replacing}) {
+    std::set<std::string> seen;
+    for (int64_t first = 1;; ++first) {
+      bool has_ended = false;
+      const auto crash_once = [&](MemoryFiles& memory) {
+        prepare(memory, *one);
+        FaultyFiles dying(memory, {Fault::Kind::kCrash, first});
+        try {
+          start_and_save(dying, *one);
+          has_ended = true;
+        } catch (const test::SimulatedCrash&) {
+        }
+        memory.crash(Crash::kKeepsAll);
+      };
+      for (int64_t second = 1;; ++second) {
+        MemoryFiles memory;
+        crash_once(memory);
+        if (second == 1 && !seen.insert(state_of(memory, kCheckpoints)).second) break;
+        const Found before = what_is_found(memory, *one);
+        FaultyFiles dying(memory, {Fault::Kind::kCrash, second});
+        bool is_cleared = false;
+        try {
+          CheckpointWriter writer(dying, kCheckpoints, {one->retention});
+          is_cleared = true;
+        } catch (const test::SimulatedCrash&) {
+        }
+        memory.crash(Crash::kLosesUnsynced);
+        ASSERT_EQ(what_is_found(memory, *one), before)
+            << one->name << ": " << first << ", then " << dying.log().back();
+        if (is_cleared) break;
+      }
+      if (has_ended) break;
+    }
+  }
+}
+
+// An operation that fails, but the process lives: the save says so and leaves nothing, or succeeds
+// and says what it left.
+TEST(ErrorDuringASave, LeavesTheOldCheckpointOrAWholeNewOne) {
+  for (const auto& scene : scenes()) {
+    for (const auto kind : {Fault::Kind::kError, Fault::Kind::kErrorFromHereOn}) {
+      int64_t num_refused = 0;
+      for (int64_t operation = 1;; ++operation) {
+        MemoryFiles memory;
+        prepare(memory, scene);
+        CheckpointWriter{memory, kCheckpoints, {scene.retention}};
+        FaultyFiles failing(memory, {kind, operation, EIO});
+        std::unique_ptr<CheckpointWriter> writer;
+        std::string refused;
+        try {
+          writer = std::make_unique<CheckpointWriter>(failing, kCheckpoints,
+                                                      WriterOptions{scene.retention});
+          writer->save(scene.saved);
+        } catch (const CheckpointError& error) {
+          refused = error.what();
+        }
+        const auto situation =
+            scene.name + ", error at operation " + std::to_string(operation) + ": " +
+            failing.log()[std::min<size_t>(operation, failing.log().size()) - 1] + ": " + refused;
+        if (!failing.has_struck()) break;
+        const Found found = what_is_found(memory, scene);
+        if (refused.empty()) {
+          ASSERT_EQ(found, Found::kNew) << situation;
+        } else {
+          ++num_refused;
+          ASSERT_TRUE(is_allowed_after_a_crash(found, scene)) << situation;
+          EXPECT_THAT(refused, testing::HasSubstr("Input/output error")) << situation;
+        }
+        start_and_save(memory, scene);
+        ASSERT_EQ(what_is_found(memory, scene), Found::kNew) << situation;
+        expect_tidy(memory, situation);
+      }
+      EXPECT_GT(num_refused, 30) << scene.name;
+    }
+  }
+}
+
+// With one error the rest of the disk works: then no trace of the failed save is left.
+TEST(ErrorDuringASave, LeavesNoTrace) {
+  const Scene scene = scenes()[1];
+  for (int64_t operation = 1;; ++operation) {
+    MemoryFiles memory;
+    prepare(memory, scene);
+    FaultyFiles failing(memory, {Fault::Kind::kError, operation, EIO});
+    bool is_refused = false;
+    try {
+      CheckpointWriter writer(failing, kCheckpoints, {scene.retention});
+      writer.save(scene.saved);
+    } catch (const CheckpointError&) {
+      is_refused = true;
+    }
+    if (!failing.has_struck()) break;
+    if (!is_refused) continue;
+    EXPECT_THAT(memory.list(kCheckpoints),
+                testing::ElementsAre("latest", "step-00000010", "step-00000020"))
+        << failing.log()[operation - 1];
+  }
+}
+
+TEST(FullDisk, IsSaidAndTheOlderCheckpointStaysWhereverItHappens) {
+  const Scene scene = scenes()[1];
+  int64_t num_refused = 0;
+  for (uint64_t spare = 0;; spare += 64) {
+    MemoryFiles memory;
+    prepare(memory, scene);
+    CheckpointWriter writer(memory, kCheckpoints, {scene.retention});
+    const uint64_t used = (uint64_t{1} << 40) - memory.free_space("/");
+    memory.set_capacity(used + spare);
+    memory.pretend_free_space(uint64_t{1} << 40);  // as where another user fills the disk meanwhile
+    try {
+      writer.save(scene.saved);
+      break;
+    } catch (const DiskFullError& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr("the checkpoint of step 30 was not saved"));
+      EXPECT_THAT(error.what(), testing::HasSubstr("No space left on device"));
+    }
+    ++num_refused;
+    ASSERT_EQ(what_is_found(memory, scene), Found::kOld);
+    EXPECT_THAT(memory.list(kCheckpoints),
+                testing::ElementsAre("latest", "step-00000010", "step-00000020"));
+
+    memory.set_capacity(uint64_t{1} << 40);  // space again: the same writer goes on
+    writer.save(scene.saved);
+    ASSERT_EQ(what_is_found(memory, scene), Found::kNew);
+  }
+  EXPECT_GT(num_refused, 20);
+}
+
+TEST(FullDisk, IsSeenBeforeAnythingIsWritten) {
+  const Scene scene = scenes()[1];
+  MemoryFiles memory;
+  prepare(memory, scene);
+  FaultyFiles counting(memory);
+  CheckpointWriter writer(counting, kCheckpoints, {scene.retention});
+  memory.pretend_free_space(1000);
+  EXPECT_THROW(writer.save(scene.saved), DiskFullError);
+  EXPECT_THAT(counting.log(), testing::Not(testing::Contains(testing::StartsWith("create"))));
+}
+
+}  // namespace
+}  // namespace triga
