@@ -11,7 +11,7 @@ namespace triga {
 namespace {
 
 using ::testing::ElementsAre;
-using ::triga::testing::NumberDataset;
+using ::triga::test::NumberDataset;
 
 std::vector<int64_t> samples_of(const StepPlan& plan) {
   std::vector<int64_t> samples;

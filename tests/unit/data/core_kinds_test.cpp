@@ -4,14 +4,15 @@
 #include <gmock/gmock.h>
 
 #include "data/bytes_tokenizer.h"
-#include "tests/unit/data/fakes.h"
+#include "tests/support/message_of.h"
+#include "tests/support/temporary_folder.h"
 
 namespace triga {
 namespace {
 
 using ::testing::HasSubstr;
-using ::triga::testing::message_of;
-using ::triga::testing::TemporaryFolder;
+using ::triga::test::message_of;
+using ::triga::test::TemporaryFolder;
 
 ConfigNode files_node(const std::vector<std::string>& files) {
   auto list = ConfigNode::make_sequence();

@@ -1,20 +1,16 @@
-// Small stand-ins for the tests of data: a dataset of numbers, an architecture that only collates,
-// a temporary folder.
+// Small stand-ins for the tests of data: a dataset of numbers, an architecture that only collates.
 #pragma once
 
 #include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
-#include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "triga/architecture.h"
 
-namespace triga::testing {
+namespace triga::test {
 
 /// Sample i is {"value": [i]}, of length lengths[i] or 1.
 class NumberDataset final : public Dataset {
@@ -67,45 +63,4 @@ inline std::vector<int64_t> values_of(const Batch& batch) {
   return {tensor.const_data_ptr<int64_t>(), tensor.const_data_ptr<int64_t>() + tensor.numel()};
 }
 
-/// A folder that is empty at first and goes with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "triga-test-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw Error("no temporary folder");
-    path_ = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  /// Writes a file and the folders to it; gives its path.
-  std::string write(const std::string& name, const std::string& content) const {
-    const auto file = path_ / name;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file, std::ios::binary) << content;
-    return file.string();
-  }
-
- private:
-  std::filesystem::path path_;
-};
-
-/// The message of what `f` throws, which must be an E.
-template <class E, class F>
-std::string message_of(const F& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    ADD_FAILURE() << "threw something else: " << error.what();
-    return "";
-  }
-  ADD_FAILURE() << "threw nothing";
-  return "";
-}
-
-}  // namespace triga::testing
+}  // namespace triga::test

@@ -2,15 +2,16 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/unit/data/fakes.h"
+#include "tests/support/message_of.h"
+#include "tests/support/temporary_folder.h"
 
 namespace triga {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::triga::testing::message_of;
-using ::triga::testing::TemporaryFolder;
+using ::triga::test::message_of;
+using ::triga::test::TemporaryFolder;
 
 /// b.txt a.txt .hidden.txt notes.md sub/c.txt sub/deep/d.txt sub/.git/e.txt
 class ExpandFiles : public ::testing::Test {

@@ -9,16 +9,17 @@
 #include <semaphore>
 #include <thread>
 
+#include "tests/support/message_of.h"
 #include "tests/unit/data/fakes.h"
 
 namespace triga {
 namespace {
 
 using ::testing::HasSubstr;
-using ::triga::testing::CollatingArchitecture;
-using ::triga::testing::message_of;
-using ::triga::testing::NumberDataset;
-using ::triga::testing::values_of;
+using ::triga::test::CollatingArchitecture;
+using ::triga::test::message_of;
+using ::triga::test::NumberDataset;
+using ::triga::test::values_of;
 
 struct Reading {
   explicit Reading(int64_t size) : dataset(size) {}

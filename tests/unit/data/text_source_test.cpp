@@ -5,15 +5,16 @@
 
 #include <thread>
 
-#include "tests/unit/data/fakes.h"
+#include "tests/support/message_of.h"
+#include "tests/support/temporary_folder.h"
 
 namespace triga {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::triga::testing::message_of;
-using ::triga::testing::TemporaryFolder;
+using ::triga::test::message_of;
+using ::triga::test::TemporaryFolder;
 using Document = TextSourceOptions::Document;
 
 std::vector<std::string> documents_of(const TextSource& source) {

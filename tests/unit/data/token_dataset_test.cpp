@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "data/bytes_tokenizer.h"
-#include "tests/unit/data/fakes.h"
+#include "tests/support/message_of.h"
 #include "triga/dataset.h"
 
 namespace triga {
@@ -10,7 +10,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::triga::testing::message_of;
+using ::triga::test::message_of;
 
 class Documents final : public DocumentSource {
  public:

@@ -1,0 +1,126 @@
+// triga::log, over spdlog: one line of a file says when, how serious, and which area; the terminal
+// says the area only.
+#include "triga/log.h"
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/sinks/basic_file_sink.h>
+
+#include <atomic>
+#include <cstdio>
+#include <mutex>
+#include <shared_mutex>
+#include <vector>
+
+#include "base/log_outputs.h"
+#include "triga/error.h"
+
+namespace triga {
+namespace {
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      break;
+  }
+  return spdlog::level::err;
+}
+
+/// `[area] warning: message`, the level in colour when the terminal wants that.
+std::string terminal_line(spdlog::level::level_enum level, std::string_view area,
+                          std::string_view message, bool use_color) {
+  std::string word, color;
+  if (level == spdlog::level::warn) word = "warning: ", color = "\x1b[33m";
+  if (level == spdlog::level::err) word = "error: ", color = "\x1b[31m";
+  if (use_color && !word.empty()) word = color + word + "\x1b[0m";
+  return c10::str("[", area, "] ", word, message);
+}
+
+class TerminalSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit TerminalSink(Terminal& terminal) : terminal_(terminal) {}
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& line) override {
+    const auto text = [](spdlog::string_view_t view) {
+      return std::string_view(view.data(), view.size());
+    };
+    terminal_.print_line(terminal_line(line.level, text(line.logger_name), text(line.payload),
+                                       terminal_.use_color()));
+  }
+  void flush_() override {}
+
+  Terminal& terminal_;
+};
+
+}  // namespace
+
+struct LogOutputs::Sinks {
+  std::vector<spdlog::sink_ptr> list;
+  std::atomic<bool> has_failed = false;
+};
+
+namespace {
+
+std::shared_mutex outputs_mutex;  // guards the pointer
+LogOutputs::Sinks* outputs = nullptr;
+
+/// A log that cannot be written stops nothing, and is said where it can be.
+void write(const spdlog::sink_ptr& sink, const spdlog::details::log_msg& line) {
+  try {
+    sink->log(line);
+    sink->flush();
+  } catch (const std::exception& error) {
+    if (!outputs->has_failed.exchange(true))
+      std::fprintf(stderr, "[log] warning: %s\n", error.what());
+  }
+}
+
+}  // namespace
+
+LogOutputs::LogOutputs(const LogOutputOptions& options) : sinks_(std::make_unique<Sinks>()) {
+  if (!options.file.empty()) {
+    try {
+      auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file);
+      sink->set_pattern("%Y-%m-%d %H:%M:%S.%e %L [%n] %v");
+      sink->set_level(spdlog_level(options.file_level));
+      sinks_->list.push_back(std::move(sink));
+    } catch (const spdlog::spdlog_ex& error) {
+      throw Error(c10::str("cannot open the log: ", error.what()));
+    }
+  }
+  if (options.terminal != nullptr) {
+    auto sink = std::make_shared<TerminalSink>(*options.terminal);
+    sink->set_level(spdlog_level(options.terminal_level));
+    sinks_->list.push_back(std::move(sink));
+  }
+  std::unique_lock lock(outputs_mutex);
+  TRIGA_CHECK(outputs == nullptr, "two outputs of the log at once");
+  outputs = sinks_.get();
+}
+
+LogOutputs::~LogOutputs() {
+  std::unique_lock lock(outputs_mutex);
+  outputs = nullptr;
+}
+
+void log(LogLevel level, std::string_view area, const std::string& message) {
+  std::shared_lock lock(outputs_mutex);
+  if (outputs == nullptr) {
+    if (level < LogLevel::kWarning) return;
+    std::fputs((terminal_line(spdlog_level(level), area, message, false) + "\n").c_str(), stderr);
+    return;
+  }
+  const spdlog::details::log_msg line(spdlog::string_view_t(area.data(), area.size()),
+                                      spdlog_level(level), message);
+  for (const auto& sink : outputs->list)
+    if (sink->should_log(line.level)) write(sink, line);
+}
+
+}  // namespace triga

@@ -1,0 +1,49 @@
+#include "metrics/json_lines.h"
+
+#include <nlohmann/json.hpp>
+
+#include "triga/log.h"
+
+namespace triga {
+namespace {
+
+bool belongs_to(const std::string& line, int64_t last_step) {
+  const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return false;
+  const auto step = object.find("step");
+  return step != object.end() && step->is_number_integer() && step->get<int64_t>() <= last_step;
+}
+
+/// Writes the file anew if a line of it does not belong to the run up to `last_step`; gives its
+/// path.
+std::string trim(FileSystem& files, const Path& path, int64_t last_step) {
+  if (!exists(files, path)) return path.string();
+  const std::string text = read_text(files, path);
+  std::string kept;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin);
+    if (end == std::string::npos) break;  // cut by a crash
+    const std::string line = text.substr(begin, end - begin);
+    if (belongs_to(line, last_step)) kept += line + "\n";
+    begin = end + 1;
+  }
+  if (kept.size() != text.size()) {
+    log_info("metrics", path.string(), ": dropped what was written after step ", last_step);
+    atomic_write(files, path, kept);
+  }
+  return path.string();
+}
+
+}  // namespace
+
+JsonLinesSink::JsonLinesSink(FileSystem& files, const Path& path, int64_t last_step)
+    : file_(trim(files, path, last_step)) {}
+
+void JsonLinesSink::record(const MetricRecord& record) {
+  nlohmann::ordered_json object = {{"step", record.step}};
+  if (!record.split.empty()) object["split"] = record.split;
+  for (const auto& [name, value] : record.values) object[name] = value;
+  file_.append(object.dump() + "\n");
+}
+
+}  // namespace triga

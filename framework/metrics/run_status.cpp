@@ -1,0 +1,43 @@
+#include "metrics/run_status.h"
+
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+namespace triga {
+namespace {
+
+constexpr const char* kStates[] = {"running", "finished", "stopped",
+                                   "failed"};  // in the order of RunStatus::State
+
+}  // namespace
+
+void write_run_status(FileSystem& files, const Path& path, const RunStatus& status) {
+  nlohmann::ordered_json object = {{"state", kStates[static_cast<size_t>(status.state)]},
+                                   {"cause", status.cause},
+                                   {"step", status.step},
+                                   {"exit_status", nullptr}};
+  if (status.exit_status) object["exit_status"] = *status.exit_status;
+  atomic_write(files, path, object.dump(2) + "\n");
+}
+
+std::optional<RunStatus> read_run_status(FileSystem& files, const Path& path) {
+  if (!exists(files, path)) return std::nullopt;
+  try {
+    const auto object = nlohmann::json::parse(read_text(files, path));
+    const auto* state =
+        std::find(std::begin(kStates), std::end(kStates), object.at("state").get<std::string>());
+    if (state == std::end(kStates))
+      throw Error(c10::str(path.string(), ": unknown state ", object.at("state").dump()));
+    RunStatus status{.state = static_cast<RunStatus::State>(state - std::begin(kStates)),
+                     .cause = object.at("cause"),
+                     .step = object.at("step"),
+                     .exit_status = std::nullopt};
+    if (!object.at("exit_status").is_null())
+      status.exit_status = object.at("exit_status").get<int>();
+    return status;
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(c10::str(path.string(), ": not a status of a run: ", error.what()));
+  }
+}
+
+}  // namespace triga

@@ -1,0 +1,98 @@
+#include "metrics/tensorboard.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <protozero/pbf_writer.hpp>
+
+#include "metrics/crc32c.h"
+
+namespace triga {
+namespace {
+
+static_assert(std::endian::native == std::endian::little,
+              "event files are written as they lie in memory");
+
+constexpr std::string_view kPrefix = "events.out.tfevents.";
+constexpr int kSessionStart = 1;  // SessionLog.SessionStatus.START
+
+template <class T>
+std::string raw(T value) {
+  std::string bytes(sizeof value, '\0');
+  std::memcpy(bytes.data(), &value, sizeof value);
+  return bytes;
+}
+
+/// What the record format stores for a CRC, so that a CRC over data that holds CRCs is not weak.
+uint32_t masked(uint32_t crc) {
+  return std::rotr(crc, 15) + 0xA282EAD8;
+}
+
+/// A new name that sorts after those there: TensorBoard reads files by name.
+std::string new_file(const std::string& folder, double now) {
+  auto seconds = static_cast<int64_t>(now);
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(kPrefix))
+      seconds = std::max<int64_t>(seconds, std::atoll(name.c_str() + kPrefix.size()) + 1);
+  }
+  char host[256] = "localhost";
+  gethostname(host, sizeof host - 1);
+  return (std::filesystem::path(folder) /
+          fmt::format("{}{:010}.{}.{}", kPrefix, seconds, host, getpid()))
+      .string();
+}
+
+/// An Event with its time and step; `add` puts in the rest.
+template <class F>
+std::string make_event(double time, int64_t step, const F& add) {
+  std::string event;
+  protozero::pbf_writer writer(event);
+  writer.add_double(1, time);
+  if (step != 0) writer.add_int64(2, step);
+  add(writer);
+  return event;
+}
+
+}  // namespace
+
+double wall_clock() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+TensorBoardSink::TensorBoardSink(const std::string& folder, int64_t last_step,
+                                 std::function<double()> clock)
+    : clock_(std::move(clock)), path_(new_file(folder, clock_())), file_(path_) {
+  append_event(make_event(clock_(), 0, [](auto& event) { event.add_string(3, "brain.Event:2"); }));
+  if (last_step == 0) return;
+  append_event(make_event(clock_(), last_step + 1, [](auto& event) {
+    protozero::pbf_writer session_log(event, 7);
+    session_log.add_enum(1, kSessionStart);
+  }));
+}
+
+void TensorBoardSink::record(const MetricRecord& record) {
+  const std::string group = record.split.empty() ? "train" : record.split;
+  append_event(make_event(clock_(), record.step, [&](auto& event) {
+    protozero::pbf_writer summary(event, 5);
+    for (const auto& [name, number] : record.values) {
+      protozero::pbf_writer value(summary, 1);
+      value.add_string(1, group + "/" + name);
+      value.add_float(2, static_cast<float>(number));
+    }
+  }));
+}
+
+void TensorBoardSink::append_event(const std::string& event) {
+  const std::string length = raw(static_cast<uint64_t>(event.size()));
+  file_.append(length + raw(masked(crc32c(length))) + event + raw(masked(crc32c(event))));
+}
+
+}  // namespace triga

@@ -1,0 +1,56 @@
+#include "metrics/run_status.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/support/message_of.h"
+#include "tests/support/temporary_folder.h"
+
+namespace triga {
+namespace {
+
+using test::TemporaryFolder;
+using ::testing::HasSubstr;
+
+TEST(RunStatus, IsReadAsItWasWritten) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "status.json";
+  EXPECT_FALSE(read_run_status(posix_files(), path));
+  using State = RunStatus::State;
+  for (const RunStatus& status : {RunStatus{State::kRunning, "", 3, std::nullopt},
+                                  RunStatus{State::kFinished, "all 20 steps are done", 20, 0},
+                                  RunStatus{State::kStopped, "SIGTERM", 7, 75},
+                                  RunStatus{State::kFailed, "rank 1: \"segfault\"\nat x", 7, 6}}) {
+    write_run_status(posix_files(), path, status);
+    const auto read = read_run_status(posix_files(), path);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->state, status.state);
+    EXPECT_EQ(read->cause, status.cause);
+    EXPECT_EQ(read->step, status.step);
+    EXPECT_EQ(read->exit_status, status.exit_status);
+  }
+}
+
+TEST(RunStatus, HasTheKeysOfTheDesign) {
+  const TemporaryFolder folder;
+  write_run_status(
+      posix_files(), folder / "status.json",
+      {.state = RunStatus::State::kStopped, .cause = "SIGTERM", .step = 7, .exit_status = 75});
+  EXPECT_EQ(read_text(posix_files(), folder / "status.json"),
+            "{\n  \"state\": \"stopped\",\n  \"cause\": \"SIGTERM\",\n  \"step\": 7,\n  "
+            "\"exit_status\": 75\n}\n");
+}
+
+TEST(RunStatus, SaysWhenAFileIsNone) {
+  const TemporaryFolder folder;
+  for (const char* text :
+       {"", "{}", "[1]",
+        "{\"state\": \"asleep\", \"cause\": \"\", \"step\": 1, \"exit_status\": null}"}) {
+    const auto path = folder.write("status.json", text);
+    EXPECT_THAT(test::message_of<Error>([&] { read_run_status(posix_files(), path); }),
+                HasSubstr(path))
+        << text;
+  }
+}
+
+}  // namespace
+}  // namespace triga
