@@ -35,4 +35,5 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
 find_package(CURL REQUIRED)
+enable_language(C)               # MPI's C binding is looked for through the C compiler
 find_package(MPI COMPONENTS C)   # optional: without it only the local communicator is built

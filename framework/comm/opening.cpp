@@ -1,0 +1,131 @@
+#include "comm/opening.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+namespace triga {
+namespace {
+
+constexpr uint32_t kMagic = 0x54474131;  // "TGA1": changes with the layout of Opening
+
+std::string_view word(OperationKind kind) {
+  switch (kind) {
+    case OperationKind::kAllReduce:
+      return "all_reduce";
+    case OperationKind::kReduceScatter:
+      return "reduce_scatter";
+    case OperationKind::kAllGather:
+      return "all_gather";
+    case OperationKind::kBroadcast:
+      return "broadcast";
+    case OperationKind::kBarrier:
+      return "barrier";
+    case OperationKind::kGatherText:
+      return "all_gather_text";
+    case OperationKind::kBroadcastText:
+      return "broadcast_text";
+    case OperationKind::kAllocate:
+      return "allocate";
+    case OperationKind::kSplit:
+      return "split";
+    case OperationKind::kSend:
+      return "send";
+    case OperationKind::kReceive:
+      return "recv";
+  }
+  return "unknown operation";
+}
+
+std::string_view word(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return "fp32";
+    case at::kDouble:
+      return "fp64";
+    case at::kHalf:
+      return "fp16";
+    case at::kBFloat16:
+      return "bf16";
+    case at::kInt:
+      return "int32";
+    case at::kLong:
+      return "int64";
+    case at::kByte:
+      return "uint8";
+    default:
+      return toString(type);
+  }
+}
+
+std::string_view word(ReduceOp op) {
+  return op == ReduceOp::kSum ? "sum" : op == ReduceOp::kMax ? "max" : "min";
+}
+
+bool reduces(OperationKind kind) {
+  return kind == OperationKind::kAllReduce || kind == OperationKind::kReduceScatter;
+}
+bool has_root(OperationKind kind) {
+  return kind == OperationKind::kBroadcast || kind == OperationKind::kBroadcastText;
+}
+// Do all ranks give as many elements?
+bool has_common_numel(OperationKind kind) {
+  return kind != OperationKind::kGatherText && kind != OperationKind::kBroadcastText &&
+         kind != OperationKind::kSplit;
+}
+
+uint64_t hash(std::string_view text) {  // FNV-1a
+  uint64_t value = 14695981039346656037ULL;
+  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return value;
+}
+
+}  // namespace
+
+std::string name_of(const Operation& operation) {
+  return c10::str(word(operation.kind), " \"", operation.what, "\"");
+}
+
+void OpeningView::write(const Operation& operation, const Bytes& payload) {
+  Opening opening{};
+  opening.magic = kMagic;
+  opening.kind = operation.kind;
+  opening.type = static_cast<uint8_t>(operation.type);
+  opening.op = static_cast<uint8_t>(operation.op);
+  opening.root = operation.root;
+  opening.numel = operation.numel;
+  opening.step = operation.step;
+  opening.what_hash = hash(operation.what);
+  std::memcpy(opening.what, operation.what.data(),
+              std::min(operation.what.size(), sizeof(opening.what) - 1));
+  std::memcpy(bytes_.data, &opening, sizeof(opening));
+  if (payload.size > 0) std::memcpy(bytes_.data + sizeof(opening), payload.data, payload.size);
+}
+
+Opening OpeningView::header() const {
+  Opening opening;
+  std::memcpy(&opening, bytes_.data, sizeof(opening));
+  if (opening.magic != kMagic)
+    throw CommError("a rank of this run comes from another version of Triga");
+  return opening;
+}
+
+bool is_same(const Opening& a, const Opening& b) {
+  const bool same_kind = a.kind == b.kind ||
+                         (a.kind == OperationKind::kSend && b.kind == OperationKind::kReceive) ||
+                         (a.kind == OperationKind::kReceive && b.kind == OperationKind::kSend);
+  return same_kind && a.type == b.type && (!reduces(a.kind) || a.op == b.op) &&
+         (!has_root(a.kind) || a.root == b.root) &&
+         (!has_common_numel(a.kind) || a.numel == b.numel) && a.what_hash == b.what_hash;
+}
+
+std::string to_text(const Opening& opening) {
+  std::string text(word(opening.kind));
+  if (reduces(opening.kind)) text += c10::str(" ", word(static_cast<ReduceOp>(opening.op)));
+  if (has_root(opening.kind)) text += c10::str(" from rank ", opening.root);
+  if (has_common_numel(opening.kind) && opening.kind != OperationKind::kBarrier)
+    text += c10::str(" of ", opening.numel, " ", word(static_cast<at::ScalarType>(opening.type)));
+  return c10::str(text, " \"", opening.what, "\" (step ", opening.step, ")");
+}
+
+}  // namespace triga
