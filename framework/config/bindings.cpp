@@ -1,5 +1,5 @@
-// How single values are read, strictly: a text is never taken for a number nor a number rounded, and each refusal says what
-// to write instead.
+// How single values are read, strictly: a text is never taken for a number nor a number rounded,
+// and each refusal says what to write instead.
 #include <c10/util/StringUtil.h>
 
 #include <algorithm>
@@ -18,10 +18,14 @@ using Kind = ConfigNode::Kind;
 
 std::string_view kind_name(Kind kind) {
   switch (kind) {
-    case Kind::kNull: return "nothing";
-    case Kind::kScalar: return "a single value";
-    case Kind::kSequence: return "a list";
-    case Kind::kMapping: return "a mapping";
+    case Kind::kNull:
+      return "nothing";
+    case Kind::kScalar:
+      return "a single value";
+    case Kind::kSequence:
+      return "a list";
+    case Kind::kMapping:
+      return "a mapping";
   }
   return "";
 }
@@ -47,7 +51,8 @@ void expect_number(const ConfigNode& node, std::string_view expected) {
     throw config_error(node, c10::str("\"", node.scalar, "\" in quotes is a text; write ",
                                       node.scalar, " without quotes"));
   if (auto digits = without_separators(node.scalar))
-    throw config_error(node, c10::str("'", node.scalar, "' is not ", expected, "; write ", *digits));
+    throw config_error(node,
+                       c10::str("'", node.scalar, "' is not ", expected, "; write ", *digits));
 }
 
 class BoolBinding final : public Binding {
@@ -56,8 +61,8 @@ class BoolBinding final : public Binding {
   void read(const ConfigNode& node, const ConfigScope&) override {
     expect_kind(node, Kind::kScalar, type_name());
     if (node.quoted || scalar_type(node.scalar) != ScalarType::kBool)
-      throw config_error(
-          node, c10::str("'", node.scalar, "' is not true or false", cure(node.scalar)));
+      throw config_error(node,
+                         c10::str("'", node.scalar, "' is not true or false", cure(node.scalar)));
     value_ = node.scalar[0] == 't' || node.scalar[0] == 'T';
   }
   ConfigNode write() const override { return ConfigNode::make_scalar(value_ ? "true" : "false"); }
@@ -223,12 +228,24 @@ ConfigNode map_schema(ConfigNode values) {
   return schema;
 }
 
-std::unique_ptr<Binding> bind(bool& value) { return std::make_unique<BoolBinding>(value); }
-std::unique_ptr<Binding> bind(int64_t& value) { return std::make_unique<IntegerBinding>(value); }
-std::unique_ptr<Binding> bind(double& value) { return std::make_unique<NumberBinding>(value); }
-std::unique_ptr<Binding> bind(std::string& value) { return std::make_unique<StringBinding>(value); }
-std::unique_ptr<Binding> bind(ConfigPath& value) { return std::make_unique<PathBinding>(value); }
-std::unique_ptr<Binding> bind(ConfigNode& value) { return std::make_unique<NodeBinding>(value); }
+std::unique_ptr<Binding> bind(bool& value) {
+  return std::make_unique<BoolBinding>(value);
+}
+std::unique_ptr<Binding> bind(int64_t& value) {
+  return std::make_unique<IntegerBinding>(value);
+}
+std::unique_ptr<Binding> bind(double& value) {
+  return std::make_unique<NumberBinding>(value);
+}
+std::unique_ptr<Binding> bind(std::string& value) {
+  return std::make_unique<StringBinding>(value);
+}
+std::unique_ptr<Binding> bind(ConfigPath& value) {
+  return std::make_unique<PathBinding>(value);
+}
+std::unique_ptr<Binding> bind(ConfigNode& value) {
+  return std::make_unique<NodeBinding>(value);
+}
 std::unique_ptr<Binding> bind_choice(std::vector<std::string> words, std::function<size_t()> get,
                                      std::function<void(size_t)> set) {
   return std::make_unique<ChoiceBinding>(std::move(words), std::move(get), std::move(set));

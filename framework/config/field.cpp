@@ -71,7 +71,8 @@ Field& Field::known_as(std::vector<std::string> names) {
   return *this;
 }
 Field& Field::empty_word(std::string word) {
-  TRIGA_CHECK(binding_->is_optional(), "empty_word is for std::optional, and '", name_, "' is none");
+  TRIGA_CHECK(binding_->is_optional(), "empty_word is for std::optional, and '", name_,
+              "' is none");
   empty_word_ = std::move(word);
   return *this;
 }

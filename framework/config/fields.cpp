@@ -17,7 +17,11 @@ void ProblemList::add(const ConfigError& error) {
 }
 
 void ProblemList::throw_if_any() const {
-  if (!problems_.empty()) throw ConfigError(problems_);
+  if (problems_.empty()) return;
+  auto sorted = problems_;
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.line < b.line; });
+  throw ConfigError(std::move(sorted));
 }
 
 }  // namespace detail
@@ -46,37 +50,69 @@ void Fields::hint(std::vector<std::string> names, std::string answer) {
   for (auto& name : names) hints_.emplace_back(std::move(name), answer);
 }
 
+void Fields::rest(ConfigNode& others) {
+  rest_ = &others;
+}
+
+std::vector<std::string> Fields::names() const {
+  std::vector<std::string> names;
+  for (const auto& field : fields_) names.push_back(field->name_);
+  return names;
+}
+
 void Fields::read(const ConfigNode& node, const ConfigScope& scope) {
   if (node.kind != Kind::kNull)  // `eval:` with nothing below it is an empty mapping
-    detail::expect_kind(node, Kind::kMapping, "a mapping");
-  const ConfigScope inner{{}, scope.whole ? scope.whole : [this] { return schema(); }};
-  std::vector<std::string> allowed = scope.other_keys;
-  for (const auto& field : fields_) allowed.push_back(field->name_);
+    detail::expect_kind(node, Kind::kMapping, "a mapping with keys such as " + join(names()));
+  if (rest_ != nullptr) *rest_ = node;  // its place, and then only the keys that are left over
+  if (rest_ != nullptr) rest_->kind = Kind::kMapping, rest_->entries.clear();
 
   detail::ProblemList problems;
+  read_entries(node, scope, problems);
+  check_required(node, problems);
+  problems.throw_if_any();
+  check_rules(node);  // they are about values that could be read
+}
+
+void Fields::read_entries(const ConfigNode& node, const ConfigScope& scope,
+                          detail::ProblemList& problems) {
+  const ConfigScope inner{{}, scope.whole ? scope.whole : [this] { return schema(); }};
+  auto allowed = scope.other_keys;
+  for (const auto& name : names()) allowed.push_back(name);
   for (const auto& entry : node.entries) {
+    if (problems.is_full()) return;
     if (Field* field = find(entry.key))
       problems.attempt([&] { field->read(entry.value, inner); });
-    else if (std::find(allowed.begin(), allowed.end(), entry.key) == allowed.end())
+    else if (std::find(allowed.begin(), allowed.end(), entry.key) != allowed.end())
+      continue;
+    else if (rest_ != nullptr)
+      rest_->entries.push_back(entry);
+    else
       problems.add(unknown_key(entry.value, entry.key, allowed, schema(), inner.whole()));
   }
+}
+
+void Fields::check_required(const ConfigNode& node, detail::ProblemList& problems) const {
   for (const auto& field : fields_)
     if (field->required_ && node.find(field->name_) == nullptr)
-      problems.add(ConfigError(c10::str(node.where(field->name_), ": is missing; expected ",
-                                        field->binding_->type_name(), ". ", field->help_)));
-  problems.throw_if_any();  // rules are about values that could be read
+      problems.add(config_error(
+          node.place_of(field->name_),
+          c10::str("is missing; expected ", field->binding_->type_name(), ". ", field->help_)));
+}
 
+void Fields::check_rules(const ConfigNode& node) const {
+  detail::ProblemList problems;
   for (const auto& rule : rules_)
     if (auto wrong = rule.test())
-      problems.add(ConfigError(
-          c10::str(rule.name.empty() ? node.where() : node.where(rule.name), ": ", *wrong),
-          rule.place));
+      problems.add(
+          config_error(rule.name.empty() ? node : node.place_of(rule.name), *wrong, rule.place));
   problems.throw_if_any();
 }
 
 ConfigNode Fields::write() const {
   auto node = ConfigNode::make_mapping();
   for (const auto& field : fields_) node.add(field->name_, field->write());
+  if (rest_ != nullptr)
+    for (const auto& [key, value] : rest_->entries) node.add(key, value);
   return node;
 }
 
@@ -91,7 +127,7 @@ ConfigNode Fields::schema() const {
   schema.add("type", ConfigNode::make_scalar("object", true));
   schema.add("properties", std::move(properties));
   if (!required.items.empty()) schema.add("required", std::move(required));
-  schema.add("additionalProperties", ConfigNode::make_scalar("false"));
+  if (rest_ == nullptr) schema.add("additionalProperties", ConfigNode::make_scalar("false"));
   if (!hints_.empty()) {
     auto hints = ConfigNode::make_mapping();
     for (const auto& [name, answer] : hints_)

@@ -4,29 +4,30 @@
 #include "triga/config.h"
 
 namespace triga {
-namespace {
-
-std::string place(const ConfigNode& node, int line, const std::string& path) {
-  std::string text = node.file;
-  if (line > 0) text += ":" + std::to_string(line);
-  if (!text.empty() && !path.empty()) text += ": ";
-  return text + path;
-}
-
-}  // namespace
-
 const ConfigNode* ConfigNode::find(std::string_view key) const {
   for (const auto& entry : entries)
     if (entry.key == key) return &entry.value;
   return nullptr;
 }
 
-std::string ConfigNode::where() const { return place(*this, key_line > 0 ? key_line : line, path); }
+std::string ConfigNode::where() const {
+  const int place = key_line > 0 ? key_line : line;
+  std::string text = file;
+  if (place > 0) text += ":" + std::to_string(place);
+  if (!text.empty() && !path.empty()) text += ": ";
+  return text + path;
+}
 
-std::string ConfigNode::where(std::string_view key) const {
-  if (const ConfigNode* value = find(key)) return value->where();
-  const auto full_path = path.empty() ? std::string(key) : path + "." + std::string(key);
-  return place(*this, key_line > 0 ? key_line : line, full_path);
+ConfigNode ConfigNode::place_of(std::string_view key) const {
+  if (const ConfigNode* value = find(key)) return *value;
+  if (const auto dot = key.find('.'); dot != key.npos)
+    return place_of(key.substr(0, dot)).place_of(key.substr(dot + 1));
+  ConfigNode place;
+  place.file = file;
+  place.line = line;
+  place.key_line = key_line;
+  place.path = path.empty() ? std::string(key) : path + "." + std::string(key);
+  return place;
 }
 
 ConfigNode ConfigNode::make_scalar(std::string text, bool quoted) {
@@ -56,7 +57,8 @@ void ConfigNode::add(std::string key, ConfigNode value) {
 
 ConfigError config_error(const ConfigNode& node, std::string_view what, SourcePlace place) {
   const auto where = node.where();
-  return ConfigError(c10::str(where, where.empty() ? "" : ": ", what), place);
+  return ConfigError(c10::str(where, where.empty() ? "" : ": ", what), place,
+                     node.key_line > 0 ? node.key_line : node.line);
 }
 
 }  // namespace triga

@@ -7,7 +7,9 @@
 namespace triga {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 size_t skip_digits(std::string_view text, size_t i) {
   while (i < text.size() && is_digit(text[i])) ++i;
@@ -30,7 +32,8 @@ bool is_decimal_integer(std::string_view text) {
   return begin < text.size() && skip_digits(text, begin) == text.size();
 }
 
-bool is_decimal_float(std::string_view text) {  // [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?
+bool is_decimal_float(
+    std::string_view text) {  // [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?
   const size_t begin = skip_sign(text);
   size_t i = skip_digits(text, begin);
   const bool has_whole = i > begin;

@@ -1,5 +1,5 @@
-// What a scalar of YAML means when it stands without quotes: the core schema of YAML 1.2, which is also how JSON reads
-// numbers. Used by the bindings of fields and by the writers.
+// What a scalar of YAML means when it stands without quotes: the core schema of YAML 1.2, which is
+// also how JSON reads numbers. Used by the bindings of fields and by the writers.
 #pragma once
 
 #include <cstdint>

@@ -2,25 +2,27 @@
 
 #include <c10/util/StringUtil.h>
 
-
 #include <algorithm>
 #include <cctype>
 
 namespace triga {
 namespace {
 
-constexpr size_t kLongestWordCompared = 64;  // longer ones are no misspelt keys; keeps the comparison quadratic in little
+constexpr size_t kLongestWordCompared =
+    64;  // longer ones are no misspelt keys; keeps the comparison quadratic in little
 constexpr size_t kMostPlacesNamed = 4;
 
 /// "maxSteps", "max-steps" and "max_steps" are one.
 std::string plain(std::string_view word) {
   std::string text;
   for (char c : word)
-    if (c != '_' && c != '-') text += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (c != '_' && c != '-')
+      text += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours that turn a into b (Damerau 1964, restricted).
+/// Insertions, deletions, replacements and swaps of neighbours that turn a into b (Damerau 1964,
+/// restricted).
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) last[j] = j;
@@ -41,7 +43,8 @@ std::string join_path(const std::string& path, const std::string& key) {
   return path.empty() ? key : path + "." + key;
 }
 
-/// Calls visit(schema, path) for a schema and those inside it; the path is that of the values it describes.
+/// Calls visit(schema, path) for a schema and those inside it; the path is that of the values it
+/// describes.
 template <class Visit>
 void each_schema(const ConfigNode& schema, const std::string& path, const Visit& visit) {
   visit(schema, path);

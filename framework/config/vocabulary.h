@@ -1,4 +1,5 @@
-// The words that an experiment may use, and those that people use for them elsewhere: what an unknown key is answered with.
+// The words that an experiment may use, and those that people use for them elsewhere: what an
+// unknown key is answered with.
 #pragma once
 
 #include <string>
@@ -15,12 +16,12 @@ struct Hint {
   std::string answer;
 };
 
-/// The names of other tools in a JSON Schema made by Fields::schema ("x-known-as", "x-hints"), with answers that name
-/// keys from `path` on: {"lr", "Triga calls it optimizer.learning_rate"}.
+/// The names of other tools in a JSON Schema made by Fields::schema ("x-known-as", "x-hints"), with
+/// answers that name keys from `path` on: {"lr", "Triga calls it optimizer.learning_rate"}.
 std::vector<Hint> foreign_names(const ConfigNode& schema, const std::string& path);
 
-/// The error for an unknown key of a mapping. `allowed`: the keys that are known in it. `own`, `whole`: schemas of the
-/// mapping and of the file.
+/// The error for an unknown key of a mapping. `allowed`: the keys that are known in it. `own`,
+/// `whole`: schemas of the mapping and of the file.
 ConfigError unknown_key(const ConfigNode& value, const std::string& key,
                         const std::vector<std::string>& allowed, const ConfigNode& own,
                         const ConfigNode& whole);

@@ -1,23 +1,27 @@
-// Config: a struct with defaults beside its fields, and one function that describes each field. From that one description
-// come parsing, errors with file, line and key, ranges, hints, the JSON Schema, the reference page, and resolved.yaml.
+// Config: a struct with defaults beside its fields, and one function that describes each field.
+// From that one description come parsing, errors with file, line and key, ranges, hints, the JSON
+// Schema, the reference page, and resolved.yaml.
 //
 //   struct AdamWConfig {
 //     double epsilon = 1e-8;
 //     double weight_decay = 0.01;
 //     std::vector<double> betas = {0.9, 0.999};
 //   };
-//   void describe(Fields& fields, AdamWConfig& config) {       // found by argument-dependent lookup
-//     fields.field("epsilon", config.epsilon).help("Added to the denominator.").above(0).known_as({"adam_epsilon"});
-//     fields.field("weight_decay", config.weight_decay).help("Decoupled weight decay.").at_least(0);
-//     fields.field("betas", config.betas).help("Decay of the two running averages.").at_least(0).below(1);
+//   void describe(Fields& fields, AdamWConfig& config) {       // found by argument-dependent
+//   lookup
+//     fields.field("epsilon", config.epsilon).help("Added to the
+//     denominator.").above(0).known_as({"adam_epsilon"}); fields.field("weight_decay",
+//     config.weight_decay).help("Decoupled weight decay.").at_least(0); fields.field("betas",
+//     config.betas).help("Decay of the two running averages.").at_least(0).below(1);
 //     fields.rule("betas", [&config]() -> std::optional<std::string> {
 //       if (config.betas.size() == 2) return std::nullopt;
 //       return "expected two numbers";
 //     });
 //   }
 //
-// Types of fields: bool, int64_t, double, std::string, ConfigPath, an enum (through `choice`), any described struct,
-// ConfigNode (kept as it is), and std::optional, std::vector, std::map<std::string, T> of these.
+// Types of fields: bool, int64_t, double, std::string, ConfigPath, an enum (through `choice`), any
+// described struct, ConfigNode (kept as it is), and std::optional, std::vector,
+// std::map<std::string, T> of these.
 #pragma once
 
 #include <cstdint>
@@ -36,14 +40,16 @@
 
 namespace triga {
 
-/// What the reader of a part of a file is told of the rest, so that its errors can name what stands elsewhere. The default
-/// is right for a whole file.
+/// What the reader of a part of a file is told of the rest, so that its errors can name what stands
+/// elsewhere. The default is right for a whole file.
 struct ConfigScope {
-  std::vector<std::string> other_keys;   // allowed in the same mapping, and read by the caller
-  std::function<ConfigNode()> whole;     // JSON Schema of the file that the part is of
+  std::vector<std::string> other_keys;  // allowed in the same mapping, and read by the caller
+  std::function<ConfigNode()> whole;    // JSON Schema of the file that the part is of
 };
 
 namespace detail {
+
+class ProblemList;
 
 /// How one field is read, written and put into a schema; made for the field's type by `bind`.
 class Binding {
@@ -51,8 +57,8 @@ class Binding {
   virtual ~Binding() = default;
   virtual void read(const ConfigNode& node, const ConfigScope& scope) = 0;  // throws ConfigError
   virtual ConfigNode write() const = 0;                                     // the value now
-  virtual ConfigNode schema() const = 0;       // JSON Schema, values now as defaults
-  virtual std::string type_name() const = 0;   // for messages: "an integer"
+  virtual ConfigNode schema() const = 0;      // JSON Schema, values now as defaults
+  virtual std::string type_name() const = 0;  // for messages: "an integer"
   virtual bool is_optional() const { return false; }
   virtual std::vector<double> numbers() const { return {}; }  // those now in it, for ranges
 };
@@ -76,15 +82,16 @@ class Field {
  public:
   Field(std::string name, std::unique_ptr<detail::Binding> binding);
 
-  Field& help(std::string text);             // one or two sentences; every field has it
-  Field& unit(std::string unit);             // "bytes", "seconds", "samples"
-  Field& at_least(double minimum);           // inclusive; of a number, or of each number of a list
-  Field& above(double minimum);              // exclusive
-  Field& at_most(double maximum);            // inclusive
-  Field& below(double maximum);              // exclusive
+  Field& help(std::string text);    // one or two sentences; every field has it
+  Field& unit(std::string unit);    // "bytes", "seconds", "samples"
+  Field& at_least(double minimum);  // inclusive; of a number, or of each number of a list
+  Field& above(double minimum);     // exclusive
+  Field& at_most(double maximum);   // inclusive
+  Field& below(double maximum);     // exclusive
   Field& one_of(std::vector<std::string> words);  // of a string, or of each string of a list
-  Field& required();                         // no default
-  /// What users of other tools call it. Never accepted; an unknown key of this name is answered with this field's.
+  Field& required();                              // no default
+  /// What users of other tools call it. Never accepted; an unknown key of this name is answered
+  /// with this field's.
   Field& known_as(std::vector<std::string> names);
   /// A word that stands for an empty std::optional ("auto", "none").
   Field& empty_word(std::string word);
@@ -138,21 +145,28 @@ class Fields {
     return add(std::move(name), detail::bind_choice(std::move(names), get, set));
   }
 
-  /// A rule over several fields, tested once all could be read: returns nothing when it holds, else what is wrong and what
-  /// is allowed. The error stands at the line of the field `name` if the file gives it, else at the struct's ("" always).
+  /// A rule over several fields, tested once all could be read: returns nothing when it holds, else
+  /// what is wrong and what is allowed. The error stands at the line of the field `name` ("metric",
+  /// "keep_best.metric") if the file gives it, else at the struct's ("" always).
   void rule(std::string name, std::function<std::optional<std::string>()> test,
             SourcePlace place = SourcePlace::here());
 
-  /// Keys of other tools that have no counterpart here, and what to do instead: the answer to an unknown key of that name.
+  /// Keys of other tools that have no counterpart here, and what to do instead: the answer to an
+  /// unknown key of that name.
   void hint(std::vector<std::string> names, std::string answer);
 
-  /// Sets the object from the mapping; fields that it does not name keep their values. Throws: ConfigError with all that
-  /// is wrong (unknown key with the nearest known one, wrong type, out of range, missing, a rule).
+  /// The mapping has more keys than are described here: those of a kind, which is known only once
+  /// this is read. They are kept as they are, to be read against the kind's own description.
+  void rest(ConfigNode& others);
+
+  /// Sets the object from the mapping; fields that it does not name keep their values. Throws:
+  /// ConfigError with all that is wrong (unknown key with the nearest known one, wrong type, out of
+  /// range, missing, a rule).
   void read(const ConfigNode& node, const ConfigScope& scope = {});
   /// All fields with their values now, as a mapping.
   ConfigNode write() const;
-  /// A JSON Schema object (draft 2020-12) as a tree of mappings; with help, units, ranges and the values now as defaults.
-  /// Names of other tools stand under "x-known-as" and "x-hints".
+  /// A JSON Schema object (draft 2020-12) as a tree of mappings; with help, units, ranges and the
+  /// values now as defaults. Names of other tools stand under "x-known-as" and "x-hints".
   ConfigNode schema() const;
 
  private:
@@ -163,10 +177,16 @@ class Fields {
   };
   Field& add(std::string name, std::unique_ptr<detail::Binding> binding);
   Field* find(std::string_view name) const;
+  std::vector<std::string> names() const;
+  void read_entries(const ConfigNode& node, const ConfigScope& scope,
+                    detail::ProblemList& problems);
+  void check_required(const ConfigNode& node, detail::ProblemList& problems) const;
+  void check_rules(const ConfigNode& node) const;
 
   std::vector<std::unique_ptr<Field>> fields_;
   std::vector<Rule> rules_;
   std::vector<std::pair<std::string, std::string>> hints_;
+  ConfigNode* rest_ = nullptr;
 };
 
 /// Reads a described struct. Throws: ConfigError.

@@ -1,4 +1,5 @@
-// The templates behind `Fields::field`: bindings of described structs, optional, vector and map. Included by config.h only.
+// The templates behind `Fields::field`: bindings of described structs, optional, vector and map.
+// Included by config.h only.
 #pragma once
 
 #include "triga/config.h"
@@ -22,8 +23,9 @@ class ProblemList {
     }
   }
   void add(const ConfigError& error);
-  bool empty() const { return problems_.empty(); }
-  /// Throws: ConfigError with all problems, if there are any.
+  /// So many that more would not help.
+  bool is_full() const { return problems_.size() >= 20; }
+  /// Throws: ConfigError with all problems in the order of the file, if there are any.
   void throw_if_any() const;
 
  private:
@@ -31,7 +33,9 @@ class ProblemList {
 };
 
 /// What is inside another (an item of a list) has no keys in common with what the caller reads.
-inline ConfigScope inner_scope(const ConfigScope& scope) { return {{}, scope.whole}; }
+inline ConfigScope inner_scope(const ConfigScope& scope) {
+  return {{}, scope.whole};
+}
 
 template <class T>
 class StructBinding final : public Binding {
@@ -98,6 +102,7 @@ class VectorBinding final : public Binding {
     value_.clear();
     ProblemList problems;
     for (const auto& item : node.items) {
+      if (problems.is_full()) break;
       T inner{};
       problems.attempt([&] { bind(inner)->read(item, inner_scope(scope)); });
       value_.push_back(std::move(inner));
@@ -134,6 +139,7 @@ class MapBinding final : public Binding {
     value_.clear();
     ProblemList problems;
     for (const auto& entry : node.entries) {
+      if (problems.is_full()) break;
       T inner{};
       problems.attempt([&] { bind(inner)->read(entry.value, inner_scope(scope)); });
       value_.emplace(entry.key, std::move(inner));

@@ -1,5 +1,6 @@
-// ConfigNode: a piece of an experiment file as it was written, with its place in it. A neutral tree, through which no YAML
-// library shows; and config_error, which puts that place in front of what is wrong.
+// ConfigNode: a piece of an experiment file as it was written, with its place in it. A neutral
+// tree, through which no YAML library shows; and config_error, which puts that place in front of
+// what is wrong.
 #pragma once
 
 #include <string>
@@ -31,8 +32,9 @@ struct ConfigNode {
 
   /// "experiments/a.yaml:14: train.max_steps", as far as it is known.
   std::string where() const;
-  /// Where a key of this mapping is or would be: "experiments/a.yaml:12: train.max_steps".
-  std::string where(std::string_view key) const;
+  /// For errors about a key in this mapping ("max_steps", "train.max_steps"): its value, or when it
+  /// is missing an empty node with its path, here.
+  ConfigNode place_of(std::string_view key) const;
 
   static ConfigNode make_scalar(std::string text, bool quoted = false);
   static ConfigNode make_mapping();
@@ -46,13 +48,14 @@ struct ConfigEntry {
   ConfigNode value;
 };
 
-/// An error at a node, to be thrown: `throw config_error(node, "expected a file, got a folder")` says
-/// "experiments/a.yaml:14: data.train.files[0]: expected a file, got a folder".
+/// An error at a node, to be thrown: `throw config_error(node, "expected a file, got a folder")`
+/// says "experiments/a.yaml:14: data.train.files[0]: expected a file, got a folder".
 ConfigError config_error(const ConfigNode& node, std::string_view what,
                          SourcePlace place = SourcePlace::here());
 
-/// A path of a file or folder (also a pattern, `*.txt`), absolute once it is read. What an experiment file names is relative
-/// to the folder of that file, what `--set` names to the working directory.
+/// A path of a file or folder (also a pattern, `*.txt`), absolute once it is read. What an
+/// experiment file names is relative to the folder of that file, what `--set` names to the working
+/// directory.
 struct ConfigPath {
   std::string path;
 };

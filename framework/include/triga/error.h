@@ -1,5 +1,6 @@
-// Errors: one family of exceptions an exit status (docs/architecture.md lists them). Library code throws; only main()
-// catches, prints and exits. A message for a user says where, what was wrong, and what is allowed.
+// Errors: one family of exceptions an exit status (docs/architecture.md lists them). Library code
+// throws; only main() catches, prints and exits. A message for a user says where, what was wrong,
+// and what is allowed.
 #pragma once
 
 #include <c10/util/StringUtil.h>
@@ -11,19 +12,19 @@
 
 namespace triga {
 
-/// What the `triga` command returns to the shell. mpirun and srun merge statuses of ranks, so a run's
-/// `status.json` holds the true one.
+/// What the `triga` command returns to the shell. mpirun and srun merge statuses of ranks, so a
+/// run's `status.json` holds the true one.
 enum class ExitStatus : int {
   kDone = 0,
-  kInternal = 1,        // a bug in Triga or in a plugin
-  kUsage = 2,           // bad command line or experiment
-  kPlugin = 3,          // a plugin could not be found, opened or trusted
-  kData = 4,            // data missing, corrupt, or not what the experiment says
-  kCheckpoint = 5,      // no usable checkpoint, or it could not be written
-  kCommunication = 6,   // a peer died, a deadline passed, an operation did not match
-  kDiverged = 7,        // the loss was not finite for too many steps in a row
+  kInternal = 1,       // a bug in Triga or in a plugin
+  kUsage = 2,          // bad command line or experiment
+  kPlugin = 3,         // a plugin could not be found, opened or trusted
+  kData = 4,           // data missing, corrupt, or not what the experiment says
+  kCheckpoint = 5,     // no usable checkpoint, or it could not be written
+  kCommunication = 6,  // a peer died, a deadline passed, an operation did not match
+  kDiverged = 7,       // the loss was not finite for too many steps in a row
   kOutOfMemory = 8,
-  kStopped = 75,        // saved on a signal; start again to go on
+  kStopped = 75,  // saved on a signal; start again to go on
 };
 
 /// Base of all of Triga's exceptions. `what()` is one or more whole lines for a person.
@@ -37,7 +38,8 @@ class Error : public std::runtime_error {
   ExitStatus status_;
 };
 
-/// A line of our own source: which of the places that throw did. Tests list the places that none of them provoked.
+/// A line of our own source: which of the places that throw did. Tests list the places that none of
+/// them provoked.
 struct SourcePlace {
   const char* file;
   int line;
@@ -46,14 +48,17 @@ struct SourcePlace {
   }
 };
 
-/// What is wrong in an experiment or on the command line: one problem, or all that were found at once, a line each.
+/// What is wrong in an experiment or on the command line: one problem, or all that were found at
+/// once, a line each.
 struct ConfigError : Error {
   struct Problem {
     std::string message;
     SourcePlace place;
+    int line = 0;  // in the user's file; 0: not known
   };
-  explicit ConfigError(const std::string& message, SourcePlace place = SourcePlace::here())
-      : Error(message, ExitStatus::kUsage), problems{{message, place}} {}
+  explicit ConfigError(const std::string& message, SourcePlace place = SourcePlace::here(),
+                       int line = 0)
+      : Error(message, ExitStatus::kUsage), problems{{message, place, line}} {}
   /// Requires: at least one.
   explicit ConfigError(std::vector<Problem> found)
       : Error(join(found), ExitStatus::kUsage), problems(std::move(found)) {}
@@ -93,10 +98,11 @@ namespace detail {
 }  // namespace detail
 }  // namespace triga
 
-/// An invariant of the program: `TRIGA_CHECK(n > 0, "no layers in stage ", stage)`. The parts are put together only
-/// when it fails. Throws: triga::Error with the condition, file and line (exit status 1).
-#define TRIGA_CHECK(condition, ...)                                                              \
-  do {                                                                                           \
-    if (!(condition)) [[unlikely]]                                                               \
+/// An invariant of the program: `TRIGA_CHECK(n > 0, "no layers in stage ", stage)`. The parts are
+/// put together only when it fails. Throws: triga::Error with the condition, file and line (exit
+/// status 1).
+#define TRIGA_CHECK(condition, ...)                                                           \
+  do {                                                                                        \
+    if (!(condition)) [[unlikely]]                                                            \
       ::triga::detail::check_failed(#condition, __FILE__, __LINE__, ::c10::str(__VA_ARGS__)); \
   } while (false)

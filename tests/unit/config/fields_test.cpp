@@ -141,19 +141,23 @@ TEST(Fields, ReadWhatTheyWrote) {
 }
 
 TEST(Fields, ReportAllProblemsInTheOrderOfTheFile) {
-  const auto problems = problems_of(Mapping().add("rate", "2").add("flg", "true").add("flag", "yes"));
+  const auto problems =
+      problems_of(Mapping().add("rate", "2").add("flg", "true").add("flag", "yes"));
   ASSERT_EQ(problems.size(), 4u);
   EXPECT_EQ(problems[0], "a.yaml:1: rate: 2 is out of range; allowed: above 0 and at most 1");
-  EXPECT_THAT(problems[1], HasSubstr("a.yaml:2: flg: unknown key; did you mean flag? Allowed here: flag, rate,"));
-  EXPECT_EQ(problems[2], "a.yaml:3: flag: 'yes' is not true or false; write true");
-  EXPECT_EQ(problems[3], "a.yaml:1: needed: is missing; expected an integer. Needed.");
+  EXPECT_EQ(problems[1], "a.yaml:1: needed: is missing; expected an integer. Needed.");
+  EXPECT_THAT(
+      problems[2],
+      HasSubstr("a.yaml:2: flg: unknown key; did you mean flag? Allowed here: flag, rate,"));
+  EXPECT_EQ(problems[3], "a.yaml:3: flag: 'yes' is not true or false; write true");
 }
 
 TEST(Fields, RefuseWhatIsNoInteger) {
   EXPECT_THAT(problems_with("needed2", "1"), ElementsAre(HasSubstr("did you mean needed?")));
   EXPECT_THAT(problems_with("limit", "50.5"),
               ElementsAre("a.yaml:2: limit: 50.5 is not an integer, nor the word auto"));
-  EXPECT_THAT(problems_with("limit", "1e3"), ElementsAre(HasSubstr("is not an integer; write 1000")));
+  EXPECT_THAT(problems_with("limit", "1e3"),
+              ElementsAre(HasSubstr("is not an integer; write 1000")));
   EXPECT_THAT(problems_with("limit", "1_000"), ElementsAre(HasSubstr("write 1000")));
   EXPECT_THAT(problems_with("limit", "99999999999999999999"), ElementsAre(HasSubstr("64 bits")));
   EXPECT_THAT(problems_with("limit", "ten"), ElementsAre(HasSubstr("'ten' is not an integer")));
@@ -190,10 +194,12 @@ TEST(Fields, NameTheWordsAllowed) {
 }
 
 TEST(Fields, AnswerNamesOfOtherToolsWhereverTheyStand) {
-  EXPECT_THAT(problems_with("lr", "1"), ElementsAre(HasSubstr("unknown key; Triga calls it rate.")));
+  EXPECT_THAT(problems_with("lr", "1"),
+              ElementsAre(HasSubstr("unknown key; Triga calls it rate.")));
   EXPECT_THAT(problems_with("n_size", "1"), ElementsAre(HasSubstr("Triga calls it inner.size.")));
-  EXPECT_THAT(problems_of(with("inner", Mapping("inner").add("lr", "1"))),
-              ElementsAre(HasSubstr("inner.lr: unknown key; Triga calls it rate. Allowed here: size")));
+  EXPECT_THAT(
+      problems_of(with("inner", Mapping("inner").add("lr", "1"))),
+      ElementsAre(HasSubstr("inner.lr: unknown key; Triga calls it rate. Allowed here: size")));
   EXPECT_THAT(problems_with("gradient_accumulation_steps", "1"),
               ElementsAre(HasSubstr("unknown key; there is no such key: use rate.")));
 }
@@ -201,13 +207,13 @@ TEST(Fields, AnswerNamesOfOtherToolsWhereverTheyStand) {
 TEST(Fields, SayWhereAMisplacedKeyBelongs) {
   EXPECT_THAT(problems_of(with("inner", Mapping("inner").add("betas", "1"))),
               ElementsAre(HasSubstr("inner.betas: unknown key; it belongs to betas.")));
-  EXPECT_THAT(problems_with("size", "1"), ElementsAre(HasSubstr("it belongs to inner.size or list.size.")));
+  EXPECT_THAT(problems_with("size", "1"),
+              ElementsAre(HasSubstr("it belongs to inner.size or list.size.")));
 }
 
 TEST(Fields, TestRulesOnceAllCouldBeRead) {
   const ConfigNode node = Mapping().add("needed", "1").add("flag", "true").add("rate", "1");
-  EXPECT_THAT(problems_of(node),
-              ElementsAre("a.yaml:3: rate: must be below 1 when flag is true"));
+  EXPECT_THAT(problems_of(node), ElementsAre("a.yaml:3: rate: must be below 1 when flag is true"));
 }
 
 TEST(Fields, LeaveOtherKeysToTheCallerButNameThem) {
@@ -232,7 +238,8 @@ TEST(Fields, SchemaHoldsHelpRangesAndDefaults) {
   EXPECT_EQ(rate->find("maximum")->scalar, "1");
   EXPECT_EQ(rate->find("default")->scalar, "0.5");
   EXPECT_EQ(properties->find("betas")->find("items")->find("minimum")->scalar, "0");
-  EXPECT_EQ(properties->find("limit")->find("anyOf")->items[1].find("enum")->items[0].scalar, "auto");
+  EXPECT_EQ(properties->find("limit")->find("anyOf")->items[1].find("enum")->items[0].scalar,
+            "auto");
   EXPECT_EQ(schema.find("required")->items[0].scalar, "needed");
 }
 
@@ -243,7 +250,8 @@ TEST(Paths, AreRelativeToTheFileOrToTheWorkingDirectory) {
   const auto bound = detail::bind(config.path);
   auto node = ConfigNode::make_scalar("data/x.txt");
   bound->read(node, {});
-  EXPECT_THAT(config.path.path, testing::AllOf(testing::StartsWith("/"), testing::EndsWith("/data/x.txt")));
+  EXPECT_THAT(config.path.path,
+              testing::AllOf(testing::StartsWith("/"), testing::EndsWith("/data/x.txt")));
   node.file = "/etc/exp/a.yaml";
   node.line = 3;
   bound->read(node, {});

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "plugin_host/find_kind.h"
+#include "config/find_kind.h"
 #include "plugin_host/in_plugin.h"
 
 namespace triga {

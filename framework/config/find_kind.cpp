@@ -1,4 +1,4 @@
-#include "plugin_host/find_kind.h"
+#include "config/find_kind.h"
 
 #include "config/vocabulary.h"
 

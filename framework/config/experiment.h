@@ -1,0 +1,137 @@
+// Experiment: one YAML file as typed values. What stands here is all that an experiment can say,
+// but for the options of kinds (a model, a data set, an optimizer ...), which whoever registers the
+// kind describes.
+//
+//   load_config -> ConfigNode -> (plugins opened) -> resolve_experiment -> Experiment, and the text
+//   of resolved.yaml
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "triga/config.h"
+
+namespace triga {
+
+/// Something that is registered by name. `plugin`: who registered it; "" is the core.
+struct KindConfig {
+  std::string plugin;
+  std::string kind;
+  ConfigNode options;  // the other keys, as in the file; Kind::create reads them
+};
+
+struct InitConfig {
+  ConfigPath from;                        // a model directory
+  bool strict = true;                     // missing and unexpected names are errors
+  std::vector<std::string> reinitialize;  // patterns of names that `from` is not used for
+};
+
+struct ModelConfig {
+  std::string plugin;
+  std::string kind;
+  ConfigNode config = ConfigNode::make_mapping();  // the architecture's options
+  std::optional<InitConfig> init;
+};
+
+struct DataConfig {
+  KindConfig train;
+  std::optional<KindConfig> validation;
+  std::optional<KindConfig> test;
+  std::optional<KindConfig> tokenizer;
+  bool shuffle = true;
+  int64_t prefetch = 2;  // steps made ahead
+};
+
+/// Exactly one is set.
+struct GlobalBatchConfig {
+  std::optional<int64_t> samples;
+  std::optional<int64_t> tokens;
+};
+
+struct TrainConfig {
+  std::optional<int64_t> max_steps;  // exactly one of the three is set
+  std::optional<int64_t> max_epochs;
+  std::optional<double> max_minutes;
+  GlobalBatchConfig global_batch;
+  int64_t microbatch_size = 0;  // samples
+  int64_t seed = 1;
+  double clip_norm = 1;  // 0: none
+  std::string precision = "fp32";
+  std::string device = "auto";
+  bool deterministic = true;
+  int64_t max_skipped_steps = 10;  // in a row
+};
+
+/// Of parameters whose name matches; later groups win.
+struct GroupConfig {
+  std::string match;  // regular expression (ECMAScript), searched in the name
+  std::optional<double> learning_rate_scale;
+  std::optional<double> weight_decay;
+  bool frozen = false;
+};
+
+struct OptimizerConfig : KindConfig {
+  OptimizerConfig() { kind = "adamw"; }
+  double learning_rate = 0;
+  std::vector<GroupConfig> groups;
+};
+
+struct LearningRateScheduleConfig : KindConfig {
+  LearningRateScheduleConfig() { kind = "constant"; }
+};
+
+struct ParallelConfig {
+  std::optional<int64_t> dp;  // empty: all ranks
+  int64_t pp = 1;
+  std::string pipeline_schedule = "1f1b";
+  int64_t zero = 0;
+  std::string recompute = "none";
+  int64_t bucket_bytes = 4 << 20;
+  double communication_timeout = 300;  // seconds
+};
+
+struct EvalConfig {
+  int64_t every_steps = 500;  // 0: after the last step only
+  int64_t patience = 0;       // evaluations; 0: no early stopping
+};
+
+struct KeepBestConfig {
+  enum class Mode { kMin, kMax };
+  std::string metric = "validation/loss";
+  Mode mode = Mode::kMin;
+  int64_t count = 1;
+};
+
+struct CheckpointConfig {
+  int64_t every_steps = 500;  // 0: after the last step only
+  int64_t keep_last = 3;
+  std::optional<KeepBestConfig> keep_best;  // resolved: set when data.validation is
+};
+
+struct LogConfig {
+  int64_t every_steps = 10;
+};
+
+struct LaunchConfig {
+  int64_t nodes = 1;
+  int64_t ranks_per_node = 1;
+};
+
+struct Experiment {
+  std::string name;
+  ModelConfig model;
+  DataConfig data;
+  TrainConfig train;
+  OptimizerConfig optimizer;
+  LearningRateScheduleConfig learning_rate_schedule;
+  ParallelConfig parallel;
+  EvalConfig eval;
+  CheckpointConfig checkpoint;
+  LogConfig log;
+  LaunchConfig launch;
+};
+
+void describe(Fields& fields, Experiment& config);
+
+}  // namespace triga

@@ -1,0 +1,289 @@
+// What the keys of an experiment mean: training, layout, evaluation, checkpoints. What is not there
+// yet is refused in words.
+#include <c10/util/StringUtil.h>
+
+#include <regex>
+
+#include "config/experiment_sections.h"
+
+namespace triga {
+namespace {
+
+/// The number of values that are set.
+template <class... Optionals>
+int num_set(const Optionals&... values) {
+  return (0 + ... + (values.has_value() ? 1 : 0));
+}
+
+std::optional<std::string> not_a_pattern(const std::string& pattern) {
+  try {
+    (void)std::regex(pattern);
+    return std::nullopt;
+  } catch (const std::regex_error&) {
+    return c10::str("'", pattern,
+                    "' is not a regular expression (ECMAScript), such as 'h\\.0\\..*'");
+  }
+}
+
+}  // namespace
+
+void describe(Fields& fields, GlobalBatchConfig& config) {
+  fields.field("samples", config.samples)
+      .help("Samples of one step, over all ranks.")
+      .at_least(1)
+      .known_as({"global_batch_size", "train_batch_size", "total_batch_size",
+                 "effective_batch_size", "mini_batch"});
+  fields.field("tokens", config.tokens)
+      .help("Tokens (frames) of one step, over all ranks: as many samples as fit.")
+      .at_least(1)
+      .known_as({"max_tokens", "mini_batch_words", "batch_tokens", "global_batch_tokens"});
+  fields.rule("", [&config]() -> std::optional<std::string> {
+    if (num_set(config.samples, config.tokens) == 1) return std::nullopt;
+    return "expected exactly one of samples and tokens, such as {samples: 32}";
+  });
+}
+
+void describe(Fields& fields, TrainConfig& config) {
+  fields.field("max_steps", config.max_steps)
+      .help("Stop after so many updates of the parameters.")
+      .unit("steps")
+      .at_least(1)
+      .known_as({"max_iters", "train_iters", "num_train_steps", "train_steps", "training_steps",
+                 "num_steps", "max_updates", "after_batches", "max_train_steps"});
+  fields.field("max_epochs", config.max_epochs)
+      .help("Stop after so many passes over data.train.")
+      .unit("epochs")
+      .at_least(1)
+      .known_as({"num_train_epochs", "num_epochs", "epochs", "n_epochs", "after_epochs"});
+  fields.field("max_minutes", config.max_minutes)
+      .help("Stop after so much time of training.")
+      .unit("minutes")
+      .above(0)
+      .known_as({"max_time", "time_limit", "exit_duration_in_mins"});
+  fields.field("global_batch", config.global_batch)
+      .help("How much one step reads, over all ranks.")
+      .required();
+  fields.field("microbatch_size", config.microbatch_size)
+      .help(
+          "Samples that a rank computes at once. Part of the experiment, so that a run does not "
+          "depend on the "
+          "number of ranks; a step is as many of them as global_batch needs.")
+      .unit("samples")
+      .required()
+      .at_least(1)
+      .known_as({"micro_batch_size", "per_device_train_batch_size", "per_gpu_train_batch_size",
+                 "train_micro_batch_size_per_gpu", "device_batch_size", "batch_size_per_gpu"});
+  fields.field("seed", config.seed)
+      .help("Of the first weights, the order of samples, dropout and noise.")
+      .at_least(0)
+      .known_as({"manual_seed", "random_seed", "rng_seed", "seed_everything", "data_seed"});
+  fields.field("clip_norm", config.clip_norm)
+      .help("Largest norm of the whole gradient; a longer one is scaled down. 0: no clipping.")
+      .at_least(0)
+      .known_as({"max_grad_norm", "grad_clip", "gradient_clip_val", "gradient_clipping",
+                 "clip_grad", "clip_grad_norm", "clip_gradients", "max_norm"});
+  fields.field("precision", config.precision)
+      .help("Type of activations and parameters in computation.")
+      .one_of({"fp32"})
+      .known_as({"dtype", "torch_dtype", "mixed_precision", "amp", "fp16", "bf16", "autocast"});
+  fields.field("device", config.device)
+      .help("Where ranks compute; auto: the best that is there.")
+      .one_of({"auto", "cpu"})
+      .known_as({"accelerator", "device_type", "use_cpu", "no_cuda", "cpu_threads"});
+  fields.field("deterministic", config.deterministic)
+      .help("The same run gives the same bits; a resumed one those of the uninterrupted one.")
+      .known_as({"full_determinism", "use_deterministic_algorithms", "cudnn_deterministic"});
+  fields.field("max_skipped_steps", config.max_skipped_steps)
+      .help(
+          "A step whose loss or gradient is not finite is skipped; after so many in a row the run "
+          "ends with status 7.")
+      .unit("steps")
+      .at_least(1);
+  fields.rule("", [&config]() -> std::optional<std::string> {
+    if (num_set(config.max_steps, config.max_epochs, config.max_minutes) == 1) return std::nullopt;
+    return "expected exactly one of max_steps, max_epochs and max_minutes";
+  });
+  fields.rule("deterministic", [&config]() -> std::optional<std::string> {
+    if (config.deterministic) return std::nullopt;
+    return "false has nothing to offer yet: every kernel in use is deterministic; allowed: true";
+  });
+}
+
+void describe(Fields& fields, GroupConfig& config) {
+  fields.field("match", config.match)
+      .help("Regular expression (ECMAScript), searched in the name of each parameter.")
+      .required()
+      .known_as({"params", "pattern", "regex"});
+  fields.field("learning_rate_scale", config.learning_rate_scale)
+      .help("Multiplies the learning rate.")
+      .at_least(0)
+      .known_as({"lr_mult", "lr_scale", "learning_rate_multiplier"});
+  fields.field("weight_decay", config.weight_decay)
+      .help(
+          "In place of the optimizer's. Biases and norms have none unless a group gives them one.")
+      .at_least(0);
+  fields.field("frozen", config.frozen)
+      .help("Not trained: no gradient, no optimizer state.")
+      .known_as({"freeze", "requires_grad", "trainable"});
+  fields.rule("match", [&config] { return not_a_pattern(config.match); });
+}
+
+void describe(Fields& fields, ParallelConfig& config) {
+  fields.field("dp", config.dp)
+      .help("Data-parallel ranks: each has the whole model and a share of every step.")
+      .empty_word("auto")
+      .at_least(1)
+      .known_as({"data_parallel_size", "data_parallel_degree", "dp_size", "ddp"});
+  fields.field("pp", config.pp)
+      .help("Pipeline stages.")
+      .at_least(1)
+      .known_as(
+          {"pipeline_parallel_size", "pipeline_model_parallel_size", "num_stages", "pp_size"});
+  fields.field("pipeline_schedule", config.pipeline_schedule)
+      .help("Order of forward and backward in the pipeline.")
+      .one_of({"1f1b"})
+      .known_as({"pipeline_parallel_schedule"});
+  fields.field("zero", config.zero)
+      .help("0: each rank keeps the whole state of the optimizer.")
+      .at_least(0)
+      .known_as({"zero_stage", "zero_optimization", "sharding_strategy", "fsdp", "sharded_ddp",
+                 "use_distributed_optimizer"});
+  fields.field("recompute", config.recompute)
+      .help("Which activations backward computes again instead of keeping them.")
+      .one_of({"none"})
+      .known_as({"gradient_checkpointing", "activation_checkpointing", "checkpoint_activations",
+                 "recompute_activations"});
+  fields.field("bucket_bytes", config.bucket_bytes)
+      .help("Gradients are reduced in pieces of about this size, while backward still runs.")
+      .unit("bytes")
+      .at_least(1024)
+      .known_as(
+          {"bucket_cap_mb", "ddp_bucket_cap_mb", "reduce_bucket_size", "allreduce_bucket_size"});
+  fields.field("communication_timeout", config.communication_timeout)
+      .help("How long ranks wait for one another before the run ends with status 6.")
+      .unit("seconds")
+      .above(0)
+      .known_as({"ddp_timeout", "nccl_timeout", "dist_timeout", "distributed_timeout_minutes"});
+  fields.rule("pp", [&config]() -> std::optional<std::string> {
+    if (config.pp == 1) return std::nullopt;
+    return "pipeline parallelism is not there yet; allowed: 1";
+  });
+  fields.rule("zero", [&config]() -> std::optional<std::string> {
+    if (config.zero == 0) return std::nullopt;
+    return "a sharded optimizer is not there yet; allowed: 0";
+  });
+}
+
+void describe(Fields& fields, EvalConfig& config) {
+  fields.field("every_steps", config.every_steps)
+      .help(
+          "Evaluate data.validation after so many steps, and after the last. 0: after the last "
+          "only.")
+      .unit("steps")
+      .at_least(0)
+      .known_as({"eval_steps", "eval_interval", "eval_iters", "val_check_interval", "valid_freq",
+                 "validation_interval", "evaluation_strategy", "eval_strategy"});
+  fields.field("patience", config.patience)
+      .help("Stop after so many evaluations in a row that were not better than the best. 0: never.")
+      .unit("evaluations")
+      .at_least(0)
+      .known_as({"early_stopping_patience", "early_stopping"});
+}
+
+void describe(Fields& fields, KeepBestConfig& config) {
+  using Mode = KeepBestConfig::Mode;
+  fields.field("metric", config.metric)
+      .help("By which checkpoints are compared: validation/loss or validation/METRIC.")
+      .known_as({"metric_for_best_model", "monitor", "valid_metrics"});
+  fields.choice("mode", config.mode, {{"min", Mode::kMin}, {"max", Mode::kMax}})
+      .help("Whether the smallest or the largest is the best.")
+      .known_as({"greater_is_better"});
+  fields.field("count", config.count)
+      .help("How many of the best stay.")
+      .at_least(1)
+      .known_as({"save_top_k", "keep_best_k"});
+  fields.rule("metric", [&config]() -> std::optional<std::string> {
+    constexpr std::string_view kSplit = "validation/";
+    if (config.metric.starts_with(kSplit) && config.metric.size() > kSplit.size())
+      return std::nullopt;
+    return c10::str("'", config.metric,
+                    "' is no metric of data.validation; expected validation/loss "
+                    "or validation/METRIC");
+  });
+}
+
+void describe(Fields& fields, CheckpointConfig& config) {
+  fields.field("every_steps", config.every_steps)
+      .help("Save after so many steps, and after the last. 0: after the last only.")
+      .unit("steps")
+      .at_least(0)
+      .known_as({"save_steps", "save_interval", "save_freq", "save_strategy", "every_n_train_steps",
+                 "checkpoint_interval", "save_every"});
+  fields.field("keep_last", config.keep_last)
+      .help("How many of the newest stay.")
+      .at_least(1)
+      .known_as({"save_total_limit", "keep_last_n", "max_to_keep"});
+  fields.field("keep_best", config.keep_best)
+      .help(
+          "Which stay beside the newest. Default with data.validation: the one of the smallest "
+          "loss.")
+      .known_as({"load_best_model_at_end", "save_best"});
+}
+
+void describe(Fields& fields, LogConfig& config) {
+  fields.field("every_steps", config.every_steps)
+      .help("Report after so many steps.")
+      .unit("steps")
+      .at_least(1)
+      .known_as({"logging_steps", "log_interval", "log_every_n_steps", "disp_freq", "log_freq",
+                 "print_freq", "steps_per_print"});
+}
+
+void describe(Fields& fields, LaunchConfig& config) {
+  fields.field("nodes", config.nodes)
+      .help("Hosts.")
+      .at_least(1)
+      .known_as({"num_nodes", "nnodes", "num_machines"});
+  fields.field("ranks_per_node", config.ranks_per_node)
+      .help("Processes on each host.")
+      .at_least(1)
+      .known_as(
+          {"nproc_per_node", "devices", "gpus", "num_processes", "tasks_per_node", "num_gpus"});
+  fields.rule("nodes", [&config]() -> std::optional<std::string> {
+    if (config.nodes == 1) return std::nullopt;
+    return "runs over several hosts are not there yet; allowed: 1";
+  });
+}
+
+void describe_foreign(Fields& fields) {
+  fields.hint({"gradient_accumulation_steps", "accumulate_grad_batches", "grad_accumulation_steps",
+               "optimizer_delay", "update_freq", "iter_size"},
+              "there is no such key: accumulation follows from train.global_batch and "
+              "train.microbatch_size");
+  fields.hint({"batch_size", "batch"},
+              "say how much a step reads over all ranks, train.global_batch, and how much a rank "
+              "computes at once, train.microbatch_size");
+  fields.hint({"output_dir", "out_dir", "save_dir", "default_root_dir", "run_dir", "work_dir"},
+              "the folder of a run belongs to the command: --run-dir DIR (default: runs/NAME)");
+  fields.hint(
+      {"resume_from_checkpoint", "resume", "ckpt_path", "load_checkpoint", "overwrite_output_dir"},
+      "resuming belongs to the command: --resume auto|PATH (auto is the default), --fresh");
+  fields.hint({"report_to", "wandb", "wandb_project", "logger", "logging_dir", "tensorboard_dir"},
+              "metrics always go to metrics.jsonl and tensorboard/ in the run's folder");
+  fields.hint(
+      {"tensor_model_parallel_size", "tensor_parallel_size", "tp", "tp_size"},
+      "there is no tensor parallelism; ranks share the work by parallel.dp and parallel.pp");
+  fields.hint(
+      {"world_size", "local_rank", "master_addr", "master_port", "rdzv_endpoint", "backend"},
+      "ranks come from `triga launch`, mpirun or srun, not from the experiment");
+  fields.hint(
+      {"defaults", "hydra", "base", "extends", "_base_", "includes"},
+      "files do not inherit from each other: write the experiment in full, and use --set for "
+      "what changes");
+  fields.hint({"compile", "torch_compile", "jit"},
+              "there is no such key: nothing is compiled at run time");
+  fields.hint({"find_unused_parameters", "static_graph", "gradient_as_bucket_view"},
+              "there is no such key: a parameter without gradient counts as zero on every layout");
+}
+
+}  // namespace triga

@@ -1,0 +1,152 @@
+#include "config/resolve.h"
+
+#include <c10/util/StringUtil.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "config/experiment_schema.h"
+#include "config/find_kind.h"
+#include "config/kind_sections.h"
+#include "config/load.h"
+#include "config/scalar.h"
+#include "config/yaml.h"
+
+namespace triga {
+namespace {
+
+using NodeKind = ConfigNode::Kind;
+
+constexpr std::string_view kDecaySteps = "learning_rate_schedule.decay_steps";
+
+/// The keys that a section has of itself.
+std::vector<std::string> own_keys(const KindSection& section) {
+  auto schema = config_schema<Experiment>();
+  std::vector<std::string> keys;
+  for (const auto& entry : section_schema(schema, section.path).find("properties")->entries)
+    keys.push_back(entry.key);
+  return keys;
+}
+
+/// The node that names the kind; nothing where reading the section's own keys tells what is wrong,
+/// or where there is no such section.
+std::optional<ConfigNode> named_kind(const ConfigNode& node, const KindSection& section) {
+  auto kind = node.place_of("kind");
+  if (kind.kind == NodeKind::kNull && !section.default_kind.empty()) {
+    kind.kind = NodeKind::kScalar;
+    kind.scalar = section.default_kind;
+  }
+  if (kind.kind != NodeKind::kScalar) return std::nullopt;
+  return kind;
+}
+
+const KindView& find_view(const KindSection& section, const std::string& plugin,
+                          const ConfigNode& kind) {
+  std::vector<detail::KindName> known;
+  for (const auto& view : section.kinds) {
+    if (view.plugin == plugin && view.name == kind.scalar) return view;
+    known.push_back({view.plugin, view.name});
+  }
+  detail::throw_unknown_kind(section.sort, plugin, kind, known);
+}
+
+/// The options of a section's kind with every default. Throws: ConfigError.
+std::optional<ConfigNode> resolve_options(const ConfigNode& root, const KindSection& section,
+                                          const std::function<ConfigNode()>& whole) {
+  const auto node = root.place_of(section.path);
+  const auto kind = named_kind(node, section);
+  if (!kind) return std::nullopt;
+  const auto& view = find_view(section, registered_name(node.place_of("plugin").scalar), *kind);
+  if (!section.options_key.empty())
+    return view.resolve(node.place_of(section.options_key), {{}, whole});
+  auto options = node;
+  const auto keys = own_keys(section);
+  std::erase_if(options.entries, [&keys](const ConfigEntry& entry) {
+    return std::find(keys.begin(), keys.end(), entry.key) != keys.end();
+  });
+  return view.resolve(options, {keys, whole});
+}
+
+/// Puts resolved options in the place of those that the file gives.
+void set_options(ConfigNode& resolved, const KindSection& section, const ConfigNode& options) {
+  ConfigNode& node = *find_path(resolved, section.path);
+  if (!section.options_key.empty()) {
+    *find_path(node, section.options_key) = options;
+    return;
+  }
+  const auto keys = own_keys(section);
+  std::erase_if(node.entries, [&keys](const ConfigEntry& entry) {
+    return std::find(keys.begin(), keys.end(), entry.key) == keys.end();
+  });
+  for (const auto& [key, value] : options.entries) node.add(key, value);
+}
+
+bool is_left_to_the_limit(const ConfigNode& resolved) {
+  const auto* steps = find_path(resolved, kDecaySteps);
+  return steps != nullptr && steps->kind == NodeKind::kNull;
+}
+
+}  // namespace
+
+std::vector<std::string> named_plugins(ConfigNode& root) {
+  std::vector<std::string> plugins;
+  for (const auto& section : kind_sections(Registry())) {
+    ConfigNode* plugin = find_path(root, section.path + ".plugin");
+    if (plugin == nullptr || plugin->kind != NodeKind::kScalar || plugin->scalar.empty()) continue;
+    if (plugin->scalar.find('/') != std::string::npos) {
+      ConfigPath path;
+      detail::bind(path)->read(*plugin, {});
+      plugin->scalar = path.path;
+    }
+    if (std::find(plugins.begin(), plugins.end(), plugin->scalar) == plugins.end())
+      plugins.push_back(plugin->scalar);
+  }
+  return plugins;
+}
+
+ResolvedExperiment resolve_experiment(const ConfigNode& root, const Registry& registry) {
+  const auto sections = kind_sections(registry);
+  const auto whole = [&registry] { return experiment_schema(registry); };
+  detail::ProblemList problems;
+  ResolvedExperiment resolved;
+  problems.attempt([&] { resolved.experiment = read_config<Experiment>(root, {{}, whole}); });
+  std::map<std::string, ConfigNode> options;  // by the path of the section
+  for (const auto& section : sections)
+    problems.attempt([&] {
+      if (auto found = resolve_options(root, section, whole)) options[section.path] = *found;
+    });
+  problems.throw_if_any();
+
+  auto& experiment = resolved.experiment;
+  if (experiment.data.validation && !experiment.checkpoint.keep_best)
+    experiment.checkpoint.keep_best.emplace();
+  resolved.node = write_config(experiment);
+  for (const auto& section : sections)
+    if (const auto found = options.find(section.path); found != options.end())
+      set_options(resolved.node, section, found->second);
+  set_paths(resolved.node, "");
+  if (experiment.train.max_minutes && is_left_to_the_limit(resolved.node))
+    throw config_error(root.place_of(kDecaySteps),
+                       "is missing; with train.max_minutes the number of steps, over which the "
+                       "learning rate is to fall, is not known");
+  return resolved;
+}
+
+std::string write_resolved(const ConfigNode& resolved) {
+  auto escaped = resolved;
+  escape_variables(escaped);
+  return write_yaml(escaped);
+}
+
+std::optional<int64_t> decay_steps(const ConfigNode& resolved) {
+  const auto* steps = find_path(resolved, kDecaySteps);
+  return steps == nullptr ? std::nullopt : parse_integer(steps->scalar);
+}
+
+void set_default_decay_steps(ConfigNode& resolved, int64_t steps) {
+  if (is_left_to_the_limit(resolved))
+    *find_path(resolved, kDecaySteps) = ConfigNode::make_scalar(std::to_string(steps));
+}
+
+}  // namespace triga

@@ -1,0 +1,39 @@
+// resolve_experiment: an experiment with the descriptions of the kinds that it names. What is wrong
+// anywhere in the file is found here, before a process group, a device or a data set exists.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/experiment.h"
+#include "triga/plugin.h"
+
+namespace triga {
+
+/// The values of every `plugin` key, to be opened before resolve_experiment: names, or paths of
+/// files. Whatever else is wrong in the experiment does not matter here. Paths in the experiment
+/// become absolute.
+std::vector<std::string> named_plugins(ConfigNode& root);
+
+struct ResolvedExperiment {
+  Experiment experiment;
+  /// Every key with its value, paths absolute: what resolved.yaml holds. Reading it gives the same
+  /// experiment.
+  ConfigNode node;
+};
+
+/// Throws: ConfigError with all that is wrong, in the order of the file.
+ResolvedExperiment resolve_experiment(const ConfigNode& root, const Registry& registry);
+
+/// The text of resolved.yaml; load_config reads it.
+std::string write_resolved(const ConfigNode& resolved);
+
+/// learning_rate_schedule.decay_steps of a resolved experiment: it is the limit of the run's
+/// *first* start, and stays when the limit grows. Nothing where the schedule has none, or it was
+/// left to the limit and not set yet.
+std::optional<int64_t> decay_steps(const ConfigNode& resolved);
+/// Sets it where it was left to the limit.
+void set_default_decay_steps(ConfigNode& resolved, int64_t steps);
+
+}  // namespace triga

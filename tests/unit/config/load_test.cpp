@@ -1,0 +1,129 @@
+// From a file on disk to one node: the file itself, --set, variables.
+#include "config/load.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "config/yaml.h"
+#include "tests/support/temporary_folder.h"
+
+namespace triga {
+namespace {
+
+using testing::HasSubstr;
+
+class ConfigFile : public testing::Test {
+ protected:
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_ / name) << text;
+    return (folder_ / name).string();
+  }
+
+ private:
+  test::TemporaryFolder temporary_;
+
+ protected:
+  const std::filesystem::path& folder_ = temporary_.path();
+};
+
+template <class Action>
+std::string error_of(Action action) {
+  try {
+    action();
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(ConfigFile, ThatIsMissingIsAnsweredWithTheNearest) {
+  write("gpt2_shakespeare.yaml", "a: 1\n");
+  const auto file = (folder_ / "gpt2_shakespear.yaml").string();
+  EXPECT_EQ(
+      error_of([&] { read_config_file(file); }),
+      file + ": no such file; did you mean " + (folder_ / "gpt2_shakespeare.yaml").string() + "?");
+  EXPECT_THAT(error_of([&] { read_config_file((folder_ / "other.yaml").string()); }),
+              HasSubstr("that folder has gpt2_shakespeare.yaml"));
+  EXPECT_THAT(error_of([&] { read_config_file((folder_ / "no" / "a.yaml").string()); }),
+              HasSubstr("there is no folder"));
+}
+
+TEST_F(ConfigFile, MustBeARegularFile) {
+  EXPECT_THAT(error_of([&] { read_config_file(folder_.string()); }), HasSubstr("is a folder"));
+  EXPECT_THAT(error_of([&] { read_config_file("/dev/zero"); }), HasSubstr("is not a regular file"));
+}
+
+TEST_F(ConfigFile, OfTenMegabytesIsRefused) {
+  const auto file = write("a.yaml", std::string(10 << 20, 'x'));
+  EXPECT_THAT(error_of([&] { load_config({file, {}, {}}); }), HasSubstr("more than 1048576 bytes"));
+}
+
+TEST_F(ConfigFile, IsChangedByOverridesThenExpanded) {
+  const auto file = write("a.yaml", "a: {b: 1}\npath: ${data}/x\n");
+  Variables variables{"/site/data", [](const std::string& name) -> std::optional<std::string> {
+                        if (name == "USER") return "ada";
+                        return std::nullopt;
+                      }};
+  const auto root = load_config({file, {"a.c.d=[1, x]", "who=${env:USER}$$"}, variables});
+  EXPECT_EQ(root.find("path")->scalar, "/site/data/x");
+  EXPECT_EQ(root.find("who")->scalar, "ada$");
+  EXPECT_EQ(root.find("a")->find("c")->find("d")->items[1].path, "a.c.d[1]");
+}
+
+ConfigNode parsed(const std::string& text) {
+  return parse_yaml(text, "a.yaml");
+}
+
+TEST(Override, SetsMakesAndReplaces) {
+  auto root = parsed("a: {b: 1}\nlist: [{x: 1}, {x: 2}]\nempty:\n");
+  apply_override(root, "a.b=2");
+  apply_override(root, "list[1].x='5'");
+  apply_override(root, "empty.k=v=w");
+  apply_override(root, "a.none=");
+  EXPECT_EQ(root.find("a")->find("b")->scalar, "2");
+  EXPECT_EQ(root.find("a")->find("b")->where(), "--set a.b=2: a.b");
+  EXPECT_TRUE(root.find("list")->items[1].find("x")->quoted);
+  EXPECT_EQ(root.find("empty")->find("k")->scalar, "v=w");
+  EXPECT_EQ(root.find("a")->find("none")->kind, ConfigNode::Kind::kNull);
+}
+
+TEST(Override, RefusesWhatLeadsNowhere) {
+  auto root = parsed("a: {b: 1}\nlist: [1]\n");
+  const auto error = [&](const std::string& setting) {
+    return error_of([&] { apply_override(root, setting); });
+  };
+  for (const std::string setting :
+       {"a", "=1", "a..b=1", "a[x]=1", "[0]=1", "a.=1", ".a=1", "a[0=1"})
+    EXPECT_THAT(error(setting), HasSubstr("--set " + setting + ": expected KEY=VALUE"));
+  EXPECT_EQ(error("a.b.c=1"), "--set a.b.c=1: a.b is '1', so it has no key 'c'");
+  EXPECT_THAT(error("list.x=1"), HasSubstr("list is a list of 1, so it has no key 'x'"));
+  EXPECT_THAT(error("list[1]=1"), HasSubstr("list is a list of 1, so it has no item [1]"));
+  EXPECT_THAT(error("a.b={"), HasSubstr("--set a.b={: not valid YAML"));
+}
+
+TEST(Variable, ThatIsUnknownOrUnsetIsRefused) {
+  const auto error = [](const std::string& value) {
+    auto root = parsed("a: 1\nb: \"" + value + "\"\n");
+    return error_of([&] {
+      expand_variables(root, {"/d", [](const auto&) { return std::nullopt; }});
+    });
+  };
+  EXPECT_THAT(error("${dta}/x"), HasSubstr("a.yaml:2: b: unknown variable ${dta}"));
+  EXPECT_THAT(error("${env:HOMES}"), HasSubstr("HOMES is not set in the environment"));
+  EXPECT_THAT(error("${data"), HasSubstr("'${' without '}'"));
+  EXPECT_EQ(error("price$ $x"), "");
+}
+
+TEST(Variable, EscapesSurviveExpansion) {
+  for (const std::string text : {"$", "$$", "${data}", "wpe$", "$${x}", "a"}) {
+    auto node = ConfigNode::make_scalar(text);
+    escape_variables(node);
+    expand_variables(node, {});
+    EXPECT_EQ(node.scalar, text);
+  }
+}
+
+}  // namespace
+}  // namespace triga
