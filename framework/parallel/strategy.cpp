@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
@@ -47,11 +48,13 @@ std::vector<std::string> names_of(const Loss& loss) {
 
 std::vector<ParameterStore::OwnedLayer> owned_layers(const Stage& stage) {
   std::vector<ParameterStore::OwnedLayer> owned;
-  for (const Stage::BuiltLayer& built : stage.layers()) owned.push_back({built.spec, built.layer.get()});
+  for (const Stage::BuiltLayer& built : stage.layers())
+    owned.push_back({built.spec, built.layer.get()});
   return owned;
 }
 
-/// A text that says which statistics a rank has, and in which shape: what ranks compare before they add them up.
+/// A text that says which statistics a rank has, and in which shape: what ranks compare before they
+/// add them up.
 std::string describe_statistics(StatisticSums& statistics) {
   std::string text;
   for (const auto& [key, total] : statistics.sums()) {
@@ -94,29 +97,33 @@ Strategy::Strategy(const Architecture& architecture, Communicator& data, const O
       optimizer_(std::move(optimizer), store_),
       predictor_(std::make_unique<StagePredictor>(stage_, options.seed)) {}
 
-void Strategy::sum_losses(StepLoss& loss, std::string_view what) {
-  std::vector<double> values;
-  for (const auto& [name, total] : loss.totals) values.insert(values.end(), {total.sum, total.count});
+void Strategy::sum_losses(StepLoss& loss, std::span<double> votes, std::string_view what) {
+  std::vector<double> values(votes.begin(), votes.end());
+  for (const auto& [name, total] : loss.totals)
+    values.insert(values.end(), {total.sum, total.count});
   data_.all_reduce_values(values, ReduceOp::kSum, what);
-  size_t i = 0;
+  std::copy_n(values.begin(), votes.size(), votes.begin());
+  size_t i = votes.size();
   for (auto& [name, total] : loss.totals) {
     total.sum = values[i++];
     total.count = values[i++];
   }
 }
 
-StepLoss Strategy::count_losses(const std::vector<Batch>& microbatches) {
+StepLoss Strategy::count_losses(const std::vector<Batch>& microbatches, std::span<double> votes) {
   StepLoss loss;
   for (const std::string& name : loss_names_) {
     LossTotal& total = loss.totals[name];
-    for (const Batch& batch : microbatches) total.count += loss_->count(batch, name);
+    for (const Batch& batch : microbatches)
+      if (batch.num_samples > 0) total.count += loss_->count(batch, name);
   }
-  sum_losses(loss, "counts of the step");
+  sum_losses(loss, votes, "counts of the step");
   return loss;
 }
 
-StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int64_t step) {
-  const StepLoss global = count_losses(microbatches);
+StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int64_t step,
+                                    std::span<double> votes) {
+  const StepLoss global = count_losses(microbatches, votes);
   const auto scale = [&](const std::string& name) {
     const double count = global.totals.at(name).count;
     return count > 0 ? 1 / count : 0;
@@ -129,14 +136,18 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
   reducer_.begin_step();
   StepLoss loss;
   for (const std::string& name : loss_names_) loss.totals[name] = {};
-  for (size_t i = 0; i < microbatches.size(); ++i) {
-    StageRun run = stage_.forward({}, microbatches[i], context);
-    for (const LossTerm& term : run.losses) loss.totals.at(term.name).sum += term.sum.item<double>();
-    if (i + 1 == microbatches.size()) reducer_.expect_last_backward();
+  std::vector<const Batch*> mine;
+  for (const Batch& batch : microbatches)
+    if (batch.num_samples > 0) mine.push_back(&batch);
+  for (const Batch* batch : mine) {
+    StageRun run = stage_.forward({}, *batch, context);
+    for (const LossTerm& term : run.losses)
+      loss.totals.at(term.name).sum += term.sum.item<double>();
+    if (batch == mine.back()) reducer_.expect_last_backward();
     stage_.backward(std::move(run), {}, scale);
   }
   reducer_.finish();
-  sum_losses(loss, "loss of the step");
+  sum_losses(loss, {}, "loss of the step");
   for (auto& [name, total] : loss.totals) total.count = global.totals.at(name).count;
   return loss;
 }
@@ -148,8 +159,8 @@ double Strategy::clip_gradients(double clip_norm) {
 }
 
 void Strategy::gather_statistics() {
-  // Ranks first agree on whether there is anything to add up: models without statistics pay one small message a step
-  // only when they run on several ranks.
+  // Ranks first agree on whether there is anything to add up: models without statistics pay one
+  // small message a step only when they run on several ranks.
   if (data_.size() == 1) return;
   double has_any = statistics_.sums().empty() ? 0 : 1;
   data_.all_reduce_values({&has_any, 1}, ReduceOp::kMax, "statistics of the step");
@@ -159,7 +170,8 @@ void Strategy::gather_statistics() {
     add_missing_statistics(statistics_, description);
   for (auto& [key, total] : statistics_.sums()) {
     total.sum = total.sum.contiguous();
-    data_.all_reduce(total.sum, ReduceOp::kSum, "statistic " + key.second + " of " + key.first).wait();
+    data_.all_reduce(total.sum, ReduceOp::kSum, "statistic " + key.second + " of " + key.first)
+        .wait();
     data_.all_reduce_values({&total.count, 1}, ReduceOp::kSum, "count of statistic " + key.second);
   }
 }
@@ -172,13 +184,18 @@ void Strategy::update(double learning_rate) {
   optimizer_.update(learning_rate, gradient_scale_);
 }
 
+void Strategy::skip() {
+  statistics_.clear();
+}
+
 /// Every rank's state of a metric, by rank: broadcast one after the other, each with its own shape.
 std::vector<at::Tensor> Strategy::gather_states(const at::Tensor& state, const std::string& what) {
   const Activations mine = {{"state", state}};
   const std::vector<std::string> names = {"state"};
   std::vector<at::Tensor> states;
   for (int root = 0; root < data_.size(); ++root) {
-    at::Tensor header = root == data_.rank() ? wire_header(mine, names) : at::zeros({kWireHeaderSize}, at::kLong);
+    at::Tensor header =
+        root == data_.rank() ? wire_header(mine, names) : at::zeros({kWireHeaderSize}, at::kLong);
     data_.broadcast(header, root, what).synchronize();
     at::Tensor bytes = root == data_.rank() ? wire_pack(mine, names, header)
                                             : at::empty({wire_bytes(header)}, at::kByte);
@@ -197,6 +214,7 @@ EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>&
   for (const std::string& name : loss_names_) result.loss.totals[name] = {};
   for (const auto& metric : metrics_) metric->reset();
   while (std::optional<Batch> batch = next()) {
+    if (batch->num_samples == 0) continue;
     const StageRun run = stage_.forward({}, *batch, context);
     for (const LossTerm& term : run.losses) {
       LossTotal& total = result.loss.totals.at(term.name);
@@ -205,9 +223,10 @@ EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>&
     }
     for (const auto& metric : metrics_) metric->update(*batch, run.outputs);
   }
-  sum_losses(result.loss, "loss of the evaluation");
+  sum_losses(result.loss, {}, "loss of the evaluation");
   for (const auto& metric : metrics_) {
-    const std::vector<at::Tensor> states = gather_states(metric->state(), "metric " + metric->name());
+    const std::vector<at::Tensor> states =
+        gather_states(metric->state(), "metric " + metric->name());
     metric->reset();
     for (const at::Tensor& state : states) metric->merge(state);
     result.metrics[metric->name()] = metric->result();

@@ -1,5 +1,5 @@
-// Strategy: how a model, split over the process grid, goes through a step. The trainer sees these few calls and knows
-// nothing of ranks: one process is a grid of 1 x 1.
+// Strategy: how a model, split over the process grid, goes through a step. The trainer sees these
+// few calls and knows nothing of ranks: one process is a grid of 1 x 1.
 //
 // All public functions are collective over the grid, and give the same numbers on every rank.
 #pragma once
@@ -8,6 +8,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,24 +48,29 @@ class Strategy {
     StoreOptions store;
   };
 
-  /// Builds the layers of this rank, without values. `data`: the ranks that hold the same layers. Both references must
-  /// outlive it. Throws: PluginError for layers that do not fit together; ConfigError for groups that match nothing.
+  /// Builds the layers of this rank, without values. `data`: the ranks that hold the same layers.
+  /// Both references must outlive it. Throws: PluginError for layers that do not fit together;
+  /// ConfigError for groups that match nothing.
   Strategy(const Architecture& architecture, Communicator& data, const Options& options,
            std::unique_ptr<Optimizer> optimizer);
 
-  /// Forward and backward of this rank's microbatches of `step` (possibly none); afterwards the gradients in the store
-  /// are those of the global mean loss.
-  StepLoss forward_backward(const std::vector<Batch>& microbatches, int64_t step);
+  /// Forward and backward of this rank's microbatches of `step` (empty ones are passed over);
+  /// afterwards the gradients in the store are those of the global mean loss. `votes`: added up
+  /// over the ranks on the way.
+  StepLoss forward_backward(const std::vector<Batch>& microbatches, int64_t step,
+                            std::span<double> votes = {});
 
-  /// Norm of the whole gradient, before clipping. The next update() scales the gradient so that its norm is at most
-  /// `clip_norm`; 0: no clipping.
+  /// Norm of the whole gradient, before clipping. The next update() scales the gradient so that its
+  /// norm is at most `clip_norm`; 0: no clipping.
   double clip_gradients(double clip_norm);
 
   /// Optimizer, and statistics of the step.
   void update(double learning_rate);
+  /// Instead of update(): forgets the step.
+  void skip();
 
-  /// Loss and metrics of a split. `next` gives this rank's batches one after the other, which lie in sample order by rank,
-  /// then nothing.
+  /// Loss and metrics of a split. `next` gives this rank's batches one after the other, which lie
+  /// in sample order by rank, then nothing.
   EvaluationResult evaluate(const std::function<std::optional<Batch>()>& next);
 
   /// The model as a function, for samplers; lives as long as the strategy.
@@ -74,8 +81,8 @@ class Strategy {
   const std::vector<LayerSpec>& layers() const { return specs_; }
 
  private:
-  void sum_losses(StepLoss& loss, std::string_view what);
-  StepLoss count_losses(const std::vector<Batch>& microbatches);
+  void sum_losses(StepLoss& loss, std::span<double> votes, std::string_view what);
+  StepLoss count_losses(const std::vector<Batch>& microbatches, std::span<double> votes);
   void gather_statistics();
   std::vector<at::Tensor> gather_states(const at::Tensor& state, const std::string& what);
 
