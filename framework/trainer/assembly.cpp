@@ -1,0 +1,58 @@
+#include "trainer/assembly.h"
+
+#include "config/find_kind.h"
+#include "config/kind_sections.h"
+#include "plugin_host/in_plugin.h"
+
+namespace triga {
+namespace {
+
+/// The kind's product, made with its options.
+template <class Product, class Context>
+std::unique_ptr<Product> create(const Catalog<Product, Context>& catalog, const std::string& sort,
+                                const KindConfig& config, const Context& context) {
+  ConfigNode kind = ConfigNode::make_scalar(config.kind);
+  const Kind<Product, Context>& found =
+      find_kind(catalog, sort, registered_name(config.plugin), kind);
+  return in_plugin(config.plugin, [&] { return found.create(config.options, context); });
+}
+
+}  // namespace
+
+Assembly assemble(const Experiment& experiment, const Registry& registry,
+                  const AssemblyOptions& options) {
+  Assembly made;
+  const std::string cache_dir = options.cache_dir.string();
+  if (experiment.data.tokenizer)
+    made.tokenizer = create(registry.tokenizers, "tokenizer", *experiment.data.tokenizer,
+                            TokenizerContext{cache_dir});
+  const KindConfig model{experiment.model.plugin, experiment.model.kind, experiment.model.config};
+  made.architecture = create(registry.architectures, "architecture", model,
+                             ArchitectureContext{made.tokenizer.get()});
+
+  const auto open = [&](const KindConfig& config, const std::string& split) {
+    DatasetContext context;
+    context.split = split;
+    context.tokenizer = made.tokenizer.get();
+    context.sequence_length = made.architecture->sequence_length();
+    context.cache_dir = cache_dir;
+    return create(registry.datasets, "dataset", config, context);
+  };
+  if (options.train) made.train = open(experiment.data.train, "train");
+  if (options.validation && experiment.data.validation)
+    made.validation = open(*experiment.data.validation, "validation");
+  if (options.test && experiment.data.test) made.test = open(*experiment.data.test, "test");
+
+  made.make_optimizer = [&registry, config = static_cast<const KindConfig&>(experiment.optimizer)] {
+    return create(registry.optimizers, "optimizer", config, OptimizerContext{});
+  };
+  made.make_schedule = [&registry,
+                        config = static_cast<const KindConfig&>(experiment.learning_rate_schedule)](
+                           int64_t default_decay_steps) {
+    return create(registry.learning_rate_schedules, "learning-rate schedule", config,
+                  LearningRateScheduleContext{default_decay_steps});
+  };
+  return made;
+}
+
+}  // namespace triga

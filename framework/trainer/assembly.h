@@ -1,0 +1,36 @@
+// Assembly: everything that an experiment names, made from the registry: tokenizer, architecture,
+// datasets, optimizer, schedule. What a kind's factory throws carries the name of its plugin.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "config/experiment.h"
+#include "triga/plugin.h"
+
+namespace triga {
+
+struct Assembly {
+  std::unique_ptr<Tokenizer> tokenizer;        // null: the experiment names none
+  std::unique_ptr<Architecture> architecture;  // not null
+  std::unique_ptr<Dataset> train;              // null when made without data
+  std::unique_ptr<Dataset> validation;         // null: the experiment has none
+  std::unique_ptr<Dataset> test;               // likewise
+
+  std::function<std::unique_ptr<Optimizer>()> make_optimizer;
+  /// `default_decay_steps`: the limit of the run's first start; 0: not known.
+  std::function<std::unique_ptr<LearningRateSchedule>(int64_t default_decay_steps)> make_schedule;
+};
+
+/// Which datasets to open: generation needs none.
+struct AssemblyOptions {
+  bool train = true, validation = true, test = false;
+  std::filesystem::path cache_dir;  // absolute
+};
+
+/// `registry` must outlive the result. Throws: ConfigError, DataError, PluginError.
+Assembly assemble(const Experiment& experiment, const Registry& registry,
+                  const AssemblyOptions& options);
+
+}  // namespace triga

@@ -1,0 +1,28 @@
+// The last words of a run: the earliest cause, who and where, what is saved, and how to go on. In
+// failure.txt, in status.json, and as the last lines printed.
+#pragma once
+
+#include <string>
+
+#include "base/files.h"
+#include "comm/communicator.h"
+#include "trainer/run_directory.h"
+
+namespace triga {
+
+struct Failure {
+  std::string cause;  // what() of the exception; of a lost peer it names the peer
+  ExitStatus status = ExitStatus::kInternal;
+  int64_t step = 0;
+  std::string command;  // to go on
+};
+
+/// Removes what an earlier start left. Rank 0 calls it when a run begins.
+void clear_failure(FileSystem& files, const RunDirectory& directory);
+
+/// Writes failure.txt and status.json, unless another rank did. Returns the text. Never throws: who
+/// calls it is failing.
+std::string report_failure(FileSystem& files, const RunDirectory& directory, Communicator& world,
+                           const Failure& failure) noexcept;
+
+}  // namespace triga

@@ -1,0 +1,143 @@
+#include "trainer/lease.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
+
+namespace triga {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string host_name() {
+  char name[256] = {};
+  ::gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
+/// Clock ticks from boot to the start of a process: with the id it names a process for good. Empty:
+/// no such process.
+std::string start_ticks(int64_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  if (!std::getline(file, line)) return {};
+  const size_t after_name = line.rfind(')');  // the name may hold anything
+  if (after_name == std::string::npos) return {};
+  std::istringstream fields(line.substr(after_name + 2));
+  std::string field;
+  for (int i = 3; i <= 22; ++i) fields >> field;  // man 5 proc: field 22 is starttime
+  return field;
+}
+
+/// Held only while a lease is taken, so that of two starts at the same moment one is refused.
+Path lock_path(const Path& file) {
+  return file.parent_path() / ("." + file.filename().string() + ".lock");
+}
+
+struct Holder {
+  std::string host, ticks, token;
+  int64_t pid = 0, num_beats = 0;
+};
+
+std::optional<Holder> read_holder(FileSystem& files, const Path& file) {
+  try {
+    const Json json = Json::parse(read_text(files, file));
+    return Holder{json.at("host"), json.at("start_ticks"), json.at("token"), json.at("pid"),
+                  json.at("beats")};
+  } catch (const FileError& error) {
+    if (error.is_missing()) return std::nullopt;
+    throw;
+  } catch (const Json::exception&) {
+    return Holder{};  // torn or foreign: treated like a holder on another host that may be silent
+  }
+}
+
+/// Whether the holder still runs. On another host: whether its heartbeat moves (or is younger than
+/// the expiry).
+bool is_alive(const Path& file, const Holder& holder, const LeaseTiming& timing) {
+  if (!holder.host.empty() && holder.host == host_name())
+    return !holder.ticks.empty() && start_ticks(holder.pid) == holder.ticks;
+  std::error_code error;
+  const auto written = std::filesystem::last_write_time(file, error);
+  if (error) return false;
+  return std::filesystem::file_time_type::clock::now() - written < timing.expiry;
+}
+
+}  // namespace
+
+Lease::Lease(FileSystem& files, Path file, LeaseTiming timing)
+    : files_(files), file_(std::move(file)), timing_(timing) {
+  const int64_t pid = ::getpid();
+  token_ = fmt::format("{}-{}-{}-{}", host_name(), pid, start_ticks(pid),
+                       std::chrono::steady_clock::now().time_since_epoch().count());
+  const auto lock = files.try_lock(lock_path(file_));  // two starts at the same moment
+  const auto holder = read_holder(files, file_);
+  if (!lock || (holder && is_alive(file_, *holder, timing_)))
+    throw ConfigError(fmt::format(
+        "{}: another run writes to this directory{}.\n  Wait for it, stop it, or use another "
+        "directory (--run-dir DIR). "
+        "If its host is gone, the directory is free again {} seconds after its last sign of life.",
+        file_.parent_path().string(),
+        holder && holder->pid != 0 ? fmt::format(" (process {} on {})", holder->pid, holder->host)
+                                   : "",
+        std::chrono::duration_cast<std::chrono::seconds>(timing_.expiry).count()));
+  atomic_write(files_, file_, content());
+  thread_ = std::thread([this] { beat(); });
+}
+
+Lease::~Lease() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    is_stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+  if (is_lost_) return;
+  try {
+    files_.remove_file(file_);
+  } catch (const std::exception&) {  // a lease that stays expires
+  }
+}
+
+std::string Lease::content() const {
+  const int64_t pid = ::getpid();
+  return Json{{"host", host_name()},
+              {"pid", pid},
+              {"start_ticks", start_ticks(pid)},
+              {"token", token_},
+              {"beats", num_beats_.load()}}
+             .dump() +
+         "\n";
+}
+
+void Lease::beat() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!wake_.wait_for(lock, timing_.heartbeat, [this] { return is_stopping_; })) {
+    try {
+      const auto holder = read_holder(files_, file_);
+      if (holder && holder->token != token_) {
+        is_lost_ = true;
+        return;
+      }
+      ++num_beats_;
+      atomic_write(files_, file_, content());
+    } catch (const std::exception&) {  // a full or slow disk: the next beat may succeed
+    }
+  }
+}
+
+void Lease::check() const {
+  if (is_lost_)
+    throw CheckpointError(
+        fmt::format("{}: another run took this directory over, because this one gave no sign of "
+                    "life for {} seconds. This run stops "
+                    "writing.",
+                    file_.parent_path().string(),
+                    std::chrono::duration_cast<std::chrono::seconds>(timing_.expiry).count()));
+}
+
+}  // namespace triga

@@ -1,0 +1,54 @@
+// Lease: at most one run writes to a run directory. A file says who holds it, and is touched every
+// few seconds, so that a holder on another host that died is noticed. On a host the process itself
+// is looked at.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/files.h"
+
+namespace triga {
+
+struct LeaseTiming {
+  std::chrono::milliseconds heartbeat{5000};
+  /// A holder on another host that was silent for so long is taken for dead.
+  std::chrono::milliseconds expiry{60000};
+};
+
+class Lease {
+ public:
+  /// Takes the lease. `file`'s folder must exist. Throws: ConfigError that says who holds it, since
+  /// when, and what to do.
+  Lease(FileSystem& files, Path file, LeaseTiming timing = {});
+  /// Gives it up, unless another took it meanwhile.
+  ~Lease();
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  /// Throws: CheckpointError when another process took the lease (this one was taken for dead):
+  /// writing must stop.
+  void check() const;
+
+ private:
+  void beat();
+  std::string content() const;
+
+  FileSystem& files_;
+  Path file_;
+  LeaseTiming timing_;
+  std::string token_;  // host, process and start time: nobody else's
+  std::atomic<int64_t> num_beats_ = 0;
+  std::atomic<bool> is_lost_ = false;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool is_stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace triga

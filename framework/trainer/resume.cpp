@@ -1,0 +1,119 @@
+#include "trainer/resume.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "checkpoint/reader.h"
+#include "config/kind_sections.h"
+#include "config/resume_difference.h"
+#include "config/yaml.h"
+#include "metrics/run_status.h"
+
+namespace triga {
+namespace {
+
+/// Beside the old place, named by the time of the move; never an existing name.
+Path move_aside(FileSystem& files, const Path& root) {
+  const std::time_t now = std::time(nullptr);
+  for (int i = 0;; ++i) {
+    const std::string stamp = fmt::format("{}.{:%Y%m%d-%H%M%S}{}", root.string(),
+                                          fmt::localtime(now), i == 0 ? "" : fmt::format("-{}", i));
+    if (exists(files, stamp)) continue;
+    files.rename(root, stamp);
+    files.sync_directory(root.parent_path().empty() ? Path(".") : root.parent_path());
+    return stamp;
+  }
+}
+
+bool is_empty_directory(FileSystem& files, const Path& root) {
+  for (const std::string& name : files.list(root))
+    if (!name.starts_with('.') && name != "log" && name != "lease.json") return false;
+  return true;
+}
+
+[[noreturn]] void refuse(const RunDirectory& directory,
+                         const std::vector<ConfigDifference>& differences) {
+  std::vector<std::string> lines;
+  for (const ConfigDifference& difference : differences)
+    lines.push_back(
+        fmt::format("{}: {} before, {} now", difference.path, difference.before, difference.now));
+  throw ConfigError(
+      fmt::format("{}: holds a run of another experiment; these keys differ:\n  {}\n  To keep "
+                  "both: --run-dir ANOTHER_DIR. To start "
+                  "from its state with the new values: --run-dir ANOTHER_DIR --resume "
+                  "{}/checkpoints/latest. To start anew here: "
+                  "--fresh, which moves the old run aside.",
+                  directory.root.string(), fmt::join(lines, "\n  "), directory.root.string()));
+}
+
+std::optional<int64_t> decay_steps_of(FileSystem& files, const Path& file) {
+  if (!exists(files, file)) return std::nullopt;
+  return decay_steps(parse_yaml(read_text(files, file), file.string()));
+}
+
+/// It ended regularly, and no limit was raised since.
+bool is_finished(FileSystem& files, const RunDirectory& directory, const ConfigNode& old,
+                 const ConfigNode& now) {
+  const std::optional<RunStatus> status = read_run_status(files, directory.status());
+  if (!status || status->state != RunStatus::State::kFinished) return false;
+  const auto limits = [](const ConfigNode& experiment) {
+    std::string text;
+    for (const char* key : {"train.max_steps", "train.max_epochs", "train.max_minutes"})
+      if (const ConfigNode* limit = find_path(experiment, key)) text += limit->scalar + " ";
+    return text;
+  };
+  return limits(old) == limits(now);
+}
+
+}  // namespace
+
+StartDecision decide_start(FileSystem& files, const StartRequest& request,
+                           const ConfigNode& resolved) {
+  StartDecision decision;
+  const RunDirectory& directory = request.directory;
+  const bool is_there = exists(files, directory.root) && !is_empty_directory(files, directory.root);
+  if (request.fresh && is_there)
+    decision.notes.push_back("the old run was moved to " +
+                             move_aside(files, directory.root).string());
+  if (request.resume != "auto") {
+    if (is_there && exists(files, directory.resolved()))
+      throw ConfigError(
+          fmt::format("{}: holds a run already, so --resume PATH cannot start there.\n  Choose "
+                      "another directory (--run-dir DIR), or "
+                      "go on with the run that is there by leaving --resume out.",
+                      directory.root.string()));
+    const ChosenCheckpoint chosen = choose_checkpoint(files, request.resume);
+    for (const std::string& sentence : chosen.passed_over) decision.notes.push_back(sentence);
+    decision.kind = StartDecision::Kind::kResume;
+    decision.checkpoint = chosen.directory;
+    decision.decay_steps = decay_steps_of(files, chosen.directory / "training" / "resolved.yaml");
+    return decision;
+  }
+  if (request.fresh || !is_there || !exists(files, directory.resolved())) return decision;
+
+  const ConfigNode old =
+      parse_yaml(read_text(files, directory.resolved()), directory.resolved().string());
+  const std::vector<ConfigDifference> differences = differences_for_resume(old, resolved);
+  if (!differences.empty()) refuse(directory, differences);
+  decision.decay_steps = decay_steps(old);
+  if (is_finished(files, directory, old, resolved)) {
+    decision.kind = StartDecision::Kind::kFinished;
+    return decision;
+  }
+  const CheckpointSearch search = find_checkpoint(files, directory.root);
+  decision.notes.insert(decision.notes.end(), search.passed_over.begin(), search.passed_over.end());
+  if (!search.directory) {
+    if (!search.passed_over.empty())
+      throw CheckpointError(fmt::format(
+          "{}: no checkpoint is whole:\n  {}\n  Start anew with --fresh, or from another "
+          "run's checkpoint with --run-dir DIR --resume PATH.",
+          directory.checkpoints().string(), fmt::join(search.passed_over, "\n  ")));
+    return decision;  // it ended before its first checkpoint
+  }
+  decision.kind = StartDecision::Kind::kResume;
+  decision.checkpoint = search.directory;
+  return decision;
+}
+
+}  // namespace triga

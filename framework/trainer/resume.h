@@ -1,0 +1,38 @@
+// What a start does with a run directory that may hold an earlier start: the rules of `--resume`
+// and `--fresh`.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "config/resolve.h"
+#include "trainer/run_directory.h"
+
+namespace triga {
+
+struct StartRequest {
+  RunDirectory directory;
+  std::string resume = "auto";  // or the path of a checkpoint
+  bool fresh = false;
+};
+
+struct StartDecision {
+  enum class Kind { kStart, kResume, kFinished };
+  Kind kind = Kind::kStart;
+  std::optional<Path> checkpoint;  // to go on from
+  /// learning_rate_schedule.decay_steps of the first start, where the experiment leaves it to the
+  /// limit.
+  std::optional<int64_t> decay_steps;
+  std::vector<std::string> notes;  // sentences for the user
+};
+
+/// Looks, and with `fresh` moves the old run aside (to `<dir>.<time of its start>`). Rank 0 calls
+/// it, the others get the result. Throws: ConfigError when the run there is of another experiment
+/// (with each key that differs, and the cures); CheckpointError when there are checkpoints and none
+/// is whole.
+StartDecision decide_start(FileSystem& files, const StartRequest& request,
+                           const ConfigNode& resolved);
+
+}  // namespace triga

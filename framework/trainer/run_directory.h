@@ -1,0 +1,23 @@
+// RunDirectory: the names in a run's folder (`runs/<name>/`). Who looks for a file of a run asks
+// here.
+#pragma once
+
+#include "base/files.h"
+
+namespace triga {
+
+struct RunDirectory {
+  Path root;
+
+  Path resolved() const { return root / "resolved.yaml"; }
+  Path status() const { return root / "status.json"; }
+  Path metrics() const { return root / "metrics.jsonl"; }
+  Path tensorboard() const { return root / "tensorboard"; }
+  Path logs() const { return root / "log"; }
+  Path checkpoints() const { return root / "checkpoints"; }
+  Path samples() const { return root / "samples"; }
+  Path failure() const { return root / "failure.txt"; }
+  Path lease() const { return root / "lease.json"; }
+};
+
+}  // namespace triga

@@ -1,0 +1,261 @@
+#include "trainer/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "config/resolve.h"
+#include "trainer/snapshot_of_run.h"
+#include "triga/log.h"
+
+namespace triga {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+BatchPlanOptions plan_options(const Experiment& experiment) {
+  BatchPlanOptions options;
+  options.seed = static_cast<uint64_t>(experiment.train.seed);
+  options.shuffle = experiment.data.shuffle;
+  options.samples_per_step = experiment.train.global_batch.samples.value_or(0);
+  options.tokens_per_step = experiment.train.global_batch.tokens.value_or(0);
+  options.microbatch_size = experiment.train.microbatch_size;
+  return options;
+}
+
+LoaderOptions loader_options(const TrainerInputs& inputs, const Dataset& dataset,
+                             const std::string& split) {
+  LoaderOptions options;
+  options.dataset = &dataset;
+  options.architecture = inputs.assembly.architecture.get();
+  options.split = split;
+  options.seed = static_cast<uint64_t>(inputs.experiment.train.seed);
+  options.rank = inputs.grid.dp_rank();
+  options.num_ranks = inputs.grid.dp();
+  options.prefetch = inputs.experiment.data.prefetch;
+  return options;
+}
+
+std::optional<int64_t> step_limit(const Experiment& experiment, const BatchPlan& plan) {
+  if (experiment.train.max_steps) return experiment.train.max_steps;
+  if (experiment.train.max_epochs) return plan.steps_in_epochs(*experiment.train.max_epochs);
+  return std::nullopt;
+}
+
+WriterOptions writer_options(const Experiment& experiment) {
+  WriterOptions options;
+  options.retention.keep_last = experiment.checkpoint.keep_last;
+  if (const auto& best = experiment.checkpoint.keep_best)
+    options.retention.keep_best =
+        KeepBest{best->metric, best->mode == KeepBestConfig::Mode::kMax, best->count};
+  return options;
+}
+
+}  // namespace
+
+Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const TrainingState& state)
+    : inputs_(inputs),
+      strategy_(strategy),
+      state_(state),
+      plan_(*inputs.assembly.train, plan_options(inputs.experiment)),
+      max_steps_(step_limit(inputs.experiment, plan_)),
+      loader_(loader_options(inputs, *inputs.assembly.train, "train"), plan_, state.step,
+              max_steps_),
+      seconds_before_(state.train_seconds) {
+  // The decay is that of the first start: it stays when the limit grows.
+  const int64_t decay_steps = inputs.decay_steps.value_or(max_steps_.value_or(0));
+  schedule_ = inputs.assembly.make_schedule(decay_steps);
+  ConfigNode resolved = inputs.resolved;
+  if (decay_steps > 0) set_default_decay_steps(resolved, decay_steps);
+  resolved_ = write_resolved(resolved);
+  if (inputs.grid.rank() == 0)
+    writer_ = std::make_unique<CheckpointWriter>(inputs.files, inputs.directory.checkpoints(),
+                                                 writer_options(inputs.experiment));
+  saved_step_ = state.step > 0 ? state.step : -1;
+}
+
+Outcome Trainer::run() {
+  const Experiment& experiment = inputs_.experiment;
+  started_ = Clock::now();
+  while (!is_limit_reached() && !stop_agreed_ && !out_of_patience_) {
+    const StepReport report = train_step();
+    if (is_due(experiment.log.every_steps) || report.is_skipped) log_step(report);
+    for (MetricSink* sink : sinks_) sink->step_done(state_.step);
+    judge_skipped(report);
+    if (is_due(experiment.eval.every_steps) && !stop_agreed_) evaluate();
+    if (is_due(experiment.checkpoint.every_steps)) save(/*is_last=*/false);
+  }
+  if (!stop_agreed_ && evaluated_step_ != state_.step) evaluate();
+  if (saved_step_ != state_.step) save(/*is_last=*/true);
+  if (stop_agreed_) return Outcome::kStopped;
+  return out_of_patience_ ? Outcome::kStoppedEarly : Outcome::kDone;
+}
+
+/// One update. The order of a training step is these few lines, whatever the layout.
+Trainer::StepReport Trainer::train_step() {
+  const auto start = Clock::now();
+  StepReport report;
+  inputs_.grid.world().set_step(state_.step);
+  const StepPlan plan = plan_.step(state_.step);
+  const std::vector<Batch> microbatches = loader_.next();  // 1 data: my share of the step
+  double votes[] = {inputs_.stop_requested ? 1.0 : 0.0};
+  report.loss = strategy_.forward_backward(microbatches, state_.step,
+                                           votes);  // 2 gradients of the global mean
+  report.grad_norm =
+      strategy_.clip_gradients(inputs_.experiment.train.clip_norm);  //   norm over the whole model
+  report.learning_rate =
+      inputs_.experiment.optimizer.learning_rate * schedule_->factor(state_.step);
+  // The same numbers on every rank, so the same verdict.
+  if (report.loss.count() == 0)
+    report.why_skipped = "no sample of the step has anything to learn (count 0)";
+  if (!std::isfinite(report.loss.mean()))
+    report.why_skipped = "the loss is not finite";
+  else if (!std::isfinite(report.grad_norm))
+    report.why_skipped = "the gradient is not finite";
+  report.is_skipped = !report.why_skipped.empty();
+  if (report.is_skipped)
+    strategy_.skip();
+  else
+    strategy_.update(report.learning_rate);  // 3 optimizer
+  stop_agreed_ = votes[0] > 0;
+  ++state_.step;
+  state_.epoch = plan.epoch;
+  state_.samples = plan.first_position + plan.num_samples;
+  state_.position = state_.samples - plan.epoch * inputs_.assembly.train->size();
+  if (inputs_.assembly.architecture->sequence_length() > 0)
+    state_.tokens += static_cast<int64_t>(report.loss.count());
+  state_.train_seconds = seconds_before_ + seconds_since(started_);
+  report.seconds = seconds_since(start);
+  return report;
+}
+
+bool Trainer::is_limit_reached() const {
+  if (max_steps_) return state_.step >= *max_steps_;
+  // Minutes: the clock of rank 0 decides, or ranks would part.
+  const double limit = *inputs_.experiment.train.max_minutes * 60;
+  double is_over = inputs_.grid.rank() == 0 && state_.train_seconds >= limit ? 1 : 0;
+  inputs_.grid.world().all_reduce_values({&is_over, 1}, ReduceOp::kMax, "limit of minutes");
+  return is_over > 0;
+}
+
+void Trainer::judge_skipped(const StepReport& report) {
+  if (!report.is_skipped) {
+    state_.skipped_in_a_row = 0;
+    return;
+  }
+  ++state_.skipped_steps;
+  ++state_.skipped_in_a_row;
+  const int64_t limit = inputs_.experiment.train.max_skipped_steps;
+  if (inputs_.grid.rank() == 0)
+    log_warning("train", "step ", state_.step, " is skipped: ", report.why_skipped, " (",
+                state_.skipped_in_a_row, " in a row, ", limit, " end the run)");
+  if (state_.skipped_in_a_row >= limit)
+    throw DivergedError(
+        fmt::format("the run diverged: {} steps in a row were skipped up to step {}; the last time "
+                    "{}.\n  Try a lower "
+                    "optimizer.learning_rate, a longer warm-up or a lower train.clip_norm; the "
+                    "newest checkpoint is from step {}.",
+                    state_.skipped_in_a_row, state_.step, report.why_skipped,
+                    std::max<int64_t>(saved_step_, 0)));
+}
+
+void Trainer::log_step(const StepReport& report) {
+  if (inputs_.grid.rank() != 0) return;
+  MetricRecord line;
+  line.step = state_.step;
+  const StepPlan plan = plan_.step(state_.step - 1);
+  line.values = {{"loss", report.loss.mean()},
+                 {"grad_norm", report.grad_norm},
+                 {"learning_rate", report.learning_rate},
+                 {"epoch", static_cast<double>(plan.epoch)},
+                 {"step_seconds", report.seconds}};
+  for (const auto& [name, total] : report.loss.totals)
+    if (name != "loss") line.values.emplace_back(name, total.mean());
+  const bool has_tokens = inputs_.assembly.architecture->sequence_length() > 0;
+  const double work = has_tokens ? report.loss.count() : static_cast<double>(plan.num_samples);
+  line.values.emplace_back(has_tokens ? "tokens_per_second" : "samples_per_second",
+                           work / report.seconds);
+  for (MetricSink* sink : sinks_) sink->record(line);
+}
+
+void Trainer::evaluate() {
+  if (!inputs_.assembly.validation) return;
+  inputs_.grid.world().progress().report(state_.step, "evaluation");
+  const auto start = Clock::now();
+  EvaluationLoader loader(loader_options(inputs_, *inputs_.assembly.validation, "validation"),
+                          inputs_.experiment.train.microbatch_size);
+  const EvaluationResult result = strategy_.evaluate([&] { return loader.next(); });
+  inputs_.grid.world().progress().report(state_.step, "");
+  last_metrics_.clear();
+  last_metrics_["validation/loss"] = result.loss.mean();
+  for (const auto& [name, value] : result.metrics) last_metrics_["validation/" + name] = value;
+  evaluated_step_ = state_.step;
+
+  const bool is_better = !state_.best_value || result.loss.mean() < *state_.best_value;
+  if (is_better) {
+    state_.best_value = result.loss.mean();
+    state_.best_step = state_.step;
+    state_.evaluations_without_improvement = 0;
+  } else {
+    ++state_.evaluations_without_improvement;
+  }
+  const int64_t patience = inputs_.experiment.eval.patience;
+  out_of_patience_ = patience > 0 && state_.evaluations_without_improvement >= patience;
+
+  if (inputs_.grid.rank() != 0) return;
+  MetricRecord line;
+  line.split = "validation";
+  line.step = state_.step;
+  line.values.emplace_back("loss", result.loss.mean());
+  for (const auto& [name, value] : result.metrics) line.values.emplace_back(name, value);
+  line.values.emplace_back("seconds", seconds_since(start));
+  for (MetricSink* sink : sinks_) sink->record(line);
+  if (out_of_patience_)
+    log_info("train", "stops early: validation/loss did not improve on ", *state_.best_value,
+             " (step ", state_.best_step, ") for ", patience, " evaluations");
+}
+
+Snapshot Trainer::snapshot() {
+  Snapshot snapshot =
+      take_snapshot(strategy_, *inputs_.assembly.architecture, inputs_.assembly.tokenizer.get());
+  snapshot.state = state_;
+  snapshot.resolved = resolved_;
+  snapshot.environment = inputs_.environment;
+  if (evaluated_step_ == state_.step) snapshot.metrics = last_metrics_;
+  return snapshot;
+}
+
+/// Rank 0 writes; the others wait, for a rank that went on would end the run while the last file is
+/// not durable. A failure to save does not end a run that goes on: the older checkpoints stay.
+bool Trainer::save(bool is_last) {
+  inputs_.grid.world().progress().report(state_.step, "saving a checkpoint");
+  std::string failure;
+  if (inputs_.grid.rank() == 0) {
+    try {
+      if (inputs_.lease != nullptr) inputs_.lease->check();
+      writer_->save(snapshot());
+      for (const std::string& warning : writer_->take_warnings())
+        log_warning("checkpoint", warning);
+    } catch (const CheckpointError& error) {
+      failure = error.what();
+    }
+  }
+  failure = inputs_.grid.world().broadcast_text(failure, 0, "outcome of saving");
+  inputs_.grid.world().progress().report(state_.step, "");
+  if (failure.empty()) {
+    saved_step_ = state_.step;
+    return true;
+  }
+  if (is_last) throw CheckpointError(failure);
+  if (inputs_.grid.rank() == 0)
+    log_warning("checkpoint", "step ", state_.step,
+                " could not be saved; the run goes on, older checkpoints stay: ", failure);
+  return false;
+}
+
+}  // namespace triga

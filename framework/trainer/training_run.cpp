@@ -1,0 +1,323 @@
+#include "trainer/training_run.h"
+
+#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <new>
+
+#include "base/log_outputs.h"
+#include "checkpoint/environment.h"
+#include "comm/process_grid.h"
+#include "metrics/console.h"
+#include "metrics/json_lines.h"
+#include "metrics/run_status.h"
+#include "metrics/tensorboard.h"
+#include "trainer/failure_report.h"
+#include "trainer/lease.h"
+#include "trainer/snapshot_of_run.h"
+#include "trainer/trainer.h"
+#include "triga/log.h"
+
+namespace triga {
+namespace {
+
+/// What a decision of rank 0 looks like as text, for the others.
+std::string encode(const StartDecision& decision) {
+  return fmt::format("{}\n{}\n{}", static_cast<int>(decision.kind),
+                     decision.checkpoint ? decision.checkpoint->string() : "",
+                     decision.decay_steps ? std::to_string(*decision.decay_steps) : "");
+}
+
+StartDecision decode(const std::string& text) {
+  const size_t first = text.find('\n'), second = text.find('\n', first + 1);
+  StartDecision decision;
+  decision.kind = static_cast<StartDecision::Kind>(std::stoi(text.substr(0, first)));
+  if (const std::string path = text.substr(first + 1, second - first - 1); !path.empty())
+    decision.checkpoint = path;
+  if (const std::string steps = text.substr(second + 1); !steps.empty())
+    decision.decay_steps = std::stoll(steps);
+  return decision;
+}
+
+/// This process's libraries and processor, with the versions that only the command knows.
+Environment environment_with(const std::map<std::string, std::string>& versions) {
+  Environment environment = this_environment();
+  for (const auto& [name, version] : versions) environment[name] = version;
+  return environment;
+}
+
+StoreOptions store_options(const Experiment& experiment, int dp) {
+  StoreOptions options;
+  options.bucket_bytes = experiment.parallel.bucket_bytes;
+  options.bucket_alignment = 16 * int64_t{dp};
+  for (const GroupConfig& group : experiment.optimizer.groups) {
+    GroupRule rule;
+    rule.match = group.match;
+    rule.group = {group.learning_rate_scale.value_or(1), group.weight_decay};
+    rule.sets_learning_rate_scale = group.learning_rate_scale.has_value();
+    rule.frozen = group.frozen;
+    options.groups.push_back(std::move(rule));
+  }
+  return options;
+}
+
+class Run {
+ public:
+  Run(Communicator& world, const TrainingRunOptions& options)
+      : options_(options),
+        world_(world),
+        experiment_(options.resolved.experiment),
+        directory_(options.start.directory),
+        is_first_(world.rank() == 0) {}
+
+  ExitStatus go() {
+    check_agreement();
+    const StartDecision decision = decide();
+    if (decision.kind == StartDecision::Kind::kFinished) return say_finished();
+    open_directory();
+    return train(decision);
+  }
+
+  /// Before it has begun a run is refused, and its directory is as it was; afterwards it fails.
+  bool has_begun() const { return has_begun_; }
+
+  Failure failure(const std::string& cause, ExitStatus status) const {
+    return {cause, status, trainer_ ? trainer_->state().step : step_, options_.command};
+  }
+
+ private:
+  void check_agreement();
+  StartDecision decide();
+  ExitStatus say_finished();
+  void open_directory();
+  ExitStatus train(const StartDecision& decision);
+  TrainingState load(Strategy& strategy, const Assembly& assembly, const StartDecision& decision);
+  void open_sinks(const TrainingState& state, const TrainerInputs& inputs);
+  void say_start(Strategy& strategy, const TrainingState& state);
+  void write_status(RunStatus::State state, const std::string& cause,
+                    std::optional<ExitStatus> exit_status);
+
+  const TrainingRunOptions& options_;
+  Communicator& world_;
+  const Experiment& experiment_;
+  RunDirectory directory_;
+  bool is_first_, has_begun_ = false;
+  int64_t step_ = 0;
+  std::unique_ptr<LogOutputs> log_;
+  std::unique_ptr<Lease> lease_;
+  std::vector<std::unique_ptr<MetricSink>> sinks_;
+  std::unique_ptr<Trainer> trainer_;
+};
+
+/// Different files on different hosts are found before the first step, not after a week.
+void Run::check_agreement() {
+  std::string mine = write_resolved(options_.resolved.node) + this_environment()["triga"];
+  for (const auto& [name, version] : options_.versions) mine += "\n" + name + " " + version;
+  const std::vector<std::string> all = world_.all_gather_text(mine, "experiment and versions");
+  for (size_t rank = 1; rank < all.size(); ++rank)
+    if (all[rank] != all[0])
+      throw ConfigError(
+          fmt::format("rank {} on {} has another experiment, or another version of Triga or of a "
+                      "plugin, than rank 0 on {}: all hosts "
+                      "must see the same files",
+                      rank, world_.host(static_cast<int>(rank)), world_.host(0)));
+}
+
+StartDecision Run::decide() {
+  StartDecision decision;
+  std::string problem;
+  ExitStatus status = ExitStatus::kDone;
+  if (is_first_) {
+    try {
+      decision = decide_start(options_.files, options_.start, options_.resolved.node);
+    } catch (const Error& error) {
+      problem = error.what();
+      status = error.status();
+    }
+  }
+  // The others learn the outcome, also a bad one, so that each ends with the same status and only
+  // rank 0 talks.
+  const std::string text = world_.broadcast_text(
+      problem.empty() ? encode(decision)
+                      : fmt::format("!{}\n{}", static_cast<int>(status), problem),
+      0, "where to start");
+  if (text.starts_with('!')) {
+    const size_t end = text.find('\n');
+    const std::string message = text.substr(end + 1);
+    if (static_cast<ExitStatus>(std::stoi(text.substr(1, end - 1))) == ExitStatus::kCheckpoint)
+      throw CheckpointError(message);
+    throw ConfigError(message);
+  }
+  const std::vector<std::string> notes = decision.notes;
+  decision = decode(text);
+  decision.notes = notes;
+  return decision;
+}
+
+ExitStatus Run::say_finished() {
+  if (is_first_ && options_.terminal != nullptr)
+    options_.terminal->print_line(
+        fmt::format("The run in {} is finished. To train longer, raise its limit (--set "
+                    "train.max_steps=N); to start anew, --fresh.",
+                    directory_.root.string()));
+  return ExitStatus::kDone;
+}
+
+void Run::open_directory() {
+  if (is_first_) {
+    make_directories(options_.files, directory_.root);
+    lease_ = std::make_unique<Lease>(options_.files, directory_.lease());
+    make_directories(options_.files, directory_.logs());
+    clear_failure(options_.files, directory_);
+    write_status(RunStatus::State::kRunning, "", std::nullopt);
+  }
+  world_.barrier("run directory");
+  has_begun_ = true;
+  LogOutputOptions log;
+  log.file = (directory_.logs() / fmt::format("rank-{}.log", world_.rank())).string();
+  log.terminal = options_.terminal;
+  log_ = std::make_unique<LogOutputs>(log);
+}
+
+TrainingState Run::load(Strategy& strategy, const Assembly& assembly,
+                        const StartDecision& decision) {
+  strategy.parameters().initialize(static_cast<uint64_t>(experiment_.train.seed));
+  if (decision.checkpoint) {
+    const Checkpoint checkpoint(options_.files, *decision.checkpoint);
+    restore(strategy, *assembly.architecture, checkpoint);
+    TrainingState state = checkpoint.state();
+    strategy.optimizer().set_num_updates(state.step - state.skipped_steps);
+    if (is_first_) {
+      log_info("train", "goes on from ", decision.checkpoint->string(), " (step ", state.step, ")");
+      for (const std::string& difference : environment_differences(
+               checkpoint.manifest().environment, environment_with(options_.versions)))
+        log_warning("train", difference, "; the run may differ in the last bits");
+    }
+    return state;
+  }
+  if (const auto& init = experiment_.model.init) {
+    const std::string line = load_weights(strategy, *assembly.architecture, options_.files,
+                                          init->from.path, {init->strict, init->reinitialize});
+    if (is_first_) log_info("train", line);
+  }
+  return {};
+}
+
+void Run::open_sinks(const TrainingState& state, const TrainerInputs& inputs) {
+  if (!is_first_) return;
+  if (options_.terminal != nullptr) {
+    ConsoleOptions console;
+    console.first_step = state.step;
+    console.total_steps = trainer_->max_steps();
+    if (experiment_.train.max_minutes)
+      console.total_seconds = *experiment_.train.max_minutes * 60 - state.train_seconds;
+    sinks_.push_back(std::make_unique<ConsoleSink>(*options_.terminal, console));
+  }
+  sinks_.push_back(std::make_unique<JsonLinesSink>(inputs.files, directory_.metrics(), state.step));
+  sinks_.push_back(
+      std::make_unique<TensorBoardSink>(directory_.tensorboard().string(), state.step));
+  for (const auto& sink : sinks_) trainer_->add_sink(*sink);
+}
+
+void Run::say_start(Strategy& strategy, const TrainingState& state) {
+  if (!is_first_) return;
+  log_info("train", experiment_.name, ": ",
+           fmt::format("{:L}", strategy.parameters().num_trainable()), " parameters, ",
+           world_.size(), world_.size() == 1 ? " rank, " : " ranks, ", at::get_num_threads(),
+           at::get_num_threads() == 1 ? " thread" : " threads", " each; ",
+           state.step == 0 ? "a new run" : fmt::format("from step {}", state.step), " in ",
+           directory_.root.string());
+}
+
+ExitStatus Run::train(const StartDecision& decision) {
+  for (const std::string& note : decision.notes) log_warning("train", note);
+  AssemblyOptions assembly_options;
+  assembly_options.cache_dir = options_.cache_dir;
+  const Assembly assembly = assemble(experiment_, options_.registry, assembly_options);
+  const ProcessGrid grid(
+      world_, resolve_grid(world_.size(), experiment_.parallel.dp, experiment_.parallel.pp));
+
+  Strategy::Options strategy_options;
+  strategy_options.seed = static_cast<uint64_t>(experiment_.train.seed);
+  strategy_options.store = store_options(experiment_, grid.dp());
+  Strategy strategy(*assembly.architecture, grid.data(), strategy_options,
+                    assembly.make_optimizer());
+  const TrainingState state = load(strategy, assembly, decision);
+  step_ = state.step;
+
+  TrainerInputs inputs{experiment_,
+                       assembly,
+                       grid,
+                       options_.files,
+                       directory_,
+                       options_.resolved.node,
+                       decision.decay_steps,
+                       environment_with(options_.versions),
+                       lease_.get(),
+                       options_.stop_requested};
+  trainer_ = std::make_unique<Trainer>(inputs, strategy, state);
+  if (is_first_) atomic_write(options_.files, directory_.resolved(), trainer_->resolved());
+  open_sinks(state, inputs);
+  say_start(strategy, state);
+  const Outcome outcome = trainer_->run();
+
+  sinks_.clear();
+  const ExitStatus exit_status =
+      outcome == Outcome::kStopped ? ExitStatus::kStopped : ExitStatus::kDone;
+  if (is_first_) {
+    step_ = trainer_->state().step;
+    write_status(
+        outcome == Outcome::kStopped ? RunStatus::State::kStopped : RunStatus::State::kFinished,
+        outcome == Outcome::kStopped        ? "stopped on a signal, saved"
+        : outcome == Outcome::kStoppedEarly ? "no improvement for eval.patience evaluations"
+                                            : "reached its limit",
+        exit_status);
+    log_info("train", outcome == Outcome::kStopped ? "stopped on a signal" : "done", " at step ",
+             step_, "; checkpoints in ", directory_.checkpoints().string());
+    lease_.reset();
+  }
+  world_.barrier("end of the run");
+  return exit_status;
+}
+
+void Run::write_status(RunStatus::State state, const std::string& cause,
+                       std::optional<ExitStatus> exit_status) {
+  RunStatus status;
+  status.state = state;
+  status.cause = cause;
+  status.step = step_;
+  if (exit_status) status.exit_status = static_cast<int>(*exit_status);
+  write_run_status(options_.files, directory_.status(), status);
+}
+
+}  // namespace
+
+ExitStatus run_training(Communicator& world, const TrainingRunOptions& options) {
+  Run run(world, options);
+  const auto fail = [&](const std::string& cause, ExitStatus status) {
+    world.progress().mark_failed(cause, status);
+    if (!run.has_begun()) return;
+    report_failure(options.files, options.start.directory, world, run.failure(cause, status));
+  };
+  try {
+    return run.go();
+  } catch (const Error& error) {
+    fail(error.what(), error.status());
+    throw;
+  } catch (const c10::OutOfMemoryError& error) {
+    fail(error.what_without_backtrace(), ExitStatus::kOutOfMemory);
+    throw OutOfMemoryError(error.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    fail("out of memory", ExitStatus::kOutOfMemory);
+    throw OutOfMemoryError("out of memory");
+  } catch (const c10::Error& error) {
+    fail(error.what_without_backtrace(), ExitStatus::kInternal);
+    throw Error(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    fail(error.what(), ExitStatus::kInternal);
+    throw Error(error.what());
+  }
+}
+
+}  // namespace triga

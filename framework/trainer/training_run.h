@@ -1,0 +1,33 @@
+// A start of a run, from a resolved experiment to the exit: decides where to go on, builds the
+// model, trains, and says how it ended. `triga train` is this plus the environment.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <string>
+
+#include "base/terminal.h"
+#include "comm/communicator.h"
+#include "config/resolve.h"
+#include "trainer/resume.h"
+#include "triga/plugin.h"
+
+namespace triga {
+
+struct TrainingRunOptions {
+  const ResolvedExperiment& resolved;
+  const Registry& registry;
+  FileSystem& files;
+  StartRequest start;
+  std::filesystem::path cache_dir;
+  Terminal* terminal = nullptr;                 // of rank 0; null elsewhere
+  std::map<std::string, std::string> versions;  // for the manifest: "plugin transformer" -> "0.1.0"
+  std::string command;                          // to start it again
+  const std::atomic<bool>& stop_requested;
+};
+
+/// Collective over `world`. Returns kDone, or kStopped after a signal. When it fails, failure.txt
+/// and status.json are written, the other ranks are told, and the exception goes on to the caller.
+ExitStatus run_training(Communicator& world, const TrainingRunOptions& options);
+
+}  // namespace triga

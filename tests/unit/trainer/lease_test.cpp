@@ -1,0 +1,83 @@
+#include "trainer/lease.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+namespace triga {
+namespace {
+
+class LeaseTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/triga-lease-XXXXXX";
+    folder_ = ::mkdtemp(pattern);
+    file_ = folder_ / "lease.json";
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  Path folder_, file_;
+  static constexpr LeaseTiming kQuick{std::chrono::milliseconds(20),
+                                      std::chrono::milliseconds(400)};
+};
+
+TEST_F(LeaseTest, RefusesASecondHolderAndSaysWhoHoldsIt) {
+  const Lease first(posix_files(), file_, kQuick);
+  try {
+    const Lease second(posix_files(), file_, kQuick);
+    FAIL() << "took a lease that is held";
+  } catch (const ConfigError& error) {
+    const std::string text = error.what();
+    EXPECT_NE(text.find("process " + std::to_string(::getpid())), std::string::npos) << text;
+    EXPECT_NE(text.find("--run-dir"), std::string::npos) << text;
+  }
+}
+
+TEST_F(LeaseTest, IsFreeAfterItsHolderEnded) {
+  { const Lease first(posix_files(), file_, kQuick); }
+  EXPECT_FALSE(std::filesystem::exists(file_));
+  const Lease second(posix_files(), file_, kQuick);
+}
+
+TEST_F(LeaseTest, IsTakenOverFromAProcessThatDied) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    new Lease(posix_files(), file_, kQuick);  // never destroyed: the process dies with it
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(std::filesystem::exists(file_));
+  const Lease lease(posix_files(), file_, kQuick);
+  lease.check();
+}
+
+TEST_F(LeaseTest, OfAnotherHostExpiresWhenItIsSilent) {
+  std::ofstream(file_)
+      << R"({"host": "elsewhere", "pid": 1, "start_ticks": "1", "token": "x", "beats": 3})";
+  EXPECT_THROW(Lease(posix_files(), file_, kQuick), ConfigError);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const Lease lease(posix_files(), file_, kQuick);
+  lease.check();
+}
+
+TEST_F(LeaseTest, NoticesThatItWasTakenOver) {
+  const Lease lease(posix_files(), file_, kQuick);
+  atomic_write(posix_files(), file_,
+               R"({"host": "elsewhere", "pid": 1, "start_ticks": "1", "token": "x", "beats": 0})");
+  for (int i = 0; i < 200; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    try {
+      lease.check();
+    } catch (const CheckpointError&) {
+      return;
+    }
+  }
+  FAIL() << "did not notice within two seconds";
+}
+
+}  // namespace
+}  // namespace triga
