@@ -1,0 +1,34 @@
+// What the files of this folder share: each subcommand adds itself to the command line and, if
+// chosen, runs.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+#include "launchers/environment.h"
+#include "triga/error.h"
+
+namespace triga {
+
+struct Command {
+  const CommandEnvironment& environment;
+  /// What the chosen subcommand does; returns the exit status. Throws: Error.
+  std::function<ExitStatus()> run;
+};
+
+void add_train(CLI::App& app, Command& command);
+void add_launch(CLI::App& app, Command& command);
+void add_check(CLI::App& app, Command& command);
+void add_list(CLI::App& app, Command& command);
+void add_describe(CLI::App& app, Command& command);
+void add_evaluate(CLI::App& app, Command& command);
+void add_generate(CLI::App& app, Command& command);
+void add_checkpoint(CLI::App& app, Command& command);
+void add_open_plugin(CLI::App& app,
+                     Command& command);  // hidden: the child of a plugin's first load
+
+/// Several lines: Triga with commit, LibTorch, MPI.
+std::string version_text();
+
+}  // namespace triga

@@ -1,0 +1,44 @@
+// The environment, read here and nowhere else: paths, how this process was started, and what the
+// terminal can do. Everything below the launchers gets values.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace triga {
+
+/// This process's place among those that a launcher (mpirun, srun) started. Alone: one rank of one.
+struct Placement {
+  std::string launcher;  // "Open MPI", "PMIx"; "" when started by hand
+  int rank = 0, world_size = 1;
+  int local_rank = 0, local_size = 1;  // on this host
+  bool is_launched() const { return !launcher.empty(); }
+};
+
+struct CommandEnvironment {
+  std::filesystem::path executable;  // of the running command, absolute
+  std::filesystem::path prefix;      // the build or install tree: bin/.., with lib/triga/plugins
+  std::string data_dir;              // TRIGA_DATA_DIR, else "data"
+  std::string data_mirror;           // TRIGA_DATA_MIRROR; "": none
+  std::filesystem::path cache_dir;   // TRIGA_CACHE_DIR, else under XDG_CACHE_HOME or ~/.cache
+  std::vector<std::filesystem::path>
+      plugin_folders;  // the tree's own, then those of TRIGA_PLUGIN_PATH
+  Placement placement;
+  bool is_terminal = false;  // standard output
+  bool use_color = false;    // NO_COLOR is not set
+  int terminal_columns = 80;
+  bool is_root = false;
+};
+
+CommandEnvironment read_environment();
+
+/// One variable, for ${env:NAME}.
+std::optional<std::string> environment_variable(const std::string& name);
+
+/// Cores that this process may use (its affinity mask and control group; not what the machine has).
+int num_usable_cores();
+
+}  // namespace triga

@@ -1,0 +1,68 @@
+// triga evaluate: loss and metrics of a split, in one process.
+#include <fmt/format.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "data/loader.h"
+#include "launchers/command.h"
+#include "launchers/loaded_model.h"
+
+namespace triga {
+namespace {
+
+struct EvaluateArguments {
+  ModelArguments model;
+  std::string split = "validation";
+  bool as_json = false;
+};
+
+const Dataset& dataset_of(const Assembly& assembly, const std::string& split) {
+  const Dataset* dataset = split == "train"        ? assembly.train.get()
+                           : split == "validation" ? assembly.validation.get()
+                                                   : assembly.test.get();
+  if (dataset == nullptr) throw ConfigError("the experiment has no data." + split);
+  return *dataset;
+}
+
+ExitStatus evaluate(const CommandEnvironment& environment, const EvaluateArguments& arguments) {
+  LoadedModel model(environment, arguments.model, /*with_data=*/true);
+  LoaderOptions options;
+  options.dataset = &dataset_of(model.assembly(), arguments.split);
+  options.architecture = model.assembly().architecture.get();
+  options.split = arguments.split;
+  options.seed = static_cast<uint64_t>(model.experiment().train.seed);
+  EvaluationLoader loader(options, model.experiment().train.microbatch_size);
+  const EvaluationResult result = model.strategy().evaluate([&] { return loader.next(); });
+  nlohmann::ordered_json json = {{"checkpoint", model.checkpoint().directory.string()},
+                                 {"split", arguments.split},
+                                 {"samples", options.dataset->size()},
+                                 {"loss", result.loss.mean()}};
+  for (const auto& [name, value] : result.metrics) json[name] = value;
+  if (arguments.as_json) {
+    std::cout << json.dump() << std::endl;
+    return ExitStatus::kDone;
+  }
+  for (const auto& [key, value] : json.items())
+    std::cout << fmt::format("{:<12} {}\n", key,
+                             value.is_string() ? value.get<std::string>() : value.dump());
+  return ExitStatus::kDone;
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Command& command) {
+  auto arguments = std::make_shared<EvaluateArguments>();
+  CLI::App* sub =
+      app.add_subcommand("evaluate", "Loss and metrics of a trained model on a split of its data.");
+  arguments->model.add_to(*sub);
+  sub->add_option("--split", arguments->split, "Which data")
+      ->check(CLI::IsMember({"train", "validation", "test"}))
+      ->capture_default_str();
+  sub->add_flag("--json", arguments->as_json, "One JSON object");
+  sub->callback([&command, arguments] {
+    command.run = [&command, arguments] { return evaluate(command.environment, *arguments); };
+  });
+}
+
+}  // namespace triga

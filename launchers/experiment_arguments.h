@@ -1,0 +1,26 @@
+// The command line of an experiment, shared by train, launch and check.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <string>
+#include <vector>
+
+namespace triga {
+
+struct ExperimentArguments {
+  std::string file;
+  std::vector<std::string> overrides;  // "train.max_steps=50"
+  std::string run_dir;                 // "": runs/<name>
+  std::string resume = "auto";         // or the path of a checkpoint
+  bool fresh = false;
+  std::string progress = "auto";  // bar, lines
+
+  void add_to(CLI::App& app);
+  /// Adds only the file and --set.
+  void add_file_to(CLI::App& app);
+  /// Back to arguments, for the ranks.
+  std::vector<std::string> to_command_line() const;
+};
+
+}  // namespace triga

@@ -1,0 +1,107 @@
+// triga generate: lets the sampler of a model's family generate: text, images, forecasts.
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iostream>
+
+#include "config/load.h"
+#include "config/yaml.h"
+#include "launchers/command.h"
+#include "launchers/loaded_model.h"
+
+namespace triga {
+namespace {
+
+struct GenerateArguments {
+  ModelArguments model;
+  std::vector<std::string> inputs;  // "prompt=To be"
+  std::string inputs_file;          // JSON lines: an object of inputs a line
+  std::string output_dir;
+};
+
+ConfigNode inputs_of(const std::vector<std::string>& assignments) {
+  ConfigNode inputs = ConfigNode::make_mapping();
+  for (const std::string& assignment : assignments) {
+    const size_t equals = assignment.find('=');
+    if (equals == std::string::npos || equals == 0)
+      throw ConfigError(fmt::format(
+          "--input {}: expected KEY=VALUE, such as --input prompt='To be'", assignment));
+    // A text input is taken as it stands: quotes, colons and line breaks mean themselves. Whether
+    // the text is a number is decided by the sampler's description, so only text that reads as a
+    // plain number or word is left unquoted.
+    const std::string key = assignment.substr(0, equals), value = assignment.substr(equals + 1);
+    const bool is_plain =
+        !value.empty() && value.find_first_not_of("0123456789.eE+-") == std::string::npos;
+    ConfigNode node =
+        ConfigNode::make_scalar(value, /*quoted=*/!is_plain && value != "true" && value != "false");
+    node.file = "--input " + key;
+    node.path = key;
+    inputs.add(key, node);
+  }
+  return inputs;
+}
+
+void generate_once(LoadedModel& model, const SamplerKind& kind, const ConfigNode& inputs,
+                   const std::string& output_dir) {
+  SamplerContext context;
+  context.tokenizer = model.assembly().tokenizer.get();
+  context.output_dir = output_dir;
+  context.print = [](std::string_view text) { std::cout << text << std::flush; };
+  kind.create(inputs)->generate(model.strategy().predictor(), context);
+  std::cout << std::endl;
+}
+
+ExitStatus generate(const CommandEnvironment& environment, const GenerateArguments& arguments) {
+  LoadedModel model(environment, arguments.model, /*with_data=*/false);
+  const std::optional<SamplerKind> kind = model.assembly().architecture->sampler();
+  if (!kind)
+    throw ConfigError(fmt::format("{} {} does not generate anything",
+                                  model.experiment().model.plugin, model.experiment().model.kind));
+  const std::filesystem::path output_dir = std::filesystem::absolute(
+      arguments.output_dir.empty() ? std::filesystem::path("samples")
+                                   : std::filesystem::path(arguments.output_dir));
+  std::filesystem::create_directories(output_dir);
+  if (arguments.inputs_file.empty()) {
+    generate_once(model, *kind, inputs_of(arguments.inputs), output_dir.string());
+    return ExitStatus::kDone;
+  }
+  std::ifstream file(arguments.inputs_file);
+  if (!file) throw DataError("cannot read --inputs " + arguments.inputs_file);
+  int line_number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++line_number;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    generate_once(model, *kind,
+                  parse_yaml(line, fmt::format("{}:{}", arguments.inputs_file, line_number)),
+                  output_dir.string());
+  }
+  return ExitStatus::kDone;
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, Command& command) {
+  auto arguments = std::make_shared<GenerateArguments>();
+  CLI::App* sub =
+      app.add_subcommand("generate", "Generate with a trained model: text, images, forecasts.");
+  arguments->model.add_to(*sub);
+  sub->add_option("--input", arguments->inputs,
+                  "Input of the sampler: --input prompt='To be' (may be repeated)")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->take_all()
+      ->type_name("KEY=VALUE");
+  sub->add_option("--inputs", arguments->inputs_file,
+                  "File of JSON objects, one a line, each the inputs of one generation");
+  sub->add_option("--output-dir", arguments->output_dir,
+                  "Folder for results that are files. Default: samples/");
+  sub->footer(
+      "\nExample:\n  triga generate runs/quickstart --input prompt='def ' --input "
+      "max_new_tokens=200\n"
+      "Inputs of a family: plugins/<family>/README.md");
+  sub->callback([&command, arguments] {
+    command.run = [&command, arguments] { return generate(command.environment, *arguments); };
+  });
+}
+
+}  // namespace triga

@@ -1,0 +1,199 @@
+// triga launch: starts all ranks on this machine through mpirun, and turns its status into ours.
+//
+// What Open MPI 4.1's mpirun does, and what is done about it:
+//   - it refuses root, and more ranks than cores: both are allowed here, for containers and for
+//   tests;
+//   - it binds a rank and all its threads to one core: --bind-to none, ranks set their own number
+//   of threads;
+//   - when a rank dies it sends SIGTERM to the others a second later: odls_base_sigkill_timeout
+//   gives them time to report;
+//   - on SIGTERM or SIGINT it kills its ranks within a second: it runs in a process group of its
+//   own, and a signal to us is
+//     passed on as SIGUSR1, which mpirun forwards and ranks take for "save and stop". The second
+//     signal ends it;
+//   - its exit status is that of some rank: status.json holds the true one.
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+
+#include "base/files.h"
+#include "launchers/command.h"
+#include "launchers/experiment_arguments.h"
+#include "launchers/loaded_experiment.h"
+#include "launchers/train.h"
+#include "metrics/run_status.h"
+#include "trainer/run_directory.h"
+
+extern char** environ;
+
+namespace triga {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct LaunchArguments {
+  ExperimentArguments experiment;
+  std::optional<int> num_ranks;
+  std::vector<std::string> mpirun_arguments;
+};
+
+std::atomic<pid_t> mpirun_pid = 0;
+std::atomic<int> num_signals = 0;
+
+/// Async-signal-safe: only kill() and atomics.
+void pass_on(int) {
+  const pid_t pid = mpirun_pid.load();
+  if (pid <= 0) return;
+  ::kill(pid, num_signals++ == 0 ? SIGUSR1 : SIGTERM);
+}
+
+fs::path find_program(const std::string& name) {
+  const std::string path = environment_variable("PATH").value_or("/usr/bin:/bin");
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find(':', begin), path.size());
+    const fs::path candidate = fs::path(path.substr(begin, end - begin)) / name;
+    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    begin = end + 1;
+  }
+  return {};
+}
+
+std::vector<std::string> command_line(const CommandEnvironment& environment,
+                                      const LaunchArguments& arguments, int num_ranks) {
+  const fs::path mpirun = find_program("mpirun");
+  if (mpirun.empty())
+    throw ConfigError("mpirun is not in PATH: " + std::to_string(num_ranks) +
+                      " ranks need Open MPI. Install it (Debian: apt-get install openmpi-bin; "
+                      "clusters: module load "
+                      "openmpi), or train on one rank: triga train EXPERIMENT");
+  std::vector<std::string> line = {mpirun.string(),
+                                   "-n",
+                                   std::to_string(num_ranks),
+                                   "--oversubscribe",
+                                   "--bind-to",
+                                   "none",
+                                   "--mca",
+                                   "odls_base_sigkill_timeout",
+                                   "3"};
+  if (environment.is_root) line.push_back("--allow-run-as-root");
+  line.insert(line.end(), arguments.mpirun_arguments.begin(), arguments.mpirun_arguments.end());
+  line.insert(line.end(),
+              {environment.executable.string(), "train", "--progress",
+               environment.is_terminal ? "bar" : "lines"});  // ranks see a terminal of mpirun's
+  for (const std::string& argument : arguments.experiment.to_command_line())
+    line.push_back(argument);
+  return line;
+}
+
+/// Runs it in a process group of its own, so that a Ctrl-C in the terminal reaches only us.
+int run_and_wait(const std::vector<std::string>& line) {
+  std::vector<char*> argv;
+  for (const std::string& argument : line) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  ::posix_spawnattr_setpgroup(&attributes, 0);
+  pid_t pid = 0;
+  const int failure = ::posix_spawn(&pid, argv[0], nullptr, &attributes, argv.data(), environ);
+  ::posix_spawnattr_destroy(&attributes);
+  if (failure != 0) throw Error(c10::str("cannot start ", line[0], ": ", std::strerror(failure)));
+  mpirun_pid = pid;
+  for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
+    struct sigaction action = {};
+    action.sa_handler = pass_on;
+    ::sigaction(signal, &action, nullptr);
+  }
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0)
+    TRIGA_CHECK(errno == EINTR, "waitpid: ", std::strerror(errno));
+  mpirun_pid = 0;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// The last lines of a run that failed are its own report, below what mpirun and the ranks said.
+void print_failure(const RunDirectory& directory) {
+  if (exists(posix_files(), directory.failure()))
+    std::cerr << "\n" << read_text(posix_files(), directory.failure()) << std::flush;
+}
+
+/// The run's own word, if it is of this start.
+ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status) {
+  if (const auto status = read_run_status(posix_files(), directory.status())) {
+    if (status->state == RunStatus::State::kFailed) print_failure(directory);
+    if (status->exit_status) return static_cast<ExitStatus>(*status->exit_status);
+    // Every rank ended without a word: killed from outside, or by a crash that took all of them.
+    RunStatus ended = *status;
+    ended.state = RunStatus::State::kFailed;
+    ended.exit_status = static_cast<int>(ExitStatus::kCommunication);
+    ended.cause = c10::str("all ranks ended without a report; mpirun's status is ", mpirun_status);
+    write_run_status(posix_files(), directory.status(), ended);
+    throw CommError(ended.cause +
+                    (mpirun_status == 137 ? " (killed: out of memory, or kill -9)" : "") +
+                    "\n  The log of each rank: " + directory.logs().string() +
+                    "\n  To go on from the newest checkpoint, run the same command again.");
+  }
+  if (mpirun_status == 0) return ExitStatus::kDone;
+  throw CommError(
+      c10::str("mpirun ended with status ", mpirun_status, " before the run had begun"));
+}
+
+ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& arguments) {
+  if (environment.placement.is_launched())
+    throw ConfigError("triga launch runs inside a rank of " + environment.placement.launcher +
+                      " already; there, the command is: triga train EXPERIMENT");
+  const LoadedExperiment loaded(environment, arguments.experiment);
+  const LaunchConfig& config = loaded.experiment().launch;
+  if (config.nodes > 1)
+    throw ConfigError(c10::str("launch.nodes: ", config.nodes,
+                               " hosts: start the ranks with your cluster's mpirun: mpirun -n ",
+                               config.nodes * config.ranks_per_node, " triga train ",
+                               arguments.experiment.file));
+  const int num_ranks = arguments.num_ranks.value_or(static_cast<int>(config.ranks_per_node));
+  if (num_ranks < 1) throw ConfigError(c10::str("-n: ", num_ranks, " ranks; at least 1"));
+  loaded.check_grid(num_ranks);
+  if (num_ranks == 1) return train(environment, arguments.experiment);  // one rank needs no MPI
+  const RunDirectory directory{loaded.run_directory()};
+  std::error_code ignored;
+  const auto before = fs::last_write_time(directory.status(), ignored);
+  const bool had_status = !ignored;
+  const int status = run_and_wait(command_line(environment, arguments, num_ranks));
+  const bool is_new = fs::exists(directory.status()) &&
+                      (!had_status || fs::last_write_time(directory.status()) != before);
+  if (is_new) return outcome_of(directory, status);
+  if (status == 0) return ExitStatus::kDone;
+  // The run refused to begin; it said why, and its status is that of the reason.
+  return status < 9 ? static_cast<ExitStatus>(status) : ExitStatus::kCommunication;
+}
+
+}  // namespace
+
+void add_launch(CLI::App& app, Command& command) {
+  auto arguments = std::make_shared<LaunchArguments>();
+  CLI::App* sub = app.add_subcommand(
+      "launch", "Start all ranks of an experiment on this machine (mpirun), and wait.");
+  arguments->experiment.add_to(*sub);
+  sub->add_option("-n,--ranks", arguments->num_ranks,
+                  "Number of ranks. Default: launch.ranks_per_node");
+  sub->add_option("--mpirun", arguments->mpirun_arguments,
+                  "Further arguments for mpirun, each with its own --mpirun")
+      ->allow_extra_args(false)
+      ->expected(1)
+      ->take_all();
+  sub->footer(
+      "\nExamples:\n  triga launch experiments/quickstart.yaml -n 2\n"
+      "  triga launch a.yaml --set train.max_steps=50 --run-dir runs/short\n\n"
+      "Ctrl-C saves and stops (exit 75); the same command goes on. A second Ctrl-C stops at once.");
+  sub->callback([&command, arguments] {
+    command.run = [&command, arguments] { return launch(command.environment, *arguments); };
+  });
+}
+
+}  // namespace triga

@@ -1,0 +1,133 @@
+// triga list and triga describe: what can stand in an experiment, with every option.
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "config/experiment_schema.h"
+#include "config/kind_sections.h"
+#include "config/yaml.h"
+#include "launchers/command.h"
+#include "launchers/loaded_experiment.h"
+
+namespace triga {
+namespace {
+
+struct DescribeArguments {
+  std::string plugin, kind;
+  bool as_json_schema = false;
+};
+
+/// Opens every plugin that is found; one that cannot be opened is a line, not the end.
+void open_all(OpenRegistry& kinds) {
+  for (const PluginSearchPath::Found& found : kinds.host().search_path().all()) {
+    try {
+      kinds.host().open(found.path.string());
+    } catch (const PluginError& error) {
+      std::cerr << "triga: warning: " << error.what() << "\n";
+    }
+  }
+}
+
+std::string one_word(const std::string& plugin) {
+  return plugin.empty() ? "(core)" : plugin;
+}
+
+ExitStatus list(const CommandEnvironment& environment) {
+  OpenRegistry kinds(environment);
+  open_all(kinds);
+  std::string last_sort;
+  for (const KindSection& section : kind_sections(kinds.registry())) {
+    if (section.sort == last_sort)
+      continue;  // data.train, data.validation and data.test name the same sort
+    last_sort = section.sort;
+    std::cout << section.sort << ", at " << section.path << ":\n";
+    for (const KindView& kind : section.kinds)
+      std::cout << fmt::format("  {:<12} {:<16} {}\n", one_word(kind.plugin), kind.name, kind.help);
+  }
+  for (const OpenPlugin& plugin : kinds.host().opened())
+    std::cout << fmt::format("plugin {} {}: {}\n", plugin.name, plugin.version,
+                             plugin.path.string());
+  std::cout << "Every option of one: triga describe PLUGIN KIND (core: triga describe core KIND)\n";
+  return ExitStatus::kDone;
+}
+
+std::string scalar_of(const ConfigNode& schema, std::string_view key) {
+  const ConfigNode* value = schema.find(key);
+  if (value == nullptr) return "";
+  std::string text = write_json(*value);
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+void print_options(const ConfigNode& schema, const std::string& indent) {
+  const ConfigNode* properties = schema.find("properties");
+  if (properties == nullptr) return;
+  for (const ConfigEntry& entry : properties->entries) {
+    const std::string value = scalar_of(entry.value, "default");
+    std::cout << indent << entry.key << (value.empty() ? "" : ": " + value) << "\n";
+    if (const ConfigNode* help = entry.value.find("description"))
+      std::cout << indent << "    " << help->scalar << "\n";
+    print_options(entry.value, indent + "  ");
+  }
+}
+
+ExitStatus describe(const CommandEnvironment& environment, const DescribeArguments& arguments) {
+  OpenRegistry kinds(environment);
+  if (arguments.plugin.empty()) {
+    open_all(kinds);
+    if (arguments.as_json_schema)
+      std::cout << write_json(experiment_schema(kinds.registry()));
+    else
+      print_options(experiment_schema(kinds.registry()), "");
+    return ExitStatus::kDone;
+  }
+  const std::string plugin = arguments.plugin == "core" ? "" : arguments.plugin;
+  if (!plugin.empty()) kinds.host().open(plugin);
+  const std::string name = registered_name(plugin);
+  bool found = false;
+  std::string last_sort;
+  for (const KindSection& section : kind_sections(kinds.registry())) {
+    if (section.sort == last_sort) continue;
+    last_sort = section.sort;
+    for (const KindView& kind : section.kinds) {
+      if (kind.plugin != name || (!arguments.kind.empty() && kind.name != arguments.kind)) continue;
+      found = true;
+      if (arguments.as_json_schema) {
+        std::cout << write_json(kind.schema());
+        continue;
+      }
+      std::cout << kind.name << " (" << section.sort << ", at " << section.path
+                << "): " << kind.help << "\n";
+      print_options(kind.schema(), "  ");
+    }
+  }
+  if (!found)
+    throw ConfigError(fmt::format("{} has no kind '{}'; what there is: triga list", one_word(name),
+                                  arguments.kind));
+  return ExitStatus::kDone;
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, Command& command) {
+  CLI::App* sub = app.add_subcommand(
+      "list", "What there is: architectures, datasets, tokenizers, optimizers, schedules.");
+  sub->callback([&command] { command.run = [&command] { return list(command.environment); }; });
+}
+
+void add_describe(CLI::App& app, Command& command) {
+  auto arguments = std::make_shared<DescribeArguments>();
+  CLI::App* sub =
+      app.add_subcommand("describe", "Every key of an experiment, or every option of one kind.");
+  sub->add_option("plugin", arguments->plugin, "Plugin, or 'core'");
+  sub->add_option("kind", arguments->kind, "Kind; default: all of the plugin");
+  sub->add_flag("--json-schema", arguments->as_json_schema, "As JSON Schema, for editors");
+  sub->footer(
+      "\nExample:\n  triga describe transformer gpt2\n  triga describe --json-schema > "
+      "experiment.schema.json");
+  sub->callback([&command, arguments] {
+    command.run = [&command, arguments] { return describe(command.environment, *arguments); };
+  });
+}
+
+}  // namespace triga

@@ -1,0 +1,59 @@
+#include "launchers/loaded_experiment.h"
+
+#include "comm/process_grid.h"
+#include "config/load.h"
+#include "data/core_kinds.h"
+#include "optim/optimizers.h"
+#include "optim/schedules.h"
+
+namespace triga {
+
+OpenRegistry::OpenRegistry(const CommandEnvironment& environment) {
+  register_core_datasets(registry_);
+  register_core_tokenizers(registry_);
+  register_core_optimizers(registry_);
+  register_core_schedules(registry_);
+  PluginTrial trial;
+  trial.command = {environment.executable.string(), "__open-plugin"};
+  trial.cache_dir = environment.cache_dir;
+  host_ =
+      std::make_unique<PluginHost>(registry_, PluginSearchPath(environment.plugin_folders), trial);
+}
+
+std::map<std::string, std::string> OpenRegistry::versions() const {
+  std::map<std::string, std::string> versions;
+  for (const OpenPlugin& plugin : host_->opened())
+    versions["plugin " + plugin.name] = plugin.version;
+  return versions;
+}
+
+LoadedExperiment::LoadedExperiment(const CommandEnvironment& environment,
+                                   const ExperimentArguments& arguments)
+    : kinds_(environment), arguments_(arguments) {
+  ConfigSource source;
+  source.file = arguments.file;
+  source.overrides = arguments.overrides;
+  source.variables.data_dir = environment.data_dir;
+  source.variables.environment = environment_variable;
+  ConfigNode root = load_config(source);
+  for (const std::string& plugin : named_plugins(root)) kinds_.host().open(plugin);
+  resolved_ = resolve_experiment(root, kinds_.registry());
+}
+
+std::filesystem::path LoadedExperiment::run_directory() const {
+  if (!arguments_.run_dir.empty()) return arguments_.run_dir;
+  return std::filesystem::path("runs") / experiment().name;
+}
+
+void LoadedExperiment::check_grid(int num_ranks) const {
+  resolve_grid(num_ranks, experiment().parallel.dp, experiment().parallel.pp);
+}
+
+Assembly LoadedExperiment::assemble(const CommandEnvironment& environment, bool with_data) const {
+  AssemblyOptions options;
+  options.train = options.validation = options.test = with_data;
+  options.cache_dir = environment.cache_dir;
+  return triga::assemble(experiment(), kinds_.registry(), options);
+}
+
+}  // namespace triga

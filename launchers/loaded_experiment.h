@@ -1,0 +1,56 @@
+// LoadedExperiment: an experiment read, its plugins opened, everything checked that needs no data,
+// device or MPI. What train, launch, check, evaluate and generate begin with.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "config/resolve.h"
+#include "launchers/environment.h"
+#include "launchers/experiment_arguments.h"
+#include "plugin_host/plugin_host.h"
+#include "trainer/assembly.h"
+#include "triga/plugin.h"
+
+namespace triga {
+
+/// The core's kinds, and a host for plugins.
+class OpenRegistry {
+ public:
+  explicit OpenRegistry(const CommandEnvironment& environment);
+  Registry& registry() { return registry_; }
+  const Registry& registry() const { return registry_; }
+  PluginHost& host() { return *host_; }
+  /// "plugin transformer" -> "0.1.0", of those that are open.
+  std::map<std::string, std::string> versions() const;
+
+ private:
+  Registry registry_;
+  std::unique_ptr<PluginHost> host_;
+};
+
+class LoadedExperiment {
+ public:
+  /// Throws: ConfigError, PluginError.
+  LoadedExperiment(const CommandEnvironment& environment, const ExperimentArguments& arguments);
+
+  const Experiment& experiment() const { return resolved_.experiment; }
+  const ResolvedExperiment& resolved() const { return resolved_; }
+  const OpenRegistry& kinds() const { return kinds_; }
+
+  /// --run-dir, else runs/<name>.
+  std::filesystem::path run_directory() const;
+  /// Throws: ConfigError when so many ranks do not make the experiment's grid.
+  void check_grid(int num_ranks) const;
+  /// Tokenizer, architecture and datasets. Throws: ConfigError, PluginError, DataError.
+  Assembly assemble(const CommandEnvironment& environment, bool with_data) const;
+
+ private:
+  OpenRegistry kinds_;
+  ExperimentArguments arguments_;
+  ResolvedExperiment resolved_;
+};
+
+}  // namespace triga

@@ -1,0 +1,44 @@
+// LoadedModel: a trained model in one process, from a run, a checkpoint, or any model directory:
+// what evaluate and generate work with.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "checkpoint/reader.h"
+#include "comm/communicator.h"
+#include "launchers/loaded_experiment.h"
+#include "parallel/strategy.h"
+
+namespace triga {
+
+struct ModelArguments {
+  std::string path;                    // a run directory, a checkpoint, or a model directory
+  std::string experiment;              // for a directory that no run wrote
+  std::vector<std::string> overrides;  // --set
+
+  void add_to(CLI::App& app);
+};
+
+class LoadedModel {
+ public:
+  /// Says on stderr which checkpoint it took. Throws: CheckpointError, ConfigError, PluginError,
+  /// DataError.
+  LoadedModel(const CommandEnvironment& environment, const ModelArguments& arguments,
+              bool with_data);
+
+  const Experiment& experiment() const { return experiment_->experiment(); }
+  const Assembly& assembly() const { return assembly_; }
+  Strategy& strategy() { return *strategy_; }
+  const ChosenCheckpoint& checkpoint() const { return chosen_; }
+
+ private:
+  ChosenCheckpoint chosen_;
+  std::unique_ptr<LoadedExperiment> experiment_;
+  Assembly assembly_;
+  std::unique_ptr<Communicator> world_;
+  std::unique_ptr<Strategy> strategy_;
+};
+
+}  // namespace triga

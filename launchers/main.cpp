@@ -1,0 +1,73 @@
+// The triga command. Only main() catches, prints and exits; statuses are those of
+// triga::ExitStatus.
+#include <c10/util/Exception.h>
+
+#include <cstdio>
+#include <iostream>
+#include <new>
+
+#include "launchers/command.h"
+
+namespace {
+
+using triga::ExitStatus;
+
+constexpr char kFooter[] = R"(
+Exit status: 0 done; 1 internal error; 2 bad command line or experiment; 3 plugin; 4 data; 5 checkpoint;
+6 communication or a lost peer; 7 the run diverged; 8 out of memory; 75 stopped on a signal after saving, start it again.
+mpirun and srun merge the statuses of ranks: the run's status.json holds the true one.
+
+CommandEnvironment: TRIGA_DATA_DIR (data sets; default data/), TRIGA_DATA_MIRROR (folder to take downloads from),
+TRIGA_CACHE_DIR, TRIGA_PLUGIN_PATH (folders with plugins, ':' between), NO_COLOR.
+
+Start with:  triga check experiments/quickstart.yaml;  triga launch experiments/quickstart.yaml)";
+
+int fail(const std::string& message, ExitStatus status) {
+  std::cout.flush();
+  std::fprintf(stderr, "triga: error: %s\n", message.c_str());
+  return static_cast<int>(status);
+}
+
+int run(int argc, char** argv) {
+  const triga::CommandEnvironment environment = triga::read_environment();
+  triga::Command command{environment, {}};
+  CLI::App app("Trains models on many processes from one YAML file.", "triga");
+  app.footer(kFooter);
+  app.set_version_flag("--version", [] { return triga::version_text(); });
+  app.require_subcommand(1);
+  triga::add_train(app, command);
+  triga::add_launch(app, command);
+  triga::add_check(app, command);
+  triga::add_evaluate(app, command);
+  triga::add_generate(app, command);
+  triga::add_list(app, command);
+  triga::add_describe(app, command);
+  triga::add_checkpoint(app, command);
+  triga::add_open_plugin(app, command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return fail(std::string(error.what()) + "\n  Run 'triga --help', or 'triga COMMAND --help'.",
+                ExitStatus::kUsage);
+  }
+  return static_cast<int>(command.run());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const triga::Error& error) {
+    return fail(error.what(), error.status());
+  } catch (const c10::OutOfMemoryError& error) {
+    return fail(error.what_without_backtrace(), ExitStatus::kOutOfMemory);
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory", ExitStatus::kOutOfMemory);
+  } catch (const c10::Error& error) {
+    return fail(error.what_without_backtrace(), ExitStatus::kInternal);
+  } catch (const std::exception& error) {
+    return fail(error.what(), ExitStatus::kInternal);
+  }
+}

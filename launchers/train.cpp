@@ -1,0 +1,130 @@
+// triga train: this rank of a run; alone, or started by mpirun or srun.
+#include "launchers/train.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <iostream>
+
+#include "comm/local_communicator.h"
+#include "comm/mpi_communicator.h"
+#include "launchers/command.h"
+#include "launchers/loaded_experiment.h"
+#include "trainer/training_run.h"
+
+namespace triga {
+namespace {
+
+std::atomic<bool> stop_requested = false;
+
+/// The first signal asks for a save and an end at the next step; the second ends at once.
+void request_stop(int signal) {
+  if (stop_requested.exchange(true)) {
+    ::signal(signal, SIG_DFL);
+    ::raise(signal);
+  }
+}
+
+void catch_signals() {
+  for (int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) {
+    struct sigaction action = {};
+    action.sa_handler = request_stop;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(signal, &action, nullptr);
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+/// The cores of this host, shared by its ranks: neither mpirun's binding nor OpenMP's default
+/// decides.
+void set_threads(const Placement& placement) {
+  at::set_num_threads(std::max(1, num_usable_cores() / std::max(1, placement.local_size)));
+}
+
+std::unique_ptr<Communicator> open_world(const CommandEnvironment& environment,
+                                         const Experiment& experiment) {
+  const auto deadline = std::chrono::milliseconds(
+      static_cast<int64_t>(experiment.parallel.communication_timeout * 1000));
+  if (!environment.placement.is_launched() || environment.placement.world_size == 1)
+    return make_single_communicator();
+  return open_mpi_world({{}, deadline});
+}
+
+/// How the user starts the run again.
+std::string command_of(const CommandEnvironment& environment,
+                       const ExperimentArguments& arguments) {
+  std::string line = environment.placement.world_size == 1
+                         ? "triga train"
+                         : fmt::format("triga launch -n {}", environment.placement.world_size);
+  line += " " + arguments.file;
+  for (const std::string& override : arguments.overrides)
+    line += fmt::format(" --set '{}'", override);
+  if (!arguments.run_dir.empty()) line += " --run-dir " + arguments.run_dir;
+  return line;
+}
+
+/// Prints what ended the run and leaves at once: with peers that are gone, neither MPI nor threads
+/// can be ended in order.
+[[noreturn]] void leave(const Error& error, const Communicator& world) {
+  std::cout.flush();
+  const std::string who = world.size() == 1 ? "" : fmt::format("rank {}: ", world.rank());
+  std::cerr << "triga: error: " << who << error.what() << std::endl;
+  ::_exit(static_cast<int>(error.status()));
+}
+
+}  // namespace
+
+ExitStatus train(const CommandEnvironment& environment, const ExperimentArguments& arguments) {
+  set_threads(environment.placement);
+  const LoadedExperiment loaded(environment, arguments);
+  loaded.check_grid(environment.placement.world_size);
+  catch_signals();
+  const std::unique_ptr<Communicator> world = open_world(environment, loaded.experiment());
+
+  TerminalOptions terminal_options;
+  terminal_options.is_interactive =
+      arguments.progress == "auto" ? environment.is_terminal : arguments.progress == "bar";
+  terminal_options.use_color = environment.use_color && terminal_options.is_interactive;
+  Terminal terminal(terminal_options);
+  TrainingRunOptions options{loaded.resolved(),
+                             loaded.kinds().registry(),
+                             posix_files(),
+                             {},
+                             environment.cache_dir,
+                             world->rank() == 0 ? &terminal : nullptr,
+                             loaded.kinds().versions(),
+                             command_of(environment, arguments),
+                             stop_requested};
+  options.start.directory = RunDirectory{loaded.run_directory()};
+  options.start.resume = arguments.resume;
+  options.start.fresh = arguments.fresh;
+  try {
+    const ExitStatus status = run_training(*world, options);
+    world->finish();
+    return status;
+  } catch (const Error& error) {
+    terminal.keep_bar();
+    leave(error, *world);
+  }
+}
+
+void add_train(CLI::App& app, Command& command) {
+  auto arguments = std::make_shared<ExperimentArguments>();
+  CLI::App* sub =
+      app.add_subcommand("train", "Train: this rank of a run; alone, or under mpirun or srun.");
+  arguments->add_to(*sub);
+  sub->footer(
+      "\nExamples:\n  triga train experiments/quickstart.yaml --set train.max_steps=50\n"
+      "  mpirun -n 4 --bind-to none triga train a.yaml\n\n"
+      "The same command again goes on where the run stopped. SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 "
+      "save and stop "
+      "(exit 75); a second one stops at once.");
+  sub->callback([&command, arguments] {
+    command.run = [&command, arguments] { return train(command.environment, *arguments); };
+  });
+}
+
+}  // namespace triga

@@ -1,0 +1,30 @@
+#include <fmt/format.h>
+#include <torch/version.h>
+
+#include "comm/mpi_communicator.h"
+#include "launchers/command.h"
+#include "triga/plugin.h"
+
+#ifndef TRIGA_COMMIT
+#define TRIGA_COMMIT "unknown"
+#endif
+
+namespace triga {
+namespace {
+
+std::string mpi_text() {
+  try {
+    return mpi_version({});
+  } catch (const CommError&) {
+    return "none (needed for more than one rank)";
+  }
+}
+
+}  // namespace
+
+std::string version_text() {
+  return fmt::format("triga {} (commit {})\nLibTorch {}\nMPI {}\nplugin ABI {}", TRIGA_VERSION,
+                     TRIGA_COMMIT, TORCH_VERSION, mpi_text(), TRIGA_ABI_NUMBER);
+}
+
+}  // namespace triga
