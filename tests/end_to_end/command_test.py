@@ -1,0 +1,153 @@
+"""What a user sees of the command: help, statuses, limits, early stopping, evaluation, generation, starting from weights."""
+
+import json
+import math
+import shutil
+import time
+import unittest
+
+from triga_runner import TrigaTest, read_safetensors, state_hash
+
+NOTHING_MOVES = ("--set", "optimizer.groups=[{match: '.', frozen: true}]")
+SHORT = ("--set", "train.max_steps=6", "--set", "eval.every_steps=3")
+
+
+class CommandTest(TrigaTest):
+    def test_version_names_commit_libtorch_and_mpi(self):
+        out = self.command("--version").stdout
+        self.assertRegex(out, r"triga \d+\.\d+\.\d+ \(commit [0-9a-f]+\)")
+        self.assertIn("LibTorch 2.11", out)
+        self.assertRegex(out, r"MPI Open MPI v?4\.")
+
+    def test_help_of_every_command_lists_its_options(self):
+        top = self.command("--help")
+        self.assertEqual(top.returncode, 0)
+        self.assertIn("75 stopped on a signal", top.stdout)
+        for name in ("train", "launch", "check", "evaluate", "generate", "list", "describe", "checkpoint", "data"):
+            self.assertIn(name, top.stdout)
+            self.assertEqual(self.command(name, "--help").returncode, 0, name)
+        self.assertNotIn("__open-plugin", top.stdout)
+
+    def test_bad_command_lines_end_with_2_and_say_what_to_do(self):
+        for line in ((), ("fly",), ("train",), ("train", "tiny.yaml", "--wings"),
+                     ("train", "tiny.yaml", "--fresh", "--resume", "auto"), ("launch", "tiny.yaml", "-n", "0")):
+            done = self.command(*line)
+            self.assertEqual(done.returncode, 2, f"{line}: {done}")
+            self.assertIn("triga: error:", done.stderr)
+
+    def test_a_wrong_experiment_is_refused_in_under_a_second(self):
+        self.experiment.write_text(self.experiment.read_text().replace("max_steps: 50", "max_stepz: 50"))
+        self.command("check", "tiny.yaml")  # the first load of a plugin is tried in a child process, once
+        started = time.monotonic()
+        done = self.command("check", "tiny.yaml")
+        took = time.monotonic() - started
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, r"tiny\.yaml:\d+: train\.max_stepz.*max_steps")
+        self.assertLess(took, 1.0)
+        for name in ("train", "launch"):
+            self.assertEqual(self.command(name, "tiny.yaml").returncode, 2)
+        self.assertFalse((self.folder / "runs").exists(), "a refused run leaves nothing behind")
+
+    def test_statuses_of_plugin_and_data(self):
+        self.assertEqual(self.command("check", "tiny.yaml", "--set", "model.plugin=nonesuch").returncode, 3)
+        (self.folder / "text.txt").unlink()
+        done = self.command("check", "tiny.yaml")
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("text.txt", done.stderr)
+
+    def test_check_counts_parameters_and_samples(self):
+        done = self.command("check", "tiny.yaml")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        d, v, t = 32, 257, 32
+        expected = v * d + t * d + 2 * (12 * d * d + 13 * d) + 2 * d  # Radford et al. 2019, tied head
+        self.assertIn(str(expected), done.stdout.replace(",", ""))
+        self.assertIn("120 training samples", done.stdout)
+
+    def test_limits_by_epochs_and_minutes(self):
+        run = self.launch(1, "epochs", "--set", "train.max_steps=null", "--set", "train.max_epochs=2")
+        steps = 2 * math.ceil(120 / 14)
+        self.assertEqual(max(run.column("loss")), steps)
+        state = json.loads((run.directory / "checkpoints/latest/training/state.json").read_text())
+        self.assertEqual(state["samples"], 240)
+        started = time.monotonic()
+        run = self.launch(2, "minutes", "--set", "train.max_steps=null", "--set", "train.max_minutes=0.03", "--set",
+                          "learning_rate_schedule.decay_steps=100", "--set", "eval.every_steps=0")
+        self.assertLess(time.monotonic() - started, 30)
+        self.assertGreater(len(run.lines()), 3)
+
+    def test_early_stopping_ends_when_nothing_improves(self):
+        run = self.launch(1, "patient", "--set", "eval.every_steps=2", "--set", "eval.patience=3", "--set",
+                          "optimizer={kind: sgd, learning_rate: 1.0e-30}")
+        self.assertEqual(max(run.column("loss")), 8, "the first evaluation and three without improvement")
+        self.assertIn("stops early", run.out + run.err)
+        self.assertEqual(run.status_json()["state"], "finished")
+
+    def test_evaluate_gives_what_training_measured(self):
+        run = self.launch(2, "run", *SHORT)
+        done = self.command("evaluate", run.directory, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        result = json.loads(done.stdout)
+        self.assertAlmostEqual(result["loss"], run.column("loss", "validation")[6], delta=1e-6)
+        self.assertEqual(result["samples"], 23)
+
+    def test_generate_is_a_function_of_its_seed(self):
+        run = self.launch(1, "run", *SHORT)
+        line = ("generate", run.directory, "--input", "prompt=the ", "--input", "max_new_tokens=30", "--input")
+        first, again, other = (self.command(*line, f"seed={seed}") for seed in (1, 1, 2))
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assertTrue(first.stdout.startswith("the "))
+        self.assertEqual(first.stdout, again.stdout)
+        self.assertNotEqual(first.stdout, other.stdout)
+
+    def test_starts_from_the_weights_of_a_directory(self):
+        run = self.launch(1, "run", *SHORT)
+        exported = self.folder / "exported"
+        self.assertEqual(self.command("checkpoint", "export", run.directory, exported).returncode, 0)
+        self.assertFalse((exported / "training").exists())
+        start = ("--set", f"model.init={{from: {exported}}}", "--set", "train.max_steps=1", *NOTHING_MOVES)
+        again = self.launch(1, "again", *start)
+        before, after = (read_safetensors(d / "model.safetensors")
+                         for d in (exported, again.directory / "checkpoints/latest"))
+        self.assertEqual(before, after)
+
+    def test_frozen_parameters_do_not_move(self):
+        run = self.launch(1, "frozen", *SHORT, "--set", "optimizer.groups=[{match: 'h\\.0\\.', frozen: true}]")
+        start = self.launch(1, "start", "--set", "train.max_steps=1", *NOTHING_MOVES)
+        moved, still = (read_safetensors(r.directory / "checkpoints/latest/model.safetensors") for r in (run, start))
+        for name in still:
+            self.assertEqual(moved[name] == still[name], ".h.0." in name, name)
+
+    def test_checkpoint_check_finds_a_flipped_byte(self):
+        run = self.launch(1, "run", *SHORT)
+        latest = run.directory / "checkpoints" / "latest"
+        self.assertEqual(self.command("checkpoint", "check", latest).returncode, 0)
+        inspected = self.command("checkpoint", "inspect", latest)
+        self.assertIn("transformer.wte.weight", inspected.stdout)
+        self.assertIn("step 6", inspected.stdout)
+        path = latest / "model.safetensors"
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        done = self.command("checkpoint", "check", latest)
+        self.assertEqual(done.returncode, 5)
+        self.assertIn("model.safetensors", done.stdout)
+
+    def test_resolved_yaml_alone_reproduces_the_run(self):
+        run = self.launch(1, "run", *SHORT)
+        shutil.copy(run.directory / "resolved.yaml", self.folder / "copy.yaml")
+        self.experiment = self.folder / "copy.yaml"
+        again = self.launch(1, "again")
+        self.assertEqual(state_hash(run.directory), state_hash(again.directory))
+
+    def test_list_and_describe_show_what_there_is(self):
+        listed = self.command("list")
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        for kind in ("gpt2", "text", "bytes", "adamw", "cosine"):
+            self.assertIn(kind, listed.stdout)
+        self.assertIn("num_layers", self.command("describe", "transformer", "gpt2").stdout)
+        schema = json.loads(self.command("describe", "--json-schema").stdout)
+        self.assertIn("train", schema["properties"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,225 @@
+"""Nothing is lost, whatever dies: ranks killed, stopped and crashed in the middle of training; checkpoints damaged; a full disk.
+
+After each, the run must have ended in bounded time with the right status and words, and starting it again must give the
+weights and optimizer state of the run that nothing happened to, to the bit.
+"""
+
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+from triga_runner import TRIGA, TrigaTest, environment, state_hash
+
+STEPS = 40
+# The decay of the schedule is that of the first start: said here, so that runs with another limit are the same run.
+ARGUMENTS = ("--set", f"train.max_steps={STEPS}", "--set", f"learning_rate_schedule.decay_steps={STEPS}", "--set", "checkpoint.every_steps=5", "--set", "eval.every_steps=10",
+             "--set", "parallel.communication_timeout=4")
+NUM_KILLS = int(os.environ.get("TRIGA_NUM_KILLS", "20"))
+
+
+def ranks_of(directory):
+    """Process ids of the ranks that train in this directory, by rank."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+            if len(command) < 2 or command[1] != b"train" or str(directory).encode() not in command:
+                continue
+            variables = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        match = re.search(rb"OMPI_COMM_WORLD_RANK=(\d+)", variables)
+        found[int(match.group(1)) if match else 0] = int(entry.name)
+    return found
+
+
+class FaultsTest(TrigaTest):
+    def start(self, ranks, directory, *arguments):
+        return subprocess.Popen(
+            [str(TRIGA), "launch", str(self.experiment), "-n", str(ranks), "--run-dir", str(directory), *ARGUMENTS,
+             *arguments], cwd=self.folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def wait_for_step(self, directory, step, process):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                if (directory / "metrics.jsonl").read_text().count('"grad_norm"') >= step:
+                    return
+            except OSError:
+                pass
+            if process.poll() is not None:
+                self.fail(f"ended before step {step}: {process.communicate()}")
+            time.sleep(0.005)
+        self.fail(f"step {step} was not reached within a minute")
+
+    def finish(self, process, seconds):
+        started = time.monotonic()
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            self.fail(f"did not end within {seconds} s: {process.communicate()}")
+        return out, err, time.monotonic() - started
+
+    def expected_hash(self, ranks):
+        directory = self.folder / f"expected{ranks}"
+        self.launch(ranks, directory, *ARGUMENTS)
+        return state_hash(directory)
+
+    def resume_and_compare(self, ranks, directory, expected):
+        run = self.launch(ranks, directory, *ARGUMENTS)
+        self.assertEqual(state_hash(directory), expected, str(run))
+
+    def hit(self, ranks, victim, number, seconds, *words):
+        """Sends a signal to one rank in the middle of training; checks end, words, leftovers, and the resumed result."""
+        expected = self.expected_hash(ranks)
+        directory = self.folder / f"hit{ranks}-{number}"
+        process = self.start(ranks, directory)
+        self.wait_for_step(directory, 12, process)
+        os.kill(ranks_of(directory)[victim], number)
+        out, err, took = self.finish(process, seconds)
+        text = out + err
+        self.assertEqual(process.returncode, 6, text)
+        failure = (directory / "failure.txt").read_text()
+        for word in (f"rank {victim}", *words):
+            self.assertIn(word, failure)
+        self.assertRegex(failure, r"step \d+")
+        self.assertIn("step-000000", failure, "names the newest checkpoint")
+        self.assertIn("triga launch", failure, "says how to go on")
+        self.assertTrue(err.rstrip().endswith(failure.rstrip()), "the report is the last thing printed:\n" + err[-3000:])
+        status = (directory / "status.json").read_text()
+        self.assertIn('"failed"', status)
+        self.assertIn('"exit_status": 6', status)
+        time.sleep(0.2)
+        self.assertEqual(ranks_of(directory), {}, "no process is left over")
+        print(f"signal {number} to rank {victim} of {ranks}: ended after {took:.1f} s")
+        self.resume_and_compare(ranks, directory, expected)
+
+    def test_killed_rank(self):
+        self.hit(2, 1, signal.SIGKILL, 20)
+
+    def test_killed_first_rank(self):
+        self.hit(4, 0, signal.SIGKILL, 20)
+
+    def test_crashed_rank(self):
+        self.hit(2, 1, signal.SIGSEGV, 20)
+
+    def test_stopped_rank(self):
+        self.hit(2, 1, signal.SIGSTOP, 25, "stopped")
+
+    def test_kill_at_random_instants(self):
+        expected = self.expected_hash(2)
+        generator = random.Random(7)
+        num_interrupted = 0
+        for trial in range(NUM_KILLS):
+            directory = self.folder / f"random{trial}"
+            process = self.start(2, directory)
+            time.sleep(generator.uniform(0.1, 1.6))
+            ranks = ranks_of(directory)
+            if ranks:
+                victim = generator.choice(sorted(ranks))
+                try:
+                    os.kill(ranks[victim], signal.SIGKILL)
+                    num_interrupted += 1
+                except ProcessLookupError:
+                    pass
+            self.finish(process, 30)
+            self.resume_and_compare(2, directory, expected)
+            shutil.rmtree(directory)
+        print(f"{NUM_KILLS} trials, {num_interrupted} interrupted, 0 losses")
+        self.assertGreater(num_interrupted, NUM_KILLS // 2, "too few trials hit a running rank")
+
+    def test_stop_signal_saves_and_the_same_command_goes_on(self):
+        expected = self.expected_hash(2)
+        directory = self.folder / "stopped"
+        process = self.start(2, directory)
+        self.wait_for_step(directory, 12, process)
+        process.send_signal(signal.SIGTERM)
+        out, err, _ = self.finish(process, 20)
+        self.assertEqual(process.returncode, 75, out + err)
+        self.assertIn('"stopped"', (directory / "status.json").read_text())
+        self.resume_and_compare(2, directory, expected)
+
+    def test_damaged_checkpoint_is_passed_over_in_words(self):
+        expected = self.expected_hash(1)
+        whole = self.folder / "whole"
+        self.launch(1, whole, *ARGUMENTS, "--set", "train.max_steps=20")
+        newest = whole / "checkpoints" / "step-00000020"
+        files = sorted(p.relative_to(newest) for p in newest.rglob("*") if p.is_file())
+        self.assertGreater(len(files), 6)
+        generator = random.Random(3)
+        for i, name in enumerate(files):
+            damage = ("flip", "truncate", "delete")[i % 3]
+            directory = self.folder / f"damaged{i}"
+            shutil.copytree(whole, directory, symlinks=True)
+            path = directory / "checkpoints" / "step-00000020" / name
+            content = bytearray(path.read_bytes())
+            if damage == "flip":
+                content[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
+                path.write_bytes(content)
+            elif damage == "truncate":
+                path.write_bytes(content[:len(content) // 2])
+            else:
+                path.unlink()
+            run = self.launch(1, directory, *ARGUMENTS)
+            text = run.out + run.err
+            self.assertIn("step-00000020 is passed over", text, f"{damage} {name}")
+            self.assertIn("step-00000015", text)
+            self.assertEqual(state_hash(directory), expected, f"{damage} {name}")
+            shutil.rmtree(directory)
+
+    def test_no_whole_checkpoint_is_an_error_with_the_cures(self):
+        directory = self.folder / "run"
+        self.launch(1, directory, *ARGUMENTS, "--set", "train.max_steps=5")
+        for path in (directory / "checkpoints").glob("step-*"):
+            (path / "model.safetensors").write_bytes(b"rubbish")
+        run = self.launch(1, directory, *ARGUMENTS, check=False)
+        self.assertEqual(run.status, 5, str(run))
+        self.assertIn("--fresh", run.err)
+
+    def test_full_disk_does_not_end_the_run(self):
+        small = self.folder / "small"
+        small.mkdir()
+        # A file system of its own for this command, too small for the second checkpoint.
+        script = (f"mount -t tmpfs -o size=5000k none {small} && cd {self.folder} && "
+                  f"{TRIGA} train {self.experiment} --run-dir {small}/run {' '.join(ARGUMENTS)} "
+                  f"--set train.max_steps=12; echo status $?; ls {small}/run/checkpoints; cat {small}/run/status.json")
+        namespace = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+        done = subprocess.run([*namespace, "bash", "-c", script], env=environment(), capture_output=True, text=True,
+                              timeout=120)
+        text = done.stdout + done.stderr
+        self.assertIn("could not be saved; the run goes on", text)
+        self.assertIn("step-00000005", done.stdout, "the older checkpoint stays")
+        self.assertIn("12/12", text, "the run went on to its last step")
+        self.assertIn("status 5", done.stdout, "the last state could not be saved, and the status says so")
+
+    def test_a_run_that_diverges_says_so_on_every_rank(self):
+        run = self.launch(2, "diverged", *ARGUMENTS, "--set", "optimizer={kind: sgd, learning_rate: 1.0e+30}", "--set",
+                          "train.clip_norm=0", "--set", "train.max_skipped_steps=3", check=False)
+        self.assertEqual(run.status, 7, str(run))
+        self.assertIn("is skipped", run.out + run.err)
+        self.assertIn("3 steps in a row", run.err)
+        self.assertEqual(run.status_json()["exit_status"], 7)
+
+    def test_a_second_writer_is_refused(self):
+        directory = self.folder / "run"
+        process = self.start(2, directory, "--set", "train.max_steps=2000")
+        self.wait_for_step(directory, 2, process)
+        second = self.launch(1, directory, *ARGUMENTS, "--set", "train.max_steps=2000", check=False)
+        process.send_signal(signal.SIGINT)
+        out, err, _ = self.finish(process, 20)
+        self.assertEqual(process.returncode, 75, out + err)
+        self.assertEqual(second.status, 2, str(second))
+        self.assertIn("another run writes to this directory", second.err)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,78 @@
+"""Nothing is lost: a run that is interrupted and resumed is the run that was not, to the bit."""
+
+import json
+import unittest
+
+from triga_runner import TrigaTest, state_hash
+
+STEPS = ("--set", "checkpoint.every_steps=10", "--set", "eval.every_steps=10")
+
+
+class ResumeTest(TrigaTest):
+    def straight(self, ranks):
+        run = self.launch(ranks, f"straight{ranks}", *STEPS, "--set", "train.max_steps=40")
+        return run, state_hash(run.directory)
+
+    def test_three_starts_equal_one(self):
+        for ranks in (1, 2):
+            straight, expected = self.straight(ranks)
+            name = f"parts{ranks}"
+            # The decay of the schedule is that of the first start, so it must be said here.
+            decay = ("--set", "learning_rate_schedule={kind: cosine, warmup_steps: 5, decay_steps: 40}")
+            for limit in (20, 30, 40):
+                run = self.launch(ranks, name, *STEPS, *decay, "--set", f"train.max_steps={limit}")
+            self.assertEqual(state_hash(run.directory), expected)
+            for column in ("loss", "grad_norm", "learning_rate"):
+                self.assertEqual(run.column(column), straight.column(column), column)
+            self.assertEqual(run.column("loss", "validation"), straight.column("loss", "validation"))
+
+    def test_resumes_on_any_number_of_ranks(self):
+        straight, _ = self.straight(1)
+        decay = ("--set", "learning_rate_schedule={kind: cosine, warmup_steps: 5, decay_steps: 40}")
+        for ranks, limit in ((3, 10), (1, 20), (4, 30), (2, 40)):
+            run = self.launch(ranks, "moving", *STEPS, *decay, "--set", f"train.max_steps={limit}")
+        for name, tolerance in (("loss", 2e-6), ("grad_norm", 5e-6)):
+            expected, got = straight.column(name), run.column(name)
+            self.assertEqual(expected.keys(), got.keys())
+            for step in expected:
+                self.assertAlmostEqual(got[step] / expected[step], 1, delta=tolerance)
+
+    def test_a_finished_run_says_so(self):
+        self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")
+        before = sorted(p.name for p in (self.folder / "run").rglob("*"))
+        again = self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")
+        self.assertIn("finished", again.out + again.err)
+        self.assertEqual(before, sorted(p.name for p in (self.folder / "run").rglob("*")))
+
+    def test_another_experiment_is_refused_with_the_difference_and_the_cures(self):
+        self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")
+        changed = self.launch(1, "run", *STEPS, "--set", "optimizer.learning_rate=1.0e-4", check=False)
+        self.assertEqual(changed.status, 2, str(changed))
+        for word in ("optimizer.learning_rate", "--run-dir", "--resume", "--fresh"):
+            self.assertIn(word, changed.err)
+        fresh = self.launch(1, "run", *STEPS, "--set", "optimizer.learning_rate=1.0e-4", "--set", "train.max_steps=10",
+                            "--fresh")
+        self.assertEqual(fresh.column("learning_rate")[10] < 1e-4, True)
+        moved = [p for p in self.folder.iterdir() if p.name.startswith("run.")]
+        self.assertEqual(len(moved), 1, "the old run is moved aside, not deleted")
+        self.assertTrue((moved[0] / "metrics.jsonl").exists())
+
+    def test_resume_from_a_path_starts_there(self):
+        self.launch(1, "run", *STEPS, "--set", "train.max_steps=20")
+        other = self.launch(1, "other", *STEPS, "--set", "train.max_steps=20", "--resume",
+                            self.folder / "run" / "checkpoints" / "step-00000010")
+        self.assertEqual(min(other.column("loss")), 11)
+        self.assertEqual(state_hash(self.folder / "run"), state_hash(other.directory))
+
+    def test_a_torn_last_line_of_metrics_is_dropped(self):
+        self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")
+        with open(self.folder / "run" / "metrics.jsonl", "a") as file:
+            file.write('{"step": 11, "loss": 3.')
+        run = self.launch(1, "run", *STEPS, "--set", "train.max_steps=12")
+        for line in (run.directory / "metrics.jsonl").read_text().splitlines():
+            json.loads(line)
+        self.assertEqual(list(run.column("loss")), list(range(1, 13)))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,135 @@
+"""Runs the real command for tests: experiments, run directories, metrics, hashes. Standard library only."""
+
+import hashlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+
+BUILD = pathlib.Path(os.environ["TRIGA_BUILD"])  # the build tree, set by ctest
+TRIGA = BUILD / "bin" / "triga"
+WORDS = "the of and a to in is was he for it with as his on be at by had not are but from or have".split()
+
+
+def environment(**changes):
+    """The environment of a user: no variables of a launcher, one thread a rank so that tests share two cores."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "TRIGA_", "SLURM_"))}
+    kept.update({"TRIGA_CACHE_DIR": str(BUILD / "test-cache"), "NO_COLOR": "1"})
+    kept.update({k: str(v) for k, v in changes.items()})
+    return kept
+
+
+def make_text(path, num_documents=120, seed=1):
+    """Lines of words, of very unequal length: unequal token counts on every rank."""
+    generator = random.Random(seed)
+    lines = [" ".join(generator.choices(WORDS, k=generator.randint(1, 14))) for _ in range(num_documents)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+EXPERIMENT = """\
+name: tiny
+model:
+  plugin: transformer
+  kind: gpt2
+  config: {num_layers: 2, num_heads: 2, hidden_size: 32, context_length: 32, dropout: 0.1}
+data:
+  train: {kind: text, files: ["text.txt"], document: line, pack: false}
+  validation: {kind: text, files: ["held_out.txt"], document: line, pack: false}
+  tokenizer: {kind: bytes}
+train:
+  max_steps: 50
+  global_batch: {samples: 14}
+  microbatch_size: 2
+  seed: 3
+  clip_norm: 1.0
+  device: cpu
+optimizer: {kind: adamw, learning_rate: 3.0e-3, weight_decay: 0.1}
+learning_rate_schedule: {kind: cosine, warmup_steps: 5}
+eval: {every_steps: 25}
+checkpoint: {every_steps: 25, keep_last: 3}
+log: {every_steps: 1}
+launch: {ranks_per_node: 2}
+"""
+
+
+class Run:
+    """The outcome of one command."""
+
+    def __init__(self, completed, directory):
+        self.status, self.out, self.err = completed.returncode, completed.stdout, completed.stderr
+        self.directory = pathlib.Path(directory)
+
+    def __str__(self):
+        return f"status {self.status}\n--- stdout\n{self.out[-6000:]}\n--- stderr\n{self.err[-6000:]}"
+
+    def status_json(self):
+        return json.loads((self.directory / "status.json").read_text())
+
+    def lines(self, split="train"):
+        """Objects of metrics.jsonl of one split."""
+        objects = [json.loads(line) for line in (self.directory / "metrics.jsonl").read_text().splitlines()]
+        return [o for o in objects if o.get("split", "train") == split]
+
+    def column(self, name, split="train"):
+        return {o["step"]: o[name] for o in self.lines(split)}
+
+
+class TrigaTest(unittest.TestCase):
+    """A folder with the tiny experiment and its data, removed afterwards if the test passed."""
+
+    maxDiff = None
+
+    def setUp(self):
+        if not TRIGA.exists():
+            self.fail(f"{TRIGA} is not built")
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="triga-test-"))
+        make_text(self.folder / "text.txt")
+        make_text(self.folder / "held_out.txt", num_documents=23, seed=2)
+        self.experiment = self.folder / "tiny.yaml"
+        self.experiment.write_text(EXPERIMENT)
+
+    def tearDown(self):
+        outcome = getattr(self, "_outcome", None)
+        failed = outcome is not None and any(error for _, error in getattr(outcome, "errors", []) if error)
+        if not failed:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def command(self, *arguments, timeout=300, env=None):
+        return subprocess.run([str(TRIGA), *map(str, arguments)], cwd=self.folder, env=env or environment(),
+                              capture_output=True, text=True, timeout=timeout)
+
+    def launch(self, ranks, directory, *arguments, timeout=300, check=True, env=None):
+        """Trains the tiny experiment on so many ranks."""
+        directory = self.folder / directory
+        completed = self.command("launch", self.experiment, "-n", ranks, "--run-dir", directory, *arguments,
+                                 timeout=timeout, env=env)
+        run = Run(completed, directory)
+        if check:
+            self.assertEqual(run.status, 0, str(run))
+        return run
+
+
+def read_safetensors(path):
+    """name -> (dtype, shape, bytes), read without any library."""
+    content = pathlib.Path(path).read_bytes()
+    (header_size,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8:8 + header_size])
+    data = content[8 + header_size:]
+    return {name: (entry["dtype"], tuple(entry["shape"]), data[slice(*entry["data_offsets"])])
+            for name, entry in header.items() if name != "__metadata__"}
+
+
+def state_hash(run_directory, checkpoint="latest"):
+    """Hash of all weights and optimizer state of a checkpoint, by name."""
+    folder = pathlib.Path(run_directory) / "checkpoints" / checkpoint
+    digest = hashlib.sha256()
+    for path in (folder / "model.safetensors", folder / "training" / "optimizer.safetensors"):
+        for name, (dtype, shape, data) in sorted(read_safetensors(path).items()):
+            digest.update(f"{name} {dtype} {shape}\n".encode())
+            digest.update(data)
+    return digest.hexdigest()
