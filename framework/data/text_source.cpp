@@ -1,17 +1,13 @@
 // Finding documents in files, and reading them.
 #include "data/text_source.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 
+#include "base/files.h"
 #include "data/file_list.h"
 #include "data/fingerprint.h"
 #include "data/utf8.h"
@@ -20,44 +16,25 @@
 namespace triga {
 namespace {
 
-[[noreturn]] void throw_unreadable(const std::string& file) {
-  throw DataError(c10::str(file, ": cannot be read: ", std::strerror(errno)));
+/// Runs `f`; a file that cannot be read is an error of the data.
+template <class F>
+auto as_data(const F& f) {
+  try {
+    return f();
+  } catch (const FileError& error) {
+    throw DataError(error.what());
+  }
 }
 
 int64_t size_of(const std::string& file) {
-  struct stat status;
-  if (stat(file.c_str(), &status) != 0 || access(file.c_str(), R_OK) != 0) throw_unreadable(file);
-  return status.st_size;
+  return as_data([&] { return static_cast<int64_t>(posix_files().size(file)); });
 }
 
-class FileDescriptor {
- public:
-  explicit FileDescriptor(const std::string& file)
-      : value_(open(file.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (value_ < 0) throw_unreadable(file);
-  }
-  ~FileDescriptor() { close(value_); }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
-
-std::string read_text(const std::string& file, int64_t size) {
-  const FileDescriptor descriptor(file);
-  std::string bytes(static_cast<size_t>(size), '\0');
-  size_t num_read = 0;
-  while (num_read < bytes.size()) {
-    const ssize_t n = read(descriptor.get(), bytes.data() + num_read, bytes.size() - num_read);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw_unreadable(file);
-    if (n == 0)
-      throw DataError(
-          c10::str(file, ": became shorter since the start: ", num_read, " bytes of ", size));
-    num_read += static_cast<size_t>(n);
-  }
+std::string read_file(const std::string& file, int64_t size) {
+  const std::string bytes = as_data([&] { return read_text(posix_files(), file); });
+  if (static_cast<int64_t>(bytes.size()) != size)
+    throw DataError(
+        c10::str(file, ": changed since the start, from ", size, " to ", bytes.size(), " bytes"));
   if (const auto at = find_invalid_utf8(bytes))
     throw DataError(c10::str(file, ": not UTF-8 text: byte ", *at, " is ",
                              fmt::format("{:#04x}", static_cast<unsigned char>(bytes[*at])),
@@ -163,7 +140,7 @@ std::string_view TextSource::contents(size_t file) const {
   lock.unlock();  // the entry is this thread's own, and the map never moves its entries
   if (last.file != file) {
     last.file = files_.size();
-    last.bytes = read_text(files_[file], sizes_[file]);
+    last.bytes = read_file(files_[file], sizes_[file]);
     last.file = file;
   }
   return last.bytes;

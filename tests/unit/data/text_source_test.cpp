@@ -120,10 +120,10 @@ TEST(TextSource, SaysThatAFileChangedOrWentAwaySinceTheStart) {
   const TextSource source({.files = {first, second}});
   folder.write("1.txt", "01234");
   EXPECT_EQ(message_of<DataError>([&] { source.document(0); }),
-            first + ": became shorter since the start: 5 bytes of 10");
+            first + ": changed since the start, from 10 to 5 bytes");
   std::filesystem::remove(second);
   EXPECT_EQ(message_of<DataError>([&] { source.document(1); }),
-            second + ": cannot be read: No such file or directory");
+            "cannot open " + second + ": No such file or directory");
 }
 
 TEST(TextSource, CanBeReadByThreadsAtOnce) {
