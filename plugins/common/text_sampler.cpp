@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/text_stream.h"
 #include "common/token_choice.h"
-#include "common/utf8_stream.h"
 #include "triga/tokenizer.h"
 
 namespace triga::common {
@@ -86,21 +86,19 @@ class TextSampler final : public Sampler {
     const TokenChoice choice{inputs_.temperature, inputs_.top_k, inputs_.top_p};
     const auto num_tokens =
         std::min(context.tokenizer->vocab_size(), logits.size(0));  // more rows have no text
-    Utf8Stream characters;
+    TextStream stream(context.print);
+    context.print(inputs_.prompt);
     std::vector<int32_t> written;
-    size_t num_shown = 0;  // bytes of the decoded text
-    context.print(characters.add(inputs_.prompt));
+    std::string text;
     for (int64_t i = 0; i < inputs_.max_new_tokens; ++i) {
       const auto token = choose_token(logits.narrow(0, 0, num_tokens), choice, random);
       if (context.tokenizer->end_of_text() == static_cast<int32_t>(token)) break;
       written.push_back(static_cast<int32_t>(token));
-      const auto text = context.tokenizer->decode(written);
-      context.print(
-          characters.add(std::string_view(text).substr(std::min(num_shown, text.size()))));
-      num_shown = text.size();
+      text = context.tokenizer->decode(written);
+      stream.update(text);
       if (i + 1 < inputs_.max_new_tokens) logits = reader.read({token});
     }
-    context.print(characters.finish());
+    stream.finish(text);
   }
 
   TextInputs inputs_;

@@ -26,25 +26,22 @@ Gpt2::Gpt2(const Gpt2Config& config, const ArchitectureContext& context) : confi
 
 std::vector<LayerSpec> Gpt2::layers() const {
   std::vector<LayerSpec> specs;
-  const auto add = [&](std::string name,
-                       std::function<std::unique_ptr<Layer>()> build) -> LayerSpec& {
-    auto& spec = specs.emplace_back();
-    spec.name = std::move(name);
-    spec.build = std::move(build);
-    return spec;
-  };
-  auto& embedding =
-      add("embedding", [config = config_] { return std::make_unique<Gpt2Embedding>(config); });
-  embedding.writes = {"hidden"};
-  for (int64_t i = 0; i < config_.num_layers; ++i) {
+  const auto config = config_;
+  specs.push_back({.name = "embedding",
+                   .build = [config] { return std::make_unique<Gpt2Embedding>(config); },
+                   .writes = {"hidden"}});
+  for (int64_t i = 0; i < config.num_layers; ++i) {
     const auto name = c10::str("h.", i);
-    auto& block = add(
-        name, [config = config_, i, name] { return std::make_unique<Gpt2Block>(config, i, name); });
-    block.reads = block.writes = {"hidden"};
+    specs.push_back(
+        {.name = name,
+         .build = [config, i, name] { return std::make_unique<Gpt2Block>(config, i, name); },
+         .reads = {"hidden"},
+         .writes = {"hidden"}});
   }
-  auto& head = add("head", [config = config_] { return std::make_unique<Gpt2Head>(config); });
-  head.reads = {"hidden"};
-  head.writes = {"logits"};
+  specs.push_back({.name = "head",
+                   .build = [config] { return std::make_unique<Gpt2Head>(config); },
+                   .reads = {"hidden"},
+                   .writes = {"logits"}});
   return specs;
 }
 

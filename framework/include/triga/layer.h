@@ -154,9 +154,9 @@ class Layer {
 struct LayerSpec {
   std::string name;                               // unique in the model; keys its randomness
   std::function<std::unique_ptr<Layer>()> build;  // declares parameters; allocates nothing
-  std::vector<std::string> reads;                 // activations that forward() takes
-  std::vector<std::string> writes;                // activations that forward() returns
-  std::string component;                          // "" or the named part of the model (unet, vae)
+  std::vector<std::string> reads = {};            // activations that forward() takes
+  std::vector<std::string> writes = {};           // activations that forward() returns
+  std::string component = {};                     // "" or the named part of the model (unet, vae)
   bool frozen = false;                            // no gradients for its parameters
 };
 

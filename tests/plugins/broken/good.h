@@ -3,7 +3,7 @@
 
 #include "triga/plugin.h"
 
-namespace triga::testing {
+namespace triga::test {
 
 struct StillConfig {
   double factor = 1;
@@ -30,4 +30,4 @@ inline void register_still(Registry& registry, const std::string& name = "still"
       });
 }
 
-}  // namespace triga::testing
+}  // namespace triga::test

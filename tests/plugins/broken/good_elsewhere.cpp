@@ -2,5 +2,5 @@
 #include "good.h"
 
 TRIGA_PLUGIN(good, "9.9.9") {
-  triga::testing::register_still(registry);
+  triga::test::register_still(registry);
 }

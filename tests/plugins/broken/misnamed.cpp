@@ -2,5 +2,5 @@
 #include "good.h"
 
 TRIGA_PLUGIN(properly_named, "1.0.0") {
-  triga::testing::register_still(registry);
+  triga::test::register_still(registry);
 }

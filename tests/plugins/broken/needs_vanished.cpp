@@ -4,6 +4,6 @@
 void vanished();
 
 TRIGA_PLUGIN(needs_vanished, "1.0.0") {
-  triga::testing::register_still(registry);
+  triga::test::register_still(registry);
   vanished();
 }

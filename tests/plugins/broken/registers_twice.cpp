@@ -2,6 +2,6 @@
 #include "good.h"
 
 TRIGA_PLUGIN(registers_twice, "1.0.0") {
-  triga::testing::register_still(registry);
-  triga::testing::register_still(registry);
+  triga::test::register_still(registry);
+  triga::test::register_still(registry);
 }

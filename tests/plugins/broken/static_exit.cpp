@@ -6,5 +6,5 @@
 static const int value = []() -> int { std::exit(0); }();
 
 TRIGA_PLUGIN(static_exit, "1.0.0") {
-  triga::testing::register_still(registry, std::to_string(value));
+  triga::test::register_still(registry, std::to_string(value));
 }

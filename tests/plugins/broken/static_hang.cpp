@@ -10,5 +10,5 @@ static const int value = []() -> int {
 }();
 
 TRIGA_PLUGIN(static_hang, "1.0.0") {
-  triga::testing::register_still(registry, std::to_string(value));
+  triga::test::register_still(registry, std::to_string(value));
 }

@@ -8,5 +8,5 @@ static const int value = []() -> int {
 }();
 
 TRIGA_PLUGIN(static_throw, "1.0.0") {
-  triga::testing::register_still(registry, std::to_string(value));
+  triga::test::register_still(registry, std::to_string(value));
 }

@@ -2,6 +2,6 @@
 #include "good.h"
 
 TRIGA_PLUGIN(throws_a_number, "1.0.0") {
-  triga::testing::register_still(registry);
+  triga::test::register_still(registry);
   throw 42;
 }

@@ -4,6 +4,6 @@
 #include "good.h"
 
 TRIGA_PLUGIN(throws_at_registration, "1.0.0") {
-  triga::testing::register_still(registry);
+  triga::test::register_still(registry);
   throw std::runtime_error("no licence for the still schedule");
 }

@@ -1,0 +1,194 @@
+// gpt2 FOLDER MODEL: what kind gpt2 makes of the model directory FOLDER/MODEL, for gpt2.py to
+// compare.
+//   reads   FOLDER/options.txt (`key value` lines), FOLDER/samples.safetensors (int64 [n] each,
+//   "00", "01", ...) writes  FOLDER/MODEL.safetensors: logits and gradients of the first batch,
+//   losses of some steps, greedy tokens
+//           FOLDER/MODEL-written: a checkpoint of the weights as they were read
+#include <ATen/ATen.h>
+
+#include <charconv>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "checkpoint/checksum.h"
+#include "checkpoint/initialize.h"
+#include "checkpoint/writer.h"
+#include "comm/local_communicator.h"
+#include "config/find_kind.h"
+#include "optim/optimizers.h"
+#include "parallel/strategy.h"
+#include "plugin_host/library.h"
+#include "triga/tokenizer.h"
+
+namespace triga {
+namespace {
+
+constexpr int kNumSteps = 10;
+constexpr size_t kMicrobatchSize = 3, kMicrobatchesPerStep = 2;
+constexpr double kLearningRate = 3e-3, kWeightDecay = 0.1, kClipNorm = 1;
+
+/// Tokens as numbers with spaces between, so that a text is a list of tokens.
+class NumberTokenizer final : public Tokenizer {
+ public:
+  explicit NumberTokenizer(int64_t vocab_size) : vocab_size_(vocab_size) {}
+  int64_t vocab_size() const override { return vocab_size_; }
+  std::vector<int32_t> encode(std::string_view text) const override {
+    std::istringstream words{std::string(text)};
+    std::vector<int32_t> tokens;
+    for (int32_t token; words >> token;) tokens.push_back(token);
+    return tokens;
+  }
+  std::string decode(const std::vector<int32_t>& tokens) const override {
+    std::string text;
+    for (const auto token : tokens) text += std::to_string(token) + " ";
+    return text;
+  }
+  std::optional<int32_t> end_of_text() const override { return std::nullopt; }
+  std::map<std::string, std::string> files() const override { return {}; }
+
+ private:
+  int64_t vocab_size_;
+};
+
+ConfigNode read_options(const Path& path) {
+  auto options = ConfigNode::make_mapping();
+  std::ifstream file(path);
+  for (std::string key, value; file >> key >> value;)
+    options.add(key, ConfigNode::make_scalar(value));
+  return options;
+}
+
+std::vector<Sample> read_samples(const Path& folder) {
+  const TensorFiles stored(posix_files(), folder, "samples");
+  std::vector<Sample> samples;
+  for (const auto& name : stored.names()) samples.push_back({{"tokens", stored.read(name)}});
+  return samples;
+}
+
+void read_weights(const Path& directory, const Architecture& architecture, ParameterStore& store) {
+  architecture.check_compatible(read_model_files(posix_files(), directory));
+  std::vector<ParameterSpec> specs;
+  for (const auto& parameter : store.parameters()) {
+    specs.push_back({parameter.name, parameter.shape, parameter.init});
+    parameter.value.detach().fill_(NAN);  // so that one that is not read shows
+  }
+  const TensorFiles stored(posix_files(), directory, "model");
+  const auto plan = plan_initialization(stored, architecture, specs, {});
+  for (const auto& [name, stored_name] : plan.stored)
+    stored.read_converted(stored_name, store.find(name)->value.detach());
+}
+
+std::unique_ptr<Optimizer> make_optimizer() {
+  Registry registry;
+  register_core_optimizers(registry);
+  auto config = ConfigNode::make_mapping();
+  config.add("weight_decay", ConfigNode::make_scalar(std::to_string(kWeightDecay)));
+  return find_kind(registry.optimizers, "optimizer", "", ConfigNode::make_scalar("adamw"))
+      .create(config, {});
+}
+
+class Parity {
+ public:
+  Parity(const Path& folder, const std::string& model, const Architecture& architecture)
+      : folder_(folder),
+        model_(model),
+        architecture_(architecture),
+        samples_(read_samples(folder)),
+        world_(make_single_communicator()),
+        strategy_(architecture, *world_, {}, make_optimizer()) {
+    read_weights(folder / model, architecture, strategy_.parameters());
+  }
+
+  void run() {
+    write_checkpoint();
+    TensorsByName results;
+    results["greedy"] = greedy();
+    auto batches = batches_of(0);
+    results["logits"] = strategy_.predictor().predict(batches[0], nullptr)["logits"].clone();
+    batches.resize(1);
+    results["loss"] = at::tensor(strategy_.forward_backward(batches, 0).mean(), at::kDouble);
+    for (const auto& parameter : strategy_.parameters().parameters())
+      results["gradient." + parameter.name] = parameter.gradient.clone();
+    results["losses"] = train();
+    ChecksummedFile file(posix_files(), folder_, model_ + ".safetensors");
+    write_safetensors(file, results, {});
+    file.finish();
+  }
+
+ private:
+  std::vector<Batch> batches_of(int step) const {
+    std::vector<Batch> batches;
+    auto next = samples_.begin() + step * int64_t(kMicrobatchSize * kMicrobatchesPerStep);
+    for (size_t i = 0; i < kMicrobatchesPerStep; ++i, next += kMicrobatchSize) {
+      batches.push_back(architecture_.collate({next, next + kMicrobatchSize}, {}));
+      batches.back().microbatch = int64_t(i);
+    }
+    return batches;
+  }
+
+  at::Tensor train() {
+    std::vector<double> losses;
+    for (int step = 0; step < kNumSteps; ++step) {
+      losses.push_back(strategy_.forward_backward(batches_of(step), step).mean());
+      strategy_.clip_gradients(kClipNorm);
+      strategy_.update(kLearningRate);
+    }
+    return at::tensor(losses, at::kDouble);
+  }
+
+  /// The tokens that the sampler writes at temperature 0 after the first tokens of the first
+  /// sample.
+  at::Tensor greedy() {
+    const auto& tokens = samples_[0]["tokens"];
+    const NumberTokenizer tokenizer(1 << 20);
+    std::string prompt, text;
+    for (int i = 0; i < 3; ++i) prompt += std::to_string(tokens[i].item<int64_t>()) + " ";
+    auto inputs = ConfigNode::make_mapping();
+    inputs.add("prompt", ConfigNode::make_scalar(prompt, /*quoted=*/true));
+    inputs.add("temperature", ConfigNode::make_scalar("0"));
+    inputs.add("max_new_tokens", ConfigNode::make_scalar("20"));
+    const auto sampler = architecture_.sampler()->create(inputs);
+    sampler->generate(strategy_.predictor(),
+                      {&tokenizer, "", [&](std::string_view part) { text += part; }});
+    const auto written = tokenizer.encode(text);
+    return at::tensor(std::vector<int64_t>(written.begin(), written.end()), at::kLong);
+  }
+
+  void write_checkpoint() {
+    Snapshot snapshot;
+    snapshot.model = architecture_.model_directory();
+    for (const auto& parameter : strategy_.parameters().parameters())
+      snapshot.weights[""][parameter.name] = parameter.value.detach();
+    CheckpointWriter(posix_files(), folder_ / (model_ + "-written"), {}).save(snapshot);
+  }
+
+  Path folder_;
+  std::string model_;
+  const Architecture& architecture_;
+  std::vector<Sample> samples_;
+  std::unique_ptr<Communicator> world_;
+  Strategy strategy_;
+};
+
+void run(const Path& folder, const std::string& model) {
+  const auto file = PluginFile::inspect(Path(TRIGA_PLUGINS) / "transformer.so");
+  const auto registry = registered_kinds(load_plugin(file), file);
+  const auto& kind = find_kind(registry.architectures, "architecture", "transformer",
+                               ConfigNode::make_scalar("gpt2"));
+  const auto architecture = kind.create(read_options(folder / "options.txt"), {});
+  Parity(folder, model, *architecture).run();
+}
+
+}  // namespace
+}  // namespace triga
+
+int main(int, char** arguments) {
+  try {
+    triga::run(arguments[1], arguments[2]);
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+}

@@ -1,0 +1,62 @@
+#include "tests/plugins/cases.h"
+
+#include <ATen/ATen.h>
+
+namespace triga::test {
+namespace {
+
+/// 3 to 17 letters.
+Sample letters(int64_t index) {
+  RandomStream random(RandomKey(3).with("letters"), static_cast<uint64_t>(index));
+  auto tokens = at::empty({3 + random.below(15)}, at::kLong);
+  for (int64_t i = 0; i < tokens.size(0); ++i) tokens[i] = random.below(58);
+  return {{"tokens", tokens}};
+}
+
+}  // namespace
+
+const std::vector<Case>& conformance_cases() {
+  static const std::vector<Case> cases = {
+      {.plugin = "transformer",
+       .kind = "gpt2",
+       .config = {{"num_layers", "3"},
+                  {"num_heads", "2"},
+                  {"hidden_size", "16"},
+                  {"context_length", "16"},
+                  {"dropout", "0.1"}},
+       .sample = letters,
+       .has_tokenizer = true,
+       .sampler_inputs = {{"prompt", "HELLO"}, {"max_new_tokens", "40"}, {"seed", "4"}}},
+      {.plugin = "bigram",  // of docs/write_a_plugin.md
+       .kind = "bigram",
+       .config = {{"context_length", "16"}},
+       .sample = letters,
+       .has_tokenizer = true,
+       .sampler_inputs = {}},
+  };
+  return cases;
+}
+
+ConfigNode mapping_of(const std::vector<std::pair<std::string, std::string>>& scalars) {
+  auto node = ConfigNode::make_mapping();
+  for (const auto& [key, value] : scalars) node.add(key, ConfigNode::make_scalar(value));
+  return node;
+}
+
+ConfigNode Case::config_node() const {
+  return mapping_of(config);
+}
+
+std::vector<int32_t> LetterTokenizer::encode(std::string_view text) const {
+  std::vector<int32_t> tokens;
+  for (const char letter : text) tokens.push_back(letter - 'A');
+  return tokens;
+}
+
+std::string LetterTokenizer::decode(const std::vector<int32_t>& tokens) const {
+  std::string text;
+  for (const auto token : tokens) text += static_cast<char>('A' + token);
+  return text;
+}
+
+}  // namespace triga::test

@@ -1,0 +1,120 @@
+#include "tests/support/cut_model.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include "parallel/pipeline/partition.h"
+#include "parallel/pipeline/wire.h"
+
+namespace triga::test {
+namespace {
+
+/// What a boundary does to tensors: header and bytes, each copied as a network would.
+Activations through_the_wire(const Activations& activations,
+                             const std::vector<std::string>& names) {
+  const auto header = wire_header(activations, names).clone();
+  const auto bytes = wire_pack(activations, names, header).clone();
+  return wire_unpack(bytes, names, header);
+}
+
+std::string at_step(int64_t step, const std::string& what) {
+  return c10::str("step ", step, ": ", what);
+}
+
+}  // namespace
+
+CutModel::CutModel(const Architecture& architecture, const std::vector<size_t>& cuts, uint64_t seed)
+    : seed_(seed), specs_(architecture.layers()), loss_(architecture.loss()) {
+  bounds_ = {0};
+  bounds_.insert(bounds_.end(), cuts.begin(), cuts.end());
+  bounds_.push_back(specs_.size());
+  std::vector<ParameterStore::OwnedLayer> owned;
+  for (size_t i = 0; i + 1 < bounds_.size(); ++i) {
+    stages_.push_back(std::make_unique<Stage>(specs_, bounds_[i], bounds_[i + 1], *loss_));
+    for (const auto& built : stages_.back()->layers())
+      owned.push_back({built.spec, built.layer.get()});
+  }
+  states_.resize(stages_.size());
+  store_ = std::make_unique<ParameterStore>(
+      owned, StoreOptions{}, [](int64_t numel) { return at::zeros({numel}, at::kFloat); });
+  store_->initialize(seed);
+}
+
+Record CutModel::train(const std::vector<Batch>& batches, bool carry_state) {
+  Record record;
+  for (size_t step = 0; step < batches.size(); ++step) {
+    auto runs = forward(batches[step], int64_t(step), carry_state, record);
+    backward(std::move(runs), batches[step]);
+    update(int64_t(step), record);
+  }
+  return record;
+}
+
+Activations CutModel::evaluate(const Batch& batch) {
+  const c10::AutoGradMode no_grad(false);
+  Activations passing;
+  for (const auto& stage : stages_)
+    passing = stage->forward(passing, batch, {.mode = Mode::kEvaluate, .seed = seed_}).outputs;
+  return passing;
+}
+
+Activations CutModel::predict(const Batch& batch, SequenceState* state) {
+  const c10::AutoGradMode no_grad(false);
+  return stages_.at(0)
+      ->forward({}, batch, {.mode = Mode::kGenerate, .seed = seed_, .sequence_state = state})
+      .outputs;
+}
+
+std::vector<StageRun> CutModel::forward(const Batch& batch, int64_t step, bool carry_state,
+                                        Record& record) {
+  std::vector<StageRun> runs;
+  Activations passing;
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    auto* state = carry_state ? &states_[i] : nullptr;
+    runs.push_back(
+        stages_[i]->forward(passing, batch, {Mode::kTrain, seed_, step, state, &statistics_}));
+    passing = through_the_wire(runs.back().outputs, boundary(specs_, bounds_[i + 1]));
+  }
+  for (const auto& [output, tensor] : passing) record[at_step(step, output)] = tensor;
+  for (const auto& run : runs)
+    for (const auto& term : run.losses) record[at_step(step, term.name)] = term.sum.detach();
+  return runs;
+}
+
+void CutModel::backward(std::vector<StageRun> runs, const Batch& batch) {
+  const auto scale = [&](const std::string& loss) { return 1 / loss_->count(batch, loss); };
+  store_->zero_gradients();
+  Activations gradients;
+  for (size_t i = stages_.size(); i-- > 0;) {
+    gradients = stages_[i]->backward(std::move(runs[i]), gradients, scale);
+    gradients = through_the_wire(gradients, boundary(specs_, bounds_[i]));
+  }
+}
+
+void CutModel::update(int64_t step, Record& record) {
+  const c10::AutoGradMode no_grad(false);
+  for (auto& stage : stages_) stage->apply_statistics(statistics_.sums());
+  statistics_.clear();
+  for (const auto& parameter : store_->parameters()) {
+    record[at_step(step, parameter.name)] = parameter.value.detach().clone();
+    if (parameter.is_trainable)
+      record[at_step(step, "gradient of " + parameter.name)] = parameter.gradient.clone();
+  }
+  for (const auto& state : states_)
+    for (const auto& entry : state.entries())
+      record[at_step(step, "state " + entry.name + " of " + entry.layer)] = entry.value;
+  store_->flat_values().sub_(store_->flat_gradients(), /*alpha=*/0.1);
+}
+
+std::vector<std::string> differences(const Record& a, const Record& b) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : a) {
+    const auto other = b.find(name);
+    if (other == b.end() || !tensor.equal(other->second)) names.push_back(name);
+  }
+  for (const auto& [name, tensor] : b)
+    if (!a.contains(name)) names.push_back(name);
+  return names;
+}
+
+}  // namespace triga::test
