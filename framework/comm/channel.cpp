@@ -4,6 +4,7 @@
 #include <cstring>
 #include <thread>
 
+#include "comm/operation_queue.h"
 #include "comm/reduce.h"
 
 namespace triga {
@@ -164,6 +165,24 @@ std::vector<std::string> Channel::gather_texts(const Operation& operation,
         texts[rank].assign(reinterpret_cast<const char*>(large[rank].data), large[rank].size);
   });
   return texts;
+}
+
+void Channel::call(const Operation& operation, const std::function<void()>& function) {
+  run(operation, label_of(operation), [&] {
+    OperationQueue thread("triga-call", [] { return false; });
+    const auto prepared = OperationQueue::prepare();
+    thread.start(prepared, function);
+    Work work = OperationQueue::work_of(prepared);
+    wait([&] { return work.is_done(); },
+         [&] {
+           std::string others;
+           for (const int rank : group_.ranks)
+             if (rank != group_.ranks[group_.rank])
+               others += (others.empty() ? "" : "; ") + table_->whereabouts(rank);
+           return others;
+         });
+    work.wait();  // throws what it threw
+  });
 }
 
 // Point to point.
@@ -347,8 +366,14 @@ void Channel::look_around(const std::function<std::string()>& missing) {
   if (const auto failure = table_->find_failure(group_.ranks[group_.rank], group_.ranks))
     fail(*failure);
   if (Clock::now() < deadline_.load()) return;
+  std::string absent = missing();
+  for (const int rank : group_.ranks)  // a stopped rank may be why the missing ones are late
+    if (const auto where = table_->whereabouts(rank);
+        table_->is_stopped(rank) && absent.find(where) == std::string::npos)
+      absent += "; and " + where;
   fail(c10::str(label_, " was not done at step ", operation_.step, " within ",
-                operation_.deadline.count() / 1000.0, " s; missing: ", missing()));
+                static_cast<double>(operation_.deadline.count()) / 1000.0,
+                " s; missing: ", absent));
 }
 
 bool Channel::is_stuck() const {

@@ -58,6 +58,9 @@ class Channel {
   void barrier(const Operation& operation);
   /// Texts may differ in length; of a kBroadcastText only the root's travels.
   std::vector<std::string> gather_texts(const Operation& operation, const std::string& text);
+  /// A collective of the fabric that blocks and cannot be cancelled: it runs in a thread of its
+  /// own, which is left behind when the wait for it fails.
+  void call(const Operation& operation, const std::function<void()>& function);
   /// All at once, in any order.
   void transfer(const std::vector<Transfer>& transfers);
 

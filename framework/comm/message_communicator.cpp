@@ -219,8 +219,9 @@ void MessageCommunicator::finish() {
   TRIGA_CHECK(group_.id == 0, "only the world finishes, not group ", group_.name);
   if (queue_) queue_->drain();
   barrier("end of the run");
+  host_->call(describe(OperationKind::kFinish, "end of the run"),
+              [fabric = world_->fabric] { fabric->finish(); });
   world_->table->mark_finished(group_.ranks[group_.rank]);
-  world_->fabric->finish();
 }
 
 // Parts of the above.

@@ -6,7 +6,7 @@
 
 #include "comm/host.h"
 #include "comm/message_communicator.h"
-#include "comm/mpi/mpi_entry.h"
+#include "comm/mpi_entry.h"
 #include "comm/progress_table.h"
 #include "triga/log.h"
 

@@ -29,6 +29,8 @@ std::string_view word(OperationKind kind) {
       return "allocate";
     case OperationKind::kSplit:
       return "split";
+    case OperationKind::kFinish:
+      return "finish";
     case OperationKind::kSend:
       return "send";
     case OperationKind::kReceive:

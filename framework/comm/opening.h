@@ -21,6 +21,7 @@ enum class OperationKind : uint8_t {
   kBroadcastText,
   kAllocate,
   kSplit,
+  kFinish,
   kSend,
   kReceive
 };

@@ -275,6 +275,11 @@ std::string ProgressTable::describe(int rank) const {
   return text;
 }
 
+bool ProgressTable::is_stopped(int rank) const {
+  const char letter = state(rank) == RankState::kRunning ? process_state(entry(rank).pid) : '\0';
+  return letter == 'T' || letter == 't';
+}
+
 std::string ProgressTable::whereabouts(int rank) const {
   const RankState now = state(rank);
   if (now == RankState::kAbsent) return name_of(rank) + " (not visible from here)";
@@ -283,8 +288,7 @@ std::string ProgressTable::whereabouts(int rank) const {
   if (now == RankState::kFinished) condition = " (finished)";
   if (now == RankState::kLeft) condition = " (left the run)";
   if (now == RankState::kRunning) {
-    const char letter = process_state(entry(rank).pid);
-    if (letter == 'T' || letter == 't') condition = " (stopped by a signal)";
+    if (is_stopped(rank)) condition = " (stopped by a signal)";
     if (is_dead(rank)) condition = " (dead)";
   }
   return c10::str(name_of(rank), condition, ": ", describe(rank));

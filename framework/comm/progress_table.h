@@ -77,6 +77,8 @@ class ProgressTable {
 
   RankState state(int rank) const;
   int64_t step(int rank) const;
+  /// By SIGSTOP or a debugger: its process lives but does nothing.
+  bool is_stopped(int rank) const;
   /// The earliest cause why the run cannot go on, in one line: a rank that failed of its own, else
   /// one that died, else what another rank found out. Also when a rank of `needed` ended some time
   /// ago, though it is still waited for.

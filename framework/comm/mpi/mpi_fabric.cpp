@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "comm/mpi/mpi_entry.h"
+#include "comm/mpi_entry.h"
 #include "triga/error.h"
 
 namespace triga {
