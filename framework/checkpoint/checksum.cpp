@@ -144,8 +144,10 @@ std::vector<std::string> verify_files(FileSystem& files, const Path& root,
   std::atomic<size_t> next = 0;
   std::exception_ptr unexpected;
   std::mutex unexpected_mutex;
+  uint64_t total_bytes = 0;
+  for (const auto& record : records) total_bytes += record.bytes;
   auto work = [&] {
-    std::vector<char> buffer(kPieceBytes);
+    std::vector<char> buffer(std::min<uint64_t>(kPieceBytes, total_bytes));
     for (size_t i = next++; i < blocks.size(); i = next++) {
       auto& verification = verifications[blocks[i].first];
       try {
@@ -161,8 +163,6 @@ std::vector<std::string> verify_files(FileSystem& files, const Path& root,
     }
   };
   // A thread costs more than to read a few megabytes.
-  uint64_t total_bytes = 0;
-  for (const auto& record : records) total_bytes += record.bytes;
   const auto num_useful =
       static_cast<int>(std::min<uint64_t>(num_threads, 1 + total_bytes / kChecksumBlockBytes));
   std::vector<std::thread> threads;
