@@ -27,9 +27,11 @@ try_logged() {
   local log=$deps/log/$1.log status_of=$2 pid started=$SECONDS
   shift 2
   mkdir -p "$deps/log"
+  trap 'kill -- $(jobs -p | sed s/^/-/) 2>/dev/null; end_progress; exit 130' INT TERM
+  set -m  # a process group of its own, so that an interruption ends all of it
   "$@" </dev/null >"$log" 2>&1 &
+  set +m
   pid=$!
-  trap 'kill "$pid" 2>/dev/null; end_progress; exit 130' INT TERM
   next_progress=$((SECONDS + 20))
   while kill -0 "$pid" 2>/dev/null; do
     if ((SECONDS > started + 1)); then progress "$("$status_of" "$log") ($((SECONDS - started)) s)"; fi

@@ -57,7 +57,8 @@ need_packages() {
 install_packages() {
   local become=$1
   shift
-  say "installing $# system packages with apt-get${become:+ ($become)}: $*"
+  say "installing $# system packages with apt-get: $*"
+  if [[ $become == sudo ]]; then sudo -v; fi  # asks for the password here, where it is seen
   local apt=("$become" DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 -o Dpkg::Use-Pty=0)
   if ! try_logged apt-update last_line "${apt[@]}" update; then
     tail -n 5 "$deps/log/apt-update.log" >&2

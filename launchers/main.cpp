@@ -17,7 +17,7 @@ Exit status: 0 done; 1 internal error; 2 bad command line or experiment; 3 plugi
 6 communication or a lost peer; 7 the run diverged; 8 out of memory; 75 stopped on a signal after saving, start it again.
 mpirun and srun merge the statuses of ranks: the run's status.json holds the true one.
 
-CommandEnvironment: TRIGA_DATA_DIR (data sets; default data/), TRIGA_DATA_MIRROR (folder to take downloads from),
+Environment: TRIGA_DATA_DIR (data sets; default data/), TRIGA_DATA_MIRROR (folder to take downloads from),
 TRIGA_CACHE_DIR, TRIGA_PLUGIN_PATH (folders with plugins, ':' between), NO_COLOR.
 
 Start with:  triga check experiments/quickstart.yaml;  triga launch experiments/quickstart.yaml)";
@@ -43,6 +43,7 @@ int run(int argc, char** argv) {
   triga::add_list(app, command);
   triga::add_describe(app, command);
   triga::add_checkpoint(app, command);
+  triga::add_data(app, command);
   triga::add_open_plugin(app, command);
   try {
     app.parse(argc, argv);

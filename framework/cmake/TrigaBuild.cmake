@@ -12,7 +12,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 set(TRIGA_PLUGIN_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/triga/plugins)
-set(CMAKE_BUILD_WITH_INSTALL_RPATH OFF)
+add_link_options(LINKER:--disable-new-dtags)   # DT_RPATH: see TrigaInstall
 
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
@@ -32,13 +32,57 @@ if(TRIGA_SANITIZE)
   target_link_options(triga_flags INTERFACE -fsanitize=${TRIGA_SANITIZE})
 endif()
 
-# triga_precompile(target header...): a no-op unless the preset asks for it.
-function(triga_precompile target)
+# LibTorch's headers (and GoogleTest's) are precompiled once for all targets, not once a target: 16 s and 150 MB each.
+# Such a header can be shared only between targets with the same code model, so programs are compiled like libraries.
+set(CMAKE_CXX_COMPILE_OPTIONS_PIE -fPIC)
+
+# triga_precompile(target...): a no-op unless the preset asks for it. Call it last: it looks at what a target links
+# (GoogleTest's headers) and at its visibility (hidden in plugins).
+function(triga_precompile)
   if(NOT TRIGA_PRECOMPILED_HEADERS)
     return()
   endif()
-  target_precompile_headers(${target} PRIVATE ${ARGN})
+  foreach(target ${ARGV})
+    get_target_property(libraries ${target} LINK_LIBRARIES)
+    get_target_property(visibility ${target} CXX_VISIBILITY_PRESET)
+    if("${libraries}" MATCHES "GTest::")
+      set(owner triga_precompiled_test)
+    elseif(visibility STREQUAL "hidden")
+      set(owner triga_precompiled_plugin)
+    else()
+      set(owner triga_precompiled)
+    endif()
+    triga_precompiled_target(${owner})
+    target_precompile_headers(${target} REUSE_FROM ${owner})
+    triga_precompile_options(${target})
+  endforeach()
+endfunction()
+
+function(triga_precompile_options target)
   if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
     target_compile_options(${target} PRIVATE -fpch-instantiate-templates "SHELL:-Xclang -fno-pch-timestamp")
   endif()
+endfunction()
+
+# The target that owns a precompiled header: an empty source and the headers that most of our sources include.
+function(triga_precompiled_target name)
+  if(TARGET ${name})
+    return()
+  endif()
+  set(source ${CMAKE_BINARY_DIR}/precompiled/${name}.cpp)
+  if(NOT EXISTS ${source})
+    file(WRITE ${source} "")
+  endif()
+  add_library(${name} OBJECT ${source})
+  target_link_libraries(${name} PRIVATE torch_cpu triga_flags)
+  if(name STREQUAL "triga_precompiled_test")
+    target_link_libraries(${name} PRIVATE GTest::gmock)
+    target_precompile_headers(${name} PRIVATE <gmock/gmock.h> <gtest/gtest.h>)
+  elseif(name STREQUAL "triga_precompiled_plugin")
+    set_target_properties(${name} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  endif()
+  target_precompile_headers(${name} PRIVATE <ATen/ATen.h> <torch/csrc/autograd/autograd.h>
+    <torch/csrc/autograd/custom_function.h> <algorithm> <filesystem> <functional> <map> <memory> <optional> <string>
+    <vector>)
+  triga_precompile_options(${name})
 endfunction()

@@ -35,5 +35,6 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
 find_package(CURL REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)   # SHA-256; libcurl brings it anyway
 enable_language(C)               # MPI's C binding is looked for through the C compiler
 find_package(MPI COMPONENTS C)   # optional: without it only the local communicator is built

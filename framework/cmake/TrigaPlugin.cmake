@@ -7,5 +7,5 @@ function(triga_add_plugin name)
     PREFIX "" OUTPUT_NAME ${name} CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     LIBRARY_OUTPUT_DIRECTORY ${TRIGA_PLUGIN_OUTPUT_DIRECTORY})
   set_property(GLOBAL APPEND PROPERTY TRIGA_PLUGINS triga_plugin_${name})
-  triga_precompile(triga_plugin_${name} <ATen/ATen.h>)
+  triga_precompile(triga_plugin_${name})
 endfunction()

@@ -11,6 +11,7 @@
 
 #include "config/find_kind.h"
 #include "plugin_host/in_plugin.h"
+#include "tests/support/temporary_folder.h"
 
 namespace triga {
 namespace {
@@ -36,15 +37,8 @@ std::string read_text(const fs::path& path) {
 /// A host with its own registry and an empty folder.
 class PluginHostTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "triga-plugins-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   PluginTrial trial() const {
-    return {{TRIGA_OPEN_PLUGIN}, folder_ / "cache", std::chrono::seconds(20)};
+    return {{TRIGA_OPEN_PLUGIN}, cache_.path(), std::chrono::seconds(60)};
   }
 
   PluginHost host(std::vector<fs::path> search_path = {kPlugins}) {
@@ -79,7 +73,10 @@ class PluginHostTest : public ::testing::Test {
     return write("patched.so", bytes);
   }
 
-  fs::path folder_;
+  inline static const test::TemporaryFolder
+      cache_;  // of all tests: a plugin that is good is tried once
+  test::TemporaryFolder own_folder_;
+  fs::path folder_ = own_folder_.path();
   Registry registry_;
 };
 
@@ -110,6 +107,7 @@ TEST_F(PluginHostTest, OpensAPluginOnceHoweverItIsNamed) {
 
 TEST_F(PluginHostTest, RemembersByContentThatAFileWasTried) {
   auto counting = trial();
+  counting.cache_dir = folder_ / "cache";
   const auto log = (folder_ / "log").string();
   write("try.sh", "#!/bin/sh\necho tried >> " + log + "\nexec " + TRIGA_OPEN_PLUGIN + " \"$1\"\n");
   ::chmod((folder_ / "try.sh").c_str(), 0755);
@@ -227,6 +225,7 @@ TEST_F(PluginHostTest, AStaticInitialiserThatHangsIsEndedInTime) {
 
 TEST_F(PluginHostTest, ACommandThatCanNotRunIsNamed) {
   auto wrong = trial();
+  wrong.cache_dir = folder_;
   wrong.command = {"/nowhere/triga", "__open-plugin"};
   PluginHost opener(registry_, PluginSearchPath({kPlugins}), wrong);
   EXPECT_THAT([&] { opener.open("good"); },

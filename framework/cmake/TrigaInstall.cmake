@@ -1,0 +1,48 @@
+# cmake --install build/release --prefix P: a tree that may be moved, beside other versions of itself.
+#
+#   P/bin/triga  P/lib/libtriga.so  P/lib/libtriga_mpi.so  P/lib/triga/plugins/*.so  P/include/triga  P/share/triga  P/etc/triga
+#   P/lib/triga/bundled/   the libraries of others that we link (yaml-cpp, fmt, curl, ...) and what those need
+#   P/lib/torch            a link to LibTorch's lib folder: the one thing to set on another machine
+#
+# From outside it needs LibTorch (through that link), glibc and libstdc++ as LibTorch does, and MPI for more than one rank.
+install(CODE "set(CMAKE_INSTALL_DO_STRIP TRUE)")
+set(TRIGA_TORCH_RUNTIME "${TRIGA_TORCH}/lib" CACHE PATH "LibTorch's lib folder at run time: where P/lib/torch points to")
+
+# The program's search path (DT_RPATH, not DT_RUNPATH) also serves the bundled libraries, which have none of their own.
+set(library_folders "$ORIGIN/../lib" "$ORIGIN/../lib/triga/bundled" "$ORIGIN/../lib/torch")
+set(plugin_folders "$ORIGIN/../.." "$ORIGIN/../bundled" "$ORIGIN/../../torch")
+get_property(plugins GLOBAL PROPERTY TRIGA_PLUGINS)
+foreach(target triga triga_mpi triga_command)
+  if(TARGET ${target})
+    set_target_properties(${target} PROPERTIES INSTALL_RPATH "${library_folders}")
+    install(TARGETS ${target} RUNTIME DESTINATION bin LIBRARY DESTINATION lib)
+  endif()
+endforeach()
+set_target_properties(${plugins} PROPERTIES INSTALL_RPATH "${plugin_folders}")
+install(TARGETS ${plugins} LIBRARY DESTINATION lib/triga/plugins)
+
+install(DIRECTORY framework/include/triga DESTINATION include)
+install(DIRECTORY experiments/ DESTINATION share/triga/experiments PATTERN quickstart.yaml EXCLUDE)  # reads .deps/
+install(FILES README.md LICENSE CHANGELOG.md DESTINATION share/triga)
+install(DIRECTORY DESTINATION etc/triga)
+
+# What our libraries and the program need from the system, but for what LibTorch and MPI bring or need themselves.
+# libtriga_mpi is not asked: besides ours it needs only MPI.
+set(plugin_files ${plugins})
+list(TRANSFORM plugin_files REPLACE "(.+)" "$<TARGET_FILE:\\1>")
+install(CODE "
+  set(program \"$<TARGET_FILE:triga_command>\")
+  set(libraries \"$<TARGET_FILE:triga>;${plugin_files}\")
+  set(torch_runtime \"${TRIGA_TORCH_RUNTIME}\")
+")
+install(CODE [[
+  file(GET_RUNTIME_DEPENDENCIES EXECUTABLES ${program} LIBRARIES ${libraries}
+    RESOLVED_DEPENDENCIES_VAR bundled UNRESOLVED_DEPENDENCIES_VAR unresolved
+    PRE_EXCLUDE_REGEXES "^libtriga" "^libtorch" "^libc10" "^libgomp" "^ld-linux" "^libstdc\\+\\+" "^libgcc_s"
+      "^lib(c|m|dl|rt|pthread|resolv|util)\\.so")
+  if(unresolved)
+    message(FATAL_ERROR "libraries that the install needs are not found: ${unresolved}")
+  endif()
+  file(INSTALL ${bundled} DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/triga/bundled" FOLLOW_SYMLINK_CHAIN)
+  file(CREATE_LINK "${torch_runtime}" "${CMAKE_INSTALL_PREFIX}/lib/torch" SYMBOLIC)
+]])
