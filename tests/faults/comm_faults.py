@@ -77,6 +77,8 @@ class Run:
         openings = 2 * (self.ranks - 1)
         if self.operation == "start":
             return 2
+        if self.operation == "send_recv":
+            return 4  # what it receives itself, after it sent its part
         return openings + self.ranks if OPERATIONS[self.operation][1] else openings * 3 // 4 + 1
 
     def report(self, rank):
