@@ -151,11 +151,6 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
                       " already; there, the command is: triga train EXPERIMENT");
   const LoadedExperiment loaded(environment, arguments.experiment);
   const LaunchConfig& config = loaded.experiment().launch;
-  if (config.nodes > 1)
-    throw ConfigError(c10::str("launch.nodes: ", config.nodes,
-                               " hosts: start the ranks with your cluster's mpirun: mpirun -n ",
-                               config.nodes * config.ranks_per_node, " triga train ",
-                               arguments.experiment.file));
   const int num_ranks = arguments.num_ranks.value_or(static_cast<int>(config.ranks_per_node));
   if (num_ranks < 1) throw ConfigError(c10::str("-n: ", num_ranks, " ranks; at least 1"));
   loaded.check_grid(num_ranks);

@@ -14,7 +14,7 @@ namespace {
 
 struct DescribeArguments {
   std::string plugin, kind;
-  bool as_json_schema = false;
+  bool as_json_schema = false, as_markdown = false;
 };
 
 /// Opens every plugin that is found; one that cannot be opened is a line, not the end.
@@ -77,6 +77,8 @@ ExitStatus describe(const CommandEnvironment& environment, const DescribeArgumen
     open_all(kinds);
     if (arguments.as_json_schema)
       std::cout << write_json(experiment_schema(kinds.registry()));
+    else if (arguments.as_markdown)
+      std::cout << experiment_reference(kinds.registry());
     else
       print_options(experiment_schema(kinds.registry()), "");
     return ExitStatus::kDone;
@@ -119,9 +121,11 @@ void add_describe(CLI::App& app, Command& command) {
   auto arguments = std::make_shared<DescribeArguments>();
   CLI::App* sub =
       app.add_subcommand("describe", "Every key of an experiment, or every option of one kind.");
-  sub->add_option("plugin", arguments->plugin, "Plugin, or 'core'");
+  auto* plugin = sub->add_option("plugin", arguments->plugin, "Plugin, or 'core'");
   sub->add_option("kind", arguments->kind, "Kind; default: all of the plugin");
   sub->add_flag("--json-schema", arguments->as_json_schema, "As JSON Schema, for editors");
+  sub->add_flag("--markdown", arguments->as_markdown, "All keys and kinds as a page in Markdown")
+      ->excludes(plugin);
   sub->footer(
       "\nExample:\n  triga describe transformer gpt2\n  triga describe --json-schema > "
       "experiment.schema.json");

@@ -2,6 +2,7 @@
 
 #include "comm/process_grid.h"
 #include "config/load.h"
+#include "config/placed.h"
 #include "data/core_kinds.h"
 #include "optim/optimizers.h"
 #include "optim/schedules.h"
@@ -46,7 +47,8 @@ std::filesystem::path LoadedExperiment::run_directory() const {
 }
 
 void LoadedExperiment::check_grid(int num_ranks) const {
-  resolve_grid(num_ranks, experiment().parallel.dp, experiment().parallel.pp);
+  const ParallelConfig& parallel = experiment().parallel;
+  placed(parallel.place, [&] { return resolve_grid(num_ranks, parallel.dp, parallel.pp); });
 }
 
 Assembly LoadedExperiment::assemble(const CommandEnvironment& environment, bool with_data) const {

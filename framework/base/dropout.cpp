@@ -38,8 +38,8 @@ at::Tensor masked(const at::Tensor& x, const at::Tensor& keep, double scale) {
   if (x.scalar_type() != at::kFloat) return x.mul(keep.to(x.scalar_type())).mul(scale);
   const at::Tensor dense = x.contiguous();
   at::Tensor y = at::empty_like(dense);
-  apply_mask(dense.const_data_ptr<float>(), keep.const_data_ptr<uint8_t>(), static_cast<float>(scale),
-             y.mutable_data_ptr<float>(), dense.numel());
+  apply_mask(dense.const_data_ptr<float>(), keep.const_data_ptr<uint8_t>(),
+             static_cast<float>(scale), y.mutable_data_ptr<float>(), dense.numel());
   return y;
 }
 
@@ -58,7 +58,8 @@ struct Dropout : torch::autograd::Function<Dropout> {
 
 }  // namespace
 
-at::Tensor dropout(const at::Tensor& x, double p, const LayerContext& context, std::string_view call_site) {
+at::Tensor dropout(const at::Tensor& x, double p, const LayerContext& context,
+                   std::string_view call_site) {
   TRIGA_CHECK(p >= 0 && p < 1, "dropout probability ", p);
   if (!context.training() || p == 0) return x;
   TRIGA_CHECK(x.is_cpu(), "dropout has no kernel for ", x.device());

@@ -1,11 +1,13 @@
-// Philox 4x32-10 (Salmon et al. 2011), one block of four words, inline for loops that a compiler can vectorise.
+// Philox 4x32-10 (Salmon et al. 2011), one block of four words, inline for loops that a compiler
+// can vectorise.
 #pragma once
 
 #include <cstdint>
 
 namespace triga {
 
-inline void philox_block(uint64_t key, uint64_t counter_high, uint64_t counter_low, uint32_t* words) {
+inline void philox_block(uint64_t key, uint64_t counter_high, uint64_t counter_low,
+                         uint32_t* words) {
   constexpr uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
   constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);

@@ -1,4 +1,5 @@
-// Philox and what is made of it. The same integer arithmetic everywhere, so every machine draws the same numbers.
+// Philox and what is made of it. The same integer arithmetic everywhere, so every machine draws the
+// same numbers.
 #include "triga/random.h"
 
 #include <bit>
@@ -13,7 +14,8 @@ namespace {
 
 constexpr double kTwoToMinus32 = 1.0 / 4294967296.0;
 
-/// Two standard normal numbers of two words (Box and Muller 1958). The first word is mapped to (0, 1].
+/// Two standard normal numbers of two words (Box and Muller 1958). The first word is mapped to (0,
+/// 1].
 std::pair<double, double> box_muller(uint32_t a, uint32_t b) {
   const double radius = std::sqrt(-2.0 * std::log((a + 1.0) * kTwoToMinus32));
   const double angle = 2.0 * std::numbers::pi * (b * kTwoToMinus32);
@@ -74,7 +76,8 @@ int64_t RandomStream::below(int64_t bound) {
   }
 }
 
-void fill_uniform(at::Tensor& tensor, RandomKey key, double from, double to, uint64_t counter_high) {
+void fill_uniform(at::Tensor& tensor, RandomKey key, double from, double to,
+                  uint64_t counter_high) {
   check_fillable(tensor);
   float* out = tensor.mutable_data_ptr<float>();
   const int64_t numel = tensor.numel();
@@ -85,7 +88,8 @@ void fill_uniform(at::Tensor& tensor, RandomKey key, double from, double to, uin
   }
 }
 
-void fill_normal(at::Tensor& tensor, RandomKey key, double mean, double stddev, uint64_t counter_high) {
+void fill_normal(at::Tensor& tensor, RandomKey key, double mean, double stddev,
+                 uint64_t counter_high) {
   check_fillable(tensor);
   float* out = tensor.mutable_data_ptr<float>();
   const int64_t numel = tensor.numel();
@@ -103,7 +107,8 @@ void fill_normal(at::Tensor& tensor, RandomKey key, double mean, double stddev, 
 int64_t permute(RandomKey key, int64_t size, int64_t i) {
   TRIGA_CHECK(0 <= i && i < size, "permute(", i, ") of ", size);
   constexpr int kNumRounds = 6;
-  const int num_bits = std::max(2, static_cast<int>(std::bit_width(static_cast<uint64_t>(size - 1))));
+  const int num_bits =
+      std::max(2, static_cast<int>(std::bit_width(static_cast<uint64_t>(size - 1))));
   const int half = (num_bits + 1) / 2;  // the domain is 2^(2 half) < 16 * size, so walks are short
   const uint64_t mask = (uint64_t{1} << half) - 1;
   uint64_t x = static_cast<uint64_t>(i);

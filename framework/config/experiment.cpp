@@ -49,6 +49,12 @@ void describe(Fields& fields, InitConfig& config) {
   fields.field("reinitialize", config.reinitialize)
       .help("Regular expressions; parameters whose name matches one start afresh.")
       .known_as({"ignore_mismatched_sizes"});
+  fields.place(config.place);
+  fields.rule("reinitialize", [&config]() -> std::optional<std::string> {
+    for (const std::string& pattern : config.reinitialize)
+      if (auto problem = not_a_pattern(pattern)) return problem;
+    return std::nullopt;
+  });
 }
 
 void describe(Fields& fields, ModelConfig& config) {

@@ -25,6 +25,7 @@ struct InitConfig {
   ConfigPath from;                        // a model directory
   bool strict = true;                     // missing and unexpected names are errors
   std::vector<std::string> reinitialize;  // patterns of names that `from` is not used for
+  ConfigNode place;
 };
 
 struct ModelConfig {
@@ -69,6 +70,7 @@ struct GroupConfig {
   std::optional<double> learning_rate_scale;
   std::optional<double> weight_decay;
   bool frozen = false;
+  ConfigNode place;
 };
 
 struct OptimizerConfig : KindConfig {
@@ -89,6 +91,7 @@ struct ParallelConfig {
   std::string recompute = "none";
   int64_t bucket_bytes = 4 << 20;
   double communication_timeout = 300;  // seconds
+  ConfigNode place;
 };
 
 struct EvalConfig {

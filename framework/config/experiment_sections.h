@@ -22,6 +22,9 @@ void describe(Fields& fields, CheckpointConfig& config);
 void describe(Fields& fields, LogConfig& config);
 void describe(Fields& fields, LaunchConfig& config);
 
+/// Why this is no regular expression; nothing when it is one.
+std::optional<std::string> not_a_pattern(const std::string& pattern);
+
 /// Keys of other tools that have no counterpart in an experiment.
 void describe_foreign(Fields& fields);
 

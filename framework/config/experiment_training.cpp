@@ -15,6 +15,8 @@ int num_set(const Optionals&... values) {
   return (0 + ... + (values.has_value() ? 1 : 0));
 }
 
+}  // namespace
+
 std::optional<std::string> not_a_pattern(const std::string& pattern) {
   try {
     (void)std::regex(pattern);
@@ -24,8 +26,6 @@ std::optional<std::string> not_a_pattern(const std::string& pattern) {
                     "' is not a regular expression (ECMAScript), such as 'h\\.0\\..*'");
   }
 }
-
-}  // namespace
 
 void describe(Fields& fields, GlobalBatchConfig& config) {
   fields.field("samples", config.samples)
@@ -125,6 +125,7 @@ void describe(Fields& fields, GroupConfig& config) {
   fields.field("frozen", config.frozen)
       .help("Not trained: no gradient, no optimizer state.")
       .known_as({"freeze", "requires_grad", "trainable"});
+  fields.place(config.place);
   fields.rule("match", [&config] { return not_a_pattern(config.match); });
 }
 
@@ -164,6 +165,7 @@ void describe(Fields& fields, ParallelConfig& config) {
       .unit("seconds")
       .above(0)
       .known_as({"ddp_timeout", "nccl_timeout", "dist_timeout", "distributed_timeout_minutes"});
+  fields.place(config.place);
   fields.rule("pp", [&config]() -> std::optional<std::string> {
     if (config.pp == 1) return std::nullopt;
     return "pipeline parallelism is not there yet; allowed: 1";

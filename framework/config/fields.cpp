@@ -54,6 +54,10 @@ void Fields::rest(ConfigNode& others) {
   rest_ = &others;
 }
 
+void Fields::place(ConfigNode& place) {
+  place_ = &place;
+}
+
 std::vector<std::string> Fields::names() const {
   std::vector<std::string> names;
   for (const auto& field : fields_) names.push_back(field->name_);
@@ -63,8 +67,11 @@ std::vector<std::string> Fields::names() const {
 void Fields::read(const ConfigNode& node, const ConfigScope& scope) {
   if (node.kind != Kind::kNull)  // `eval:` with nothing below it is an empty mapping
     detail::expect_kind(node, Kind::kMapping, "a mapping with keys such as " + join(names()));
-  if (rest_ != nullptr) *rest_ = node;  // its place, and then only the keys that are left over
-  if (rest_ != nullptr) rest_->kind = Kind::kMapping, rest_->entries.clear();
+  if (rest_ != nullptr) {
+    *rest_ = node.place();
+    rest_->kind = Kind::kMapping;
+  }
+  if (place_ != nullptr) *place_ = node.place();
 
   detail::ProblemList problems;
   read_entries(node, scope, problems);

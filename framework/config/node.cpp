@@ -22,11 +22,17 @@ ConfigNode ConfigNode::place_of(std::string_view key) const {
   if (const ConfigNode* value = find(key)) return *value;
   if (const auto dot = key.find('.'); dot != key.npos)
     return place_of(key.substr(0, dot)).place_of(key.substr(dot + 1));
+  ConfigNode missing = place();
+  missing.path = path.empty() ? std::string(key) : path + "." + std::string(key);
+  return missing;
+}
+
+ConfigNode ConfigNode::place() const {
   ConfigNode place;
   place.file = file;
   place.line = line;
   place.key_line = key_line;
-  place.path = path.empty() ? std::string(key) : path + "." + std::string(key);
+  place.path = path;
   return place;
 }
 

@@ -165,14 +165,13 @@ std::unique_ptr<Dataset> make_token_dataset(std::unique_ptr<DocumentSource> docu
                                             const TokenDatasetOptions& options,
                                             const DatasetContext& context) {
   if (context.tokenizer == nullptr)
-    throw ConfigError(c10::str("data.", context.split,
-                               ": this dataset is read as tokens, and the experiment names no "
-                               "tokenizer; add data.tokenizer, for example {kind: bytes}"));
+    throw ConfigError(
+        "this dataset is read as tokens, and the experiment names no tokenizer; add "
+        "data.tokenizer, for example {kind: bytes}");
   if (context.sequence_length <= 0)
     throw ConfigError(
-        c10::str("data.", context.split,
-                 ": this dataset is cut into sequences of tokens, and the model has "
-                 "no sequence length; choose a model that reads tokens, or another kind"));
+        "this dataset is cut into sequences of tokens, and the model has no sequence length; "
+        "choose a model that reads tokens, or another kind");
   auto dataset = options.pack ? pack(*documents, context) : keep_apart(*documents, context);
   if (!dataset)
     throw DataError(c10::str("data.", context.split, ": none of ", documents->size(),

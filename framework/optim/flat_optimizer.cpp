@@ -17,12 +17,15 @@ FlatOptimizer::FlatOptimizer(std::unique_ptr<Optimizer> optimizer, const Paramet
   if (optimizer_->needs_whole_parameters()) {
     for (const StoredParameter& parameter : store.parameters())
       if (parameter.is_trainable)
-        add_slice([&](const at::Tensor& flat) {
-          return flat.narrow(0, parameter.offset, parameter.numel).view(parameter.shape);
-        }, parameter.group);
+        add_slice(
+            [&](const at::Tensor& flat) {
+              return flat.narrow(0, parameter.offset, parameter.numel).view(parameter.shape);
+            },
+            parameter.group);
   } else {
     for (const ParameterStore::Run& run : store.runs())
-      add_slice([&](const at::Tensor& flat) { return flat.slice(0, run.begin, run.end); }, run.group);
+      add_slice([&](const at::Tensor& flat) { return flat.slice(0, run.begin, run.end); },
+                run.group);
   }
 }
 
@@ -37,8 +40,9 @@ std::vector<FlatOptimizer::NamedState> FlatOptimizer::named_states() const {
   for (const StoredParameter& parameter : store_.parameters()) {
     if (!parameter.is_trainable) continue;
     for (size_t i = 0; i < names.size(); ++i)
-      named.push_back({parameter.name + "." + names[i],
-                       states_[i].narrow(0, parameter.offset, parameter.numel).view(parameter.shape)});
+      named.push_back(
+          {parameter.name + "." + names[i],
+           states_[i].narrow(0, parameter.offset, parameter.numel).view(parameter.shape)});
   }
   return named;
 }

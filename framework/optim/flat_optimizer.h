@@ -1,5 +1,6 @@
-// FlatOptimizer: an Optimizer with its state, applied to the flat buffers of a ParameterStore. State lies in buffers of the
-// same layout, so slices are views; by name they are what a checkpoint holds.
+// FlatOptimizer: an Optimizer with its state, applied to the flat buffers of a ParameterStore.
+// State lies in buffers of the same layout, so slices are views; by name they are what a checkpoint
+// holds.
 #pragma once
 
 #include <ATen/core/Tensor.h>

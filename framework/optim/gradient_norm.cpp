@@ -4,8 +4,8 @@
 
 namespace triga {
 
-__attribute__((target_clones("avx512f", "avx2", "default")))
-static double sum_of_squares(const float* x, int64_t numel) {
+__attribute__((target_clones("avx512f", "avx2", "default"))) static double sum_of_squares(
+    const float* x, int64_t numel) {
   constexpr int64_t kLanes = 32;
   double sums[kLanes] = {};
   int64_t i = 0;

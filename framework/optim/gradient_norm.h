@@ -5,8 +5,9 @@
 
 namespace triga {
 
-/// Sum of squares of a contiguous fp32 CPU tensor, added up in fp64 in a fixed order: it does not depend on the number of
-/// threads, and depends on padding not at all. Not finite when an element is not.
+/// Sum of squares of a contiguous fp32 CPU tensor, added up in fp64 in a fixed order: it does not
+/// depend on the number of threads, and depends on padding not at all. Not finite when an element
+/// is not.
 double sum_of_squares(const at::Tensor& tensor);
 
 }  // namespace triga

@@ -28,7 +28,8 @@ struct SgdConfig {
 };
 
 std::optional<std::string> betas_rule(const std::vector<double>& betas) {
-  if (betas.size() == 2 && betas[0] >= 0 && betas[0] < 1 && betas[1] >= 0 && betas[1] < 1) return std::nullopt;
+  if (betas.size() == 2 && betas[0] >= 0 && betas[0] < 1 && betas[1] >= 0 && betas[1] < 1)
+    return std::nullopt;
   return "needs two numbers, each at least 0 and below 1, such as [0.9, 0.999]";
 }
 
@@ -40,26 +41,40 @@ void describe_adam(Fields& fields, AdamConfig& config, const char* decay_help) {
       .help("Added to the root of the second average, against division by zero.")
       .above(0)
       .known_as({"adam_epsilon", "epsilon"});
-  fields.field("weight_decay", config.weight_decay).help(decay_help).at_least(0).known_as({"wd", "l2"});
+  fields.field("weight_decay", config.weight_decay)
+      .help(decay_help)
+      .at_least(0)
+      .known_as({"wd", "l2"});
   fields.rule("betas", [&config] { return betas_rule(config.betas); });
 }
 
 void describe(Fields& fields, AdamConfig& config) {
-  describe_adam(fields, config, "L2 penalty: weight_decay * parameter is added to the gradient. Biases and norms "
-                                "are left out unless a group says otherwise.");
+  describe_adam(fields, config,
+                "L2 penalty: weight_decay * parameter is added to the gradient. Biases and norms "
+                "are left out unless a group says otherwise.");
 }
 
 void describe(Fields& fields, AdamWConfig& config) {
-  describe_adam(fields, config, "Decoupled weight decay (Loshchilov and Hutter 2019). Biases and norms are left out "
-                                "unless a group says otherwise.");
+  describe_adam(
+      fields, config,
+      "Decoupled weight decay (Loshchilov and Hutter 2019). Biases and norms are left out "
+      "unless a group says otherwise.");
 }
 
 void describe(Fields& fields, SgdConfig& config) {
-  fields.field("momentum", config.momentum).help("Share of the last update that is kept.").at_least(0).below(1);
-  fields.field("dampening", config.dampening).help("What the new gradient is lessened by in the momentum.").at_least(0).at_most(1);
+  fields.field("momentum", config.momentum)
+      .help("Share of the last update that is kept.")
+      .at_least(0)
+      .below(1);
+  fields.field("dampening", config.dampening)
+      .help("What the new gradient is lessened by in the momentum.")
+      .at_least(0)
+      .at_most(1);
   fields.field("weight_decay", config.weight_decay)
-      .help("L2 penalty: weight_decay * parameter is added to the gradient. Biases and norms are left out unless a "
-            "group says otherwise.")
+      .help(
+          "L2 penalty: weight_decay * parameter is added to the gradient. Biases and norms are "
+          "left out unless a "
+          "group says otherwise.")
       .at_least(0);
   fields.field("nesterov", config.nesterov).help("Nesterov's momentum.");
   fields.rule("nesterov", [&config]() -> std::optional<std::string> {
@@ -91,30 +106,34 @@ class Adam final : public Optimizer {
   }
 
  private:
-  static void call_adam(const OptimizerSlice& slice, const at::Tensor& step, double rate, const AdamConfig& config,
-                        const std::optional<at::Tensor>& scale) {
-    at::_fused_adam_({slice.parameter}, {slice.gradient}, {slice.states[0]}, {slice.states[1]}, {}, {step}, rate,
-                     config.betas[0], config.betas[1], slice.group.weight_decay.value_or(config.weight_decay),
-                     config.eps, /*amsgrad=*/false, /*maximize=*/false, scale, {});
+  static void call_adam(const OptimizerSlice& slice, const at::Tensor& step, double rate,
+                        const AdamConfig& config, const std::optional<at::Tensor>& scale) {
+    at::_fused_adam_({slice.parameter}, {slice.gradient}, {slice.states[0]}, {slice.states[1]}, {},
+                     {step}, rate, config.betas[0], config.betas[1],
+                     slice.group.weight_decay.value_or(config.weight_decay), config.eps,
+                     /*amsgrad=*/false, /*maximize=*/false, scale, {});
   }
-  static void call_adamw(const OptimizerSlice& slice, const at::Tensor& step, double rate, const AdamConfig& config,
-                         const std::optional<at::Tensor>& scale) {
-    at::_fused_adamw_({slice.parameter}, {slice.gradient}, {slice.states[0]}, {slice.states[1]}, {}, {step}, rate,
-                      config.betas[0], config.betas[1], slice.group.weight_decay.value_or(config.weight_decay),
-                      config.eps, /*amsgrad=*/false, /*maximize=*/false, scale, {});
+  static void call_adamw(const OptimizerSlice& slice, const at::Tensor& step, double rate,
+                         const AdamConfig& config, const std::optional<at::Tensor>& scale) {
+    at::_fused_adamw_({slice.parameter}, {slice.gradient}, {slice.states[0]}, {slice.states[1]}, {},
+                      {step}, rate, config.betas[0], config.betas[1],
+                      slice.group.weight_decay.value_or(config.weight_decay), config.eps,
+                      /*amsgrad=*/false, /*maximize=*/false, scale, {});
   }
 
   AdamConfig config_;
   bool decoupled_;
 };
 
-/// SGD with momentum, with torch.optim.SGD's numerics (the first update sets the momentum to the gradient).
+/// SGD with momentum, with torch.optim.SGD's numerics (the first update sets the momentum to the
+/// gradient).
 class Sgd final : public Optimizer {
  public:
   explicit Sgd(const SgdConfig& config) : config_(config) {}
 
   std::vector<std::string> state_names() const override {
-    return config_.momentum > 0 ? std::vector<std::string>{"momentum_buffer"} : std::vector<std::string>{};
+    return config_.momentum > 0 ? std::vector<std::string>{"momentum_buffer"}
+                                : std::vector<std::string>{};
   }
 
   void update(std::span<OptimizerSlice> slices, double learning_rate, int64_t step,
@@ -125,7 +144,8 @@ class Sgd final : public Optimizer {
       if (config_.momentum > 0) momentum.push_back(slice.states[0]);
       at::_fused_sgd_({slice.parameter}, {slice.gradient}, momentum,
                       slice.group.weight_decay.value_or(config_.weight_decay), config_.momentum,
-                      learning_rate * slice.group.learning_rate_scale, config_.dampening, config_.nesterov,
+                      learning_rate * slice.group.learning_rate_scale, config_.dampening,
+                      config_.nesterov,
                       /*maximize=*/false, /*is_first_step=*/step == 1, scale, {});
     }
   }
@@ -139,13 +159,17 @@ class Sgd final : public Optimizer {
 void register_core_optimizers(Registry& registry) {
   registry.optimizers.add<AdamWConfig>(
       "adamw", "Adam with decoupled weight decay (Loshchilov and Hutter 2019).",
-      [](const AdamWConfig& config, const OptimizerContext&) { return std::make_unique<Adam>(config, true); });
-  registry.optimizers.add<AdamConfig>(
-      "adam", "Adam (Kingma and Ba 2015).",
-      [](const AdamConfig& config, const OptimizerContext&) { return std::make_unique<Adam>(config, false); });
-  registry.optimizers.add<SgdConfig>(
-      "sgd", "Stochastic gradient descent, with momentum if wanted.",
-      [](const SgdConfig& config, const OptimizerContext&) { return std::make_unique<Sgd>(config); });
+      [](const AdamWConfig& config, const OptimizerContext&) {
+        return std::make_unique<Adam>(config, true);
+      });
+  registry.optimizers.add<AdamConfig>("adam", "Adam (Kingma and Ba 2015).",
+                                      [](const AdamConfig& config, const OptimizerContext&) {
+                                        return std::make_unique<Adam>(config, false);
+                                      });
+  registry.optimizers.add<SgdConfig>("sgd", "Stochastic gradient descent, with momentum if wanted.",
+                                     [](const SgdConfig& config, const OptimizerContext&) {
+                                       return std::make_unique<Sgd>(config);
+                                     });
 }
 
 }  // namespace triga

@@ -1,4 +1,5 @@
-// The optimizers of the core: adamw, adam, sgd. Each update is one fused kernel of LibTorch over all slices of a group.
+// The optimizers of the core: adamw, adam, sgd. Each update is one fused kernel of LibTorch over
+// all slices of a group.
 #pragma once
 
 #include "triga/plugin.h"

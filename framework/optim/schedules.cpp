@@ -27,8 +27,10 @@ void describe(Fields& fields, WarmupConfig& config) {
 void describe(Fields& fields, DecayConfig& config) {
   describe(fields, static_cast<WarmupConfig&>(config));
   fields.field("decay_steps", config.decay_steps)
-      .help("Step at which the learning rate reaches its final value. Default: the limit of the run's first start; it "
-            "stays when the limit grows. Required with train.max_minutes.")
+      .help(
+          "Step at which the learning rate reaches its final value. Default: the limit of the "
+          "run's first start; it "
+          "stays when the limit grows. Required with train.max_minutes.")
       .unit("steps")
       .at_least(1)
       .known_as({"lr_decay_iters", "num_training_steps", "total_steps", "T_max"});
@@ -43,14 +45,16 @@ void describe(Fields& fields, DecayConfig& config) {
   });
 }
 
-/// Rises in warm-up, then follows `shape`. Step 0 is the first update and already moves: (0 + 1) / warmup_steps.
+/// Rises in warm-up, then follows `shape`. Step 0 is the first update and already moves: (0 + 1) /
+/// warmup_steps.
 class Schedule final : public LearningRateSchedule {
  public:
   Schedule(int64_t warmup_steps, std::function<double(int64_t)> shape)
       : warmup_steps_(warmup_steps), shape_(std::move(shape)) {}
 
   double factor(int64_t step) const override {
-    if (step < warmup_steps_) return static_cast<double>(step + 1) / static_cast<double>(warmup_steps_);
+    if (step < warmup_steps_)
+      return static_cast<double>(step + 1) / static_cast<double>(warmup_steps_);
     return shape_(step);
   }
 
@@ -60,13 +64,14 @@ class Schedule final : public LearningRateSchedule {
 };
 
 /// Share of the decay that is done at `step`: 0 at the end of warm-up, 1 from decay_steps on.
-std::function<double(int64_t)> progress(const DecayConfig& config, const LearningRateScheduleContext& context) {
+std::function<double(int64_t)> progress(const DecayConfig& config,
+                                        const LearningRateScheduleContext& context) {
   const int64_t end = config.decay_steps.value_or(context.default_decay_steps);
-  if (end <= 0)
-    throw ConfigError("learning_rate_schedule.decay_steps: is required when the run is limited by train.max_minutes");
+  TRIGA_CHECK(end > 0, "a run whose number of steps is not known needs decay_steps");
   const int64_t begin = std::min(config.warmup_steps, end - 1);
   return [begin, end](int64_t step) {
-    return std::clamp(static_cast<double>(step - begin) / static_cast<double>(end - begin), 0.0, 1.0);
+    return std::clamp(static_cast<double>(step - begin) / static_cast<double>(end - begin), 0.0,
+                      1.0);
   };
 }
 
@@ -75,16 +80,17 @@ std::function<double(int64_t)> progress(const DecayConfig& config, const Learnin
 void register_core_schedules(Registry& registry) {
   using Context = LearningRateScheduleContext;
   registry.learning_rate_schedules.add<WarmupConfig>(
-      "constant", "The peak learning rate after warm-up.", [](const WarmupConfig& config, const Context&) {
+      "constant", "The peak learning rate after warm-up.",
+      [](const WarmupConfig& config, const Context&) {
         return std::make_unique<Schedule>(config.warmup_steps, [](int64_t) { return 1.0; });
       });
   registry.learning_rate_schedules.add<DecayConfig>(
       "linear", "A straight line from the peak to the final value.",
       [](const DecayConfig& config, const Context& context) {
-        return std::make_unique<Schedule>(
-            config.warmup_steps, [config, done = progress(config, context)](int64_t step) {
-              return 1 - (1 - config.final_factor) * done(step);
-            });
+        return std::make_unique<Schedule>(config.warmup_steps,
+                                          [config, done = progress(config, context)](int64_t step) {
+                                            return 1 - (1 - config.final_factor) * done(step);
+                                          });
       });
   registry.learning_rate_schedules.add<DecayConfig>(
       "cosine", "Half a cosine from the peak to the final value (Loshchilov and Hutter 2017).",

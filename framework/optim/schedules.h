@@ -1,4 +1,5 @@
-// Learning-rate schedules of the core: constant, linear, cosine, inverse_sqrt, each with a linear warm-up.
+// Learning-rate schedules of the core: constant, linear, cosine, inverse_sqrt, each with a linear
+// warm-up.
 #pragma once
 
 #include "triga/plugin.h"

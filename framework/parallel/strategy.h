@@ -49,8 +49,7 @@ class Strategy {
   };
 
   /// Builds the layers of this rank, without values. `data`: the ranks that hold the same layers.
-  /// Both references must outlive it. Throws: PluginError for layers that do not fit together;
-  /// ConfigError for groups that match nothing.
+  /// Both references must outlive it. Throws: PluginError for layers that do not fit together.
   Strategy(const Architecture& architecture, Communicator& data, const Options& options,
            std::unique_ptr<Optimizer> optimizer);
 

@@ -1,12 +1,15 @@
-// ParameterStore: owns the parameters and gradients of the layers that a rank has. Trainable parameters lie in one flat
-// fp32 buffer in *backward order* (the order in which their gradients become complete), cut into buckets; modules hold views
-// of it, and gradients are views of a second buffer of the same layout. So reducing, clipping and updating are each a few
-// calls on long ranges, and a gradient never has to be copied.
+// ParameterStore: owns the parameters and gradients of the layers that a rank has. Trainable
+// parameters lie in one flat fp32 buffer in *backward order* (the order in which their gradients
+// become complete), cut into buckets; modules hold views of it, and gradients are views of a second
+// buffer of the same layout. So reducing, clipping and updating are each a few calls on long
+// ranges, and a gradient never has to be copied.
 //
-//   flat:  [ bucket 0: lm_head, h.3 ... | pad ][ bucket 1: h.2 ... | pad ] ... [ last bucket: ... wte, wpe | pad ]
+//   flat:  [ bucket 0: lm_head, h.3 ... | pad ][ bucket 1: h.2 ... | pad ] ... [ last bucket: ...
+//   wte, wpe | pad ]
 //
-// Padding is zero in every buffer and stays zero. A parameter that several layers declare (the same name) is stored once, at
-// the place of the first layer that declares it, for there its gradient is complete last.
+// Padding is zero in every buffer and stays zero. A parameter that several layers declare (the same
+// name) is stored once, at the place of the first layer that declares it, for there its gradient is
+// complete last.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -39,10 +42,10 @@ struct StoredParameter {
   bool is_buffer = false;
   OptimizerGroup group;
   int64_t numel = 0;
-  int64_t offset = -1;   // elements from the start of the flat buffers; -1: not trainable
+  int64_t offset = -1;  // elements from the start of the flat buffers; -1: not trainable
   int bucket = -1;
-  at::Tensor value;      // what the layers see
-  at::Tensor gradient;   // a view; undefined: not trainable
+  at::Tensor value;     // what the layers see
+  at::Tensor gradient;  // a view; undefined: not trainable
 };
 
 /// Elements [begin, end) of the flat buffers, padding included, and the parameters inside.
@@ -68,9 +71,9 @@ class ParameterStore {
     const Layer* layer;
   };
 
-  /// Binds every parameter of `layers`, given in forward order. `allocate_gradients` may give communication memory.
-  /// Throws: ConfigError for a group whose pattern is no regular expression or matches no parameter of `layers`;
-  /// Error for two declarations of one name that differ.
+  /// Binds every parameter of `layers`, given in forward order. `allocate_gradients` may give
+  /// communication memory. Groups may match parameters that other ranks have. Throws: Error for two
+  /// declarations of one name that differ.
   ParameterStore(const std::vector<OwnedLayer>& layers, const StoreOptions& options,
                  const Allocate& allocate_gradients);
 
@@ -90,7 +93,8 @@ class ParameterStore {
 
   void zero_gradients();
 
-  /// Runs of the flat buffers whose parameters belong to one group: what an optimizer updates in one call.
+  /// Runs of the flat buffers whose parameters belong to one group: what an optimizer updates in
+  /// one call.
   struct Run {
     int64_t begin = 0;
     int64_t end = 0;
@@ -99,7 +103,8 @@ class ParameterStore {
   std::vector<Run> runs() const;
 
  private:
-  void declare(const OwnedLayer& layer, std::unordered_map<std::string, std::vector<Parameter>>& handles);
+  void declare(const OwnedLayer& layer,
+               std::unordered_map<std::string, std::vector<Parameter>>& handles);
   void apply_groups(const std::vector<GroupRule>& rules);
   void lay_out(const StoreOptions& options);
   void bind(const std::unordered_map<std::string, std::vector<Parameter>>& handles);

@@ -2,6 +2,7 @@
 
 #include "config/find_kind.h"
 #include "config/kind_sections.h"
+#include "config/placed.h"
 #include "plugin_host/in_plugin.h"
 
 namespace triga {
@@ -14,7 +15,9 @@ std::unique_ptr<Product> create(const Catalog<Product, Context>& catalog, const 
   ConfigNode kind = ConfigNode::make_scalar(config.kind);
   const Kind<Product, Context>& found =
       find_kind(catalog, sort, registered_name(config.plugin), kind);
-  return in_plugin(config.plugin, [&] { return found.create(config.options, context); });
+  return placed(config.options, [&] {
+    return in_plugin(config.plugin, [&] { return found.create(config.options, context); });
+  });
 }
 
 }  // namespace

@@ -3,9 +3,8 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <regex>
-
-#include "checkpoint/initialize.h"
 
 namespace triga {
 namespace {
@@ -19,26 +18,12 @@ const ComponentFiles& files_of(const ModelDirectory& model, const std::string& c
       c10::str("model_directory() does not say where component '", component, "' lies"));
 }
 
-std::vector<std::regex> compile(const std::vector<std::string>& patterns) {
-  std::vector<std::regex> compiled;
-  for (const std::string& pattern : patterns) {
-    try {
-      compiled.emplace_back(pattern);
-    } catch (const std::regex_error& error) {
-      throw ConfigError(c10::str("model.init.reinitialize: '", pattern,
-                                 "' is not a regular expression (ECMAScript): ", error.what()));
-    }
-  }
-  return compiled;
-}
-
-/// Parameters and buffers of one component.
-std::vector<ParameterSpec> specs_of(const ParameterStore& store, const std::string& component) {
-  std::vector<ParameterSpec> specs;
+/// Parameters and buffers by component.
+SpecsByComponent specs_of(const ParameterStore& store) {
+  SpecsByComponent specs;
   for (const StoredParameter& parameter : store.parameters())
-    if (parameter.component == component)
-      specs.push_back({parameter.name, parameter.shape, parameter.init, parameter.is_trainable,
-                       parameter.is_buffer});
+    specs[parameter.component].push_back({parameter.name, parameter.shape, parameter.init,
+                                          parameter.is_trainable, parameter.is_buffer});
   return specs;
 }
 
@@ -78,23 +63,34 @@ void restore(Strategy& strategy, const Architecture& architecture, const Checkpo
     optimizer.read_into(state.name, state.value);
 }
 
-std::string load_weights(Strategy& strategy, const Architecture& architecture, FileSystem& files,
-                         const Path& directory, const WeightsOptions& options) {
-  const c10::AutoGradMode no_grad(false);
+std::vector<WeightsPlan> plan_weights(const Architecture& architecture,
+                                      const SpecsByComponent& parameters, FileSystem& files,
+                                      const Path& directory, const WeightsOptions& options) {
   architecture.check_compatible(read_model_files(files, directory));
-  const std::vector<std::regex> patterns = compile(options.reinitialize);
+  const std::vector<std::regex> patterns(options.reinitialize.begin(), options.reinitialize.end());
   InitOptions init;
   init.strict = options.strict;
   init.reinitialize = [&](const std::string& name) {
-    for (const std::regex& pattern : patterns)
-      if (std::regex_search(name, pattern)) return true;
-    return false;
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const std::regex& pattern) { return std::regex_search(name, pattern); });
   };
-  size_t num_read = 0, num_missing = 0, num_reinitialized = 0;
+  std::vector<WeightsPlan> plans;
   for (const ComponentFiles& component : architecture.model_directory().components) {
-    const TensorFiles tensors(files, directory / component.folder, component.weights);
-    const InitPlan plan = plan_initialization(
-        tensors, architecture, specs_of(strategy.parameters(), component.component), init);
+    const auto specs = parameters.find(component.component);
+    if (specs == parameters.end()) continue;
+    TensorFiles tensors(files, directory / component.folder, component.weights);
+    InitPlan plan = plan_initialization(tensors, architecture, specs->second, init);
+    plans.push_back({std::move(tensors), std::move(plan)});
+  }
+  return plans;
+}
+
+std::string load_weights(Strategy& strategy, const Architecture& architecture, FileSystem& files,
+                         const Path& directory, const WeightsOptions& options) {
+  const c10::AutoGradMode no_grad(false);
+  size_t num_read = 0, num_missing = 0, num_reinitialized = 0;
+  for (const auto& [tensors, plan] :
+       plan_weights(architecture, specs_of(strategy.parameters()), files, directory, options)) {
     for (const auto& [name, stored] : plan.stored)
       tensors.read_converted(stored, strategy.parameters().find(name)->value.detach());
     num_read += plan.stored.size();

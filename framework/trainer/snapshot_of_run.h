@@ -4,7 +4,9 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
+#include "checkpoint/initialize.h"
 #include "checkpoint/reader.h"
 #include "checkpoint/snapshot.h"
 #include "parallel/strategy.h"
@@ -22,13 +24,28 @@ Snapshot take_snapshot(Strategy& strategy, const Architecture& architecture,
 /// that names the tensor.
 void restore(Strategy& strategy, const Architecture& architecture, const Checkpoint& checkpoint);
 
-/// Weights only, for evaluation and generation, from a checkpoint or a model directory of another
-/// library. `strict` and `reinitialize` as in `model.init`. Parameters that are not read keep their
-/// values. Returns a line for a person. Throws: CheckpointError, ConfigError.
+/// How weights come from a model directory of another library or a checkpoint: `model.init`.
 struct WeightsOptions {
   bool strict = true;
   std::vector<std::string> reinitialize;  // regular expressions, searched in parameter names
 };
+
+using SpecsByComponent = std::map<std::string, std::vector<ParameterSpec>>;
+
+/// Which tensor of which files each parameter of a component gets.
+struct WeightsPlan {
+  TensorFiles tensors;
+  InitPlan plan;
+};
+
+/// Reads headers, no tensor. `parameters`: of the whole model. Throws: CheckpointError, ConfigError
+/// when the directory does not fit the model.
+std::vector<WeightsPlan> plan_weights(const Architecture& architecture,
+                                      const SpecsByComponent& parameters, FileSystem& files,
+                                      const Path& directory, const WeightsOptions& options);
+
+/// Weights only, for evaluation, generation and `model.init`. Parameters that are not read keep
+/// their values. Returns a line for a person. Throws: as plan_weights.
 std::string load_weights(Strategy& strategy, const Architecture& architecture, FileSystem& files,
                          const Path& directory, const WeightsOptions& options);
 

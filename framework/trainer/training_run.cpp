@@ -15,6 +15,7 @@
 #include "metrics/tensorboard.h"
 #include "trainer/failure_report.h"
 #include "trainer/lease.h"
+#include "trainer/model_check.h"
 #include "trainer/snapshot_of_run.h"
 #include "trainer/trainer.h"
 #include "triga/log.h"
@@ -235,6 +236,7 @@ ExitStatus Run::train(const StartDecision& decision) {
   AssemblyOptions assembly_options;
   assembly_options.cache_dir = options_.cache_dir;
   const Assembly assembly = assemble(experiment_, options_.registry, assembly_options);
+  check_model(experiment_, assembly, options_.files);
   const ProcessGrid grid(
       world_, resolve_grid(world_.size(), experiment_.parallel.dp, experiment_.parallel.pp));
 

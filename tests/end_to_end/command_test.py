@@ -3,10 +3,12 @@
 import json
 import math
 import shutil
+import subprocess
 import time
 import unittest
 
-from triga_runner import TrigaTest, read_safetensors, state_hash
+from triga_runner import (BUILD, EXPERIMENT, MPIRUN, TRIGA, TrigaTest, environment, mpi_environment, read_safetensors,
+                          state_hash)
 
 NOTHING_MOVES = ("--set", "optimizer.groups=[{match: '.', frozen: true}]")
 SHORT = ("--set", "train.max_steps=6", "--set", "eval.every_steps=3")
@@ -34,6 +36,43 @@ class CommandTest(TrigaTest):
             done = self.command(*line)
             self.assertEqual(done.returncode, 2, f"{line}: {done}")
             self.assertIn("triga: error:", done.stderr)
+        self.assertIn("-n: 0 ranks; at least 1", done.stderr)
+
+    def refused(self, *line, env=None):
+        """What a command that must end with status 2 says."""
+        done = self.command(*line, env=env)
+        self.assertEqual(done.returncode, 2, f"{line}: {done}")
+        return done.stderr
+
+    def test_launch_needs_mpirun_and_no_launcher_around_it(self):
+        self.assertIn("mpirun is not in PATH", self.refused("launch", "tiny.yaml", env=environment(PATH="/nowhere")))
+        inside = environment(OMPI_COMM_WORLD_SIZE=2, OMPI_COMM_WORLD_RANK=0)
+        self.assertIn("runs inside a rank of Open MPI", self.refused("launch", "tiny.yaml", env=inside))
+
+    def test_ranks_with_different_experiments_are_refused(self):
+        one = [TRIGA, "train", "tiny.yaml", "--run-dir", self.folder / "run"]
+        line = [*MPIRUN, "-n", "1", *one, ":", "-n", "1", *one, "--set", "train.seed=4"]
+        done = subprocess.run([*map(str, line)], cwd=self.folder, env=mpi_environment(), capture_output=True, text=True,
+                              timeout=60)
+        self.assertEqual(done.returncode, 2, str(done))
+        self.assertIn("has another experiment", done.stderr)
+        self.assertFalse((self.folder / "run" / "metrics.jsonl").exists())
+
+    def test_what_a_trained_model_cannot_do_is_refused(self):
+        run = self.launch(1, "run", *SHORT)
+        self.assertIn("the experiment has no data.test", self.refused("evaluate", run.directory, "--split", "test"))
+        self.assertIn("--input prompt: expected KEY=VALUE", self.refused("generate", run.directory, "--input", "prompt"))
+        (self.folder / "there").mkdir()
+        self.assertIn("exists already; name a new folder",
+                      self.refused("checkpoint", "export", run.directory, self.folder / "there"))
+        self.assertIn("has no kind 'gpt9'", self.refused("describe", "transformer", "gpt9"))
+
+    def test_a_model_without_a_sampler_generates_nothing(self):
+        documented = environment(TRIGA_PLUGIN_PATH=BUILD / "tests" / "plugins" / "documented")
+        self.experiment.write_text(EXPERIMENT.replace("transformer", "bigram").replace("gpt2", "bigram").replace(
+            "  config: {num_layers: 2, num_heads: 2, hidden_size: 32, context_length: 32, dropout: 0.1}\n", ""))
+        run = self.launch(1, "run", *SHORT, env=documented)
+        self.assertIn("does not generate anything", self.refused("generate", run.directory, env=documented))
 
     def test_a_wrong_experiment_is_refused_in_under_a_second(self):
         self.experiment.write_text(self.experiment.read_text().replace("max_steps: 50", "max_stepz: 50"))

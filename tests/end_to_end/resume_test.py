@@ -1,9 +1,10 @@
 """Nothing is lost: a run that is interrupted and resumed is the run that was not, to the bit."""
 
 import json
+import subprocess
 import unittest
 
-from triga_runner import TrigaTest, state_hash
+from triga_runner import MPIRUN, TRIGA, TrigaTest, mpi_environment, state_hash
 
 STEPS = ("--set", "checkpoint.every_steps=10", "--set", "eval.every_steps=10")
 
@@ -56,6 +57,20 @@ class ResumeTest(TrigaTest):
         moved = [p for p in self.folder.iterdir() if p.name.startswith("run.")]
         self.assertEqual(len(moved), 1, "the old run is moved aside, not deleted")
         self.assertTrue((moved[0] / "metrics.jsonl").exists())
+
+    def test_a_refusal_ends_with_2_on_both_ranks_and_is_said_once(self):
+        self.launch(2, "run", *STEPS, "--set", "train.max_steps=10")
+        line = (*MPIRUN, "-n", "2", "bash", "-c", '"$@"; echo "status $?"', "-", TRIGA, "train",
+                self.experiment, "--run-dir", self.folder / "run", "--set", "optimizer.learning_rate=1.0e-4")
+        done = subprocess.run([*map(str, line)], cwd=self.folder, env=mpi_environment(), capture_output=True, text=True,
+                              timeout=60)
+        self.assertEqual(done.stdout.count("status 2"), 2, str(done))
+
+    def test_resume_from_a_path_needs_a_place_of_its_own(self):
+        self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")
+        again = self.launch(1, "run", "--resume", self.folder / "run" / "checkpoints" / "latest", check=False)
+        self.assertEqual(again.status, 2, str(again))
+        self.assertIn("cannot start there", again.err)
 
     def test_resume_from_a_path_starts_there(self):
         self.launch(1, "run", *STEPS, "--set", "train.max_steps=20")

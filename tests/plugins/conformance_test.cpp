@@ -159,7 +159,8 @@ TEST_P(Conformance, TrainingGivesEveryParameterAFiniteGradient) {
 
 TEST_P(Conformance, TheSameBitsComeAgain) {
   const auto first = test::CutModel(*model_, {}).train(batches(), false);
-  EXPECT_THAT(test::differences(first, test::CutModel(*make(), {}).train(batches(), false)), IsEmpty());
+  EXPECT_THAT(test::differences(first, test::CutModel(*make(), {}).train(batches(), false)),
+              IsEmpty());
 }
 
 TEST_P(Conformance, EveryCutIsTheUncutModelToTheBit) {

@@ -1,5 +1,6 @@
-// A FileSystem that passes everything on to another one, counts the operations, and at a chosen one fails or dies. So a
-// test can say: do this again and again, and let each of its file operations in turn be the one that goes wrong.
+// A FileSystem that passes everything on to another one, counts the operations, and at a chosen one
+// fails or dies. So a test can say: do this again and again, and let each of its file operations in
+// turn be the one that goes wrong.
 #pragma once
 
 #include <cerrno>
@@ -41,19 +42,35 @@ class FaultyFiles : public FileSystem {
     count("open", path);
     return std::make_unique<Reading>(*this, files_.open(path), path);
   }
-  std::optional<FileKind> kind(const Path& path) override { return count("look at", path), files_.kind(path); }
+  std::optional<FileKind> kind(const Path& path) override {
+    return count("look at", path), files_.kind(path);
+  }
   uint64_t size(const Path& path) override { return count("size", path), files_.size(path); }
-  std::vector<std::string> list(const Path& path) override { return count("list", path), files_.list(path); }
-  std::string read_link(const Path& path) override { return count("read link", path), files_.read_link(path); }
-  uint64_t free_space(const Path& path) override { return count("free space", path), files_.free_space(path); }
-  void rename(const Path& from, const Path& to) override { count("rename", from), files_.rename(from, to); }
+  std::vector<std::string> list(const Path& path) override {
+    return count("list", path), files_.list(path);
+  }
+  std::string read_link(const Path& path) override {
+    return count("read link", path), files_.read_link(path);
+  }
+  uint64_t free_space(const Path& path) override {
+    return count("free space", path), files_.free_space(path);
+  }
+  void rename(const Path& from, const Path& to) override {
+    count("rename", from), files_.rename(from, to);
+  }
   void remove_file(const Path& path) override { count("remove", path), files_.remove_file(path); }
-  void remove_directory(const Path& path) override { count("remove", path), files_.remove_directory(path); }
-  void make_directory(const Path& path) override { count("make", path), files_.make_directory(path); }
+  void remove_directory(const Path& path) override {
+    count("remove", path), files_.remove_directory(path);
+  }
+  void make_directory(const Path& path) override {
+    count("make", path), files_.make_directory(path);
+  }
   void make_link(const std::string& target, const Path& path) override {
     count("link", path), files_.make_link(target, path);
   }
-  void sync_directory(const Path& path) override { count("sync", path), files_.sync_directory(path); }
+  void sync_directory(const Path& path) override {
+    count("sync", path), files_.sync_directory(path);
+  }
   std::unique_ptr<FileLock> try_lock(const Path& path) override {
     return count("lock", path), files_.try_lock(path);
   }
@@ -94,15 +111,17 @@ class FaultyFiles : public FileSystem {
 
   bool strikes_next() {
     std::lock_guard lock(mutex_);
-    return !has_crashed_ && fault_.kind != Fault::Kind::kNone && num_operations() + 1 == fault_.operation;
+    return !has_crashed_ && fault_.kind != Fault::Kind::kNone &&
+           num_operations() + 1 == fault_.operation;
   }
 
   void count(const char* action, const Path& path) {
     std::lock_guard lock(mutex_);
     if (has_crashed_) throw SimulatedCrash{};
     log_.push_back(std::string(action) + " " + path.filename().string());
-    const bool strikes = num_operations() == fault_.operation ||
-                         (fault_.kind == Fault::Kind::kErrorFromHereOn && num_operations() > fault_.operation);
+    const bool strikes =
+        num_operations() == fault_.operation ||
+        (fault_.kind == Fault::Kind::kErrorFromHereOn && num_operations() > fault_.operation);
     if (!strikes || fault_.kind == Fault::Kind::kNone) return;
     has_struck_ = true;
     if (fault_.kind != Fault::Kind::kCrash) throw FileError(action, path, fault_.code);

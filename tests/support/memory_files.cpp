@@ -32,12 +32,16 @@ class MemoryFiles::OpenForWriting : public WritableFile {
 class MemoryFiles::OpenForReading : public ReadableFile {
  public:
   OpenForReading(MemoryFiles& files, NodePtr node, Path path)
-      : files_(files), node_(std::move(node)), path_(std::move(path)), size_(node_->content.size()) {}
+      : files_(files),
+        node_(std::move(node)),
+        path_(std::move(path)),
+        size_(node_->content.size()) {}
 
   uint64_t size() const override { return size_; }
   void read(uint64_t offset, void* data, size_t size) const override {
     std::lock_guard lock(files_.mutex_);
-    if (offset + size > node_->content.size()) throw FileError("read past the end of", path_, ENODATA);
+    if (offset + size > node_->content.size())
+      throw FileError("read past the end of", path_, ENODATA);
     std::copy_n(node_->content.data() + offset, size, static_cast<char*>(data));
   }
 
@@ -61,7 +65,9 @@ class MemoryFiles::Held : public FileLock {
   std::string name_;
 };
 
-MemoryFiles::MemoryFiles() { root_->kind = FileKind::kDirectory; }
+MemoryFiles::MemoryFiles() {
+  root_->kind = FileKind::kDirectory;
+}
 
 MemoryFiles::MemoryFiles(const MemoryFiles& other)
     : FileSystem(), root_(durable_copy(*other.root_)), used_(bytes_below(*root_)) {}
@@ -86,7 +92,8 @@ void MemoryFiles::crash(Crash crash, unsigned seed) {
 }
 
 void MemoryFiles::settle(Node& node, Crash crash, std::mt19937& random) {
-  if (node.kind == FileKind::kFile && crash != Crash::kKeepsAll && node.content != node.durable_content)
+  if (node.kind == FileKind::kFile && crash != Crash::kKeepsAll &&
+      node.content != node.durable_content)
     node.content = crash == Crash::kTears ? torn(node, random) : node.durable_content;
   node.durable_content = node.content;
   if (node.kind != FileKind::kDirectory) return;
@@ -113,7 +120,8 @@ void MemoryFiles::settle_entries(Node& node, Crash crash, std::mt19937& random) 
 std::string MemoryFiles::torn(const Node& node, std::mt19937& random) {
   if (random() % 4 == 0) return node.durable_content;
   std::string content = node.content.substr(0, random() % (node.content.size() + 1));
-  if (random() % 2) content.resize(node.content.size(), '\0');  // the length is there, the bytes are not
+  if (random() % 2)
+    content.resize(node.content.size(), '\0');  // the length is there, the bytes are not
   if (!content.empty() && random() % 2) content[random() % content.size()] ^= 0x40;
   return content;
 }
@@ -191,8 +199,10 @@ void MemoryFiles::rename(const Path& from, const Path& to) {
   auto [to_parent, to_name] = locate(to, "rename", false);
   if (const auto target = get(*to_parent, to_name)) {
     const bool is_directory = node->kind == FileKind::kDirectory;
-    if (is_directory && target->kind != FileKind::kDirectory) throw FileError("rename", from, ENOTDIR);
-    if (!is_directory && target->kind == FileKind::kDirectory) throw FileError("rename", from, EISDIR);
+    if (is_directory && target->kind != FileKind::kDirectory)
+      throw FileError("rename", from, ENOTDIR);
+    if (!is_directory && target->kind == FileKind::kDirectory)
+      throw FileError("rename", from, EISDIR);
     if (!target->entries.empty()) throw FileError("rename", from, ENOTEMPTY);
     used_ -= target->content.size();
   }
@@ -218,10 +228,18 @@ void MemoryFiles::remove(const Path& path, bool is_directory) {
   parent->pending.push_back({{name, nullptr}});
 }
 
-void MemoryFiles::remove_file(const Path& path) { remove(path, false); }
-void MemoryFiles::remove_directory(const Path& path) { remove(path, true); }
-void MemoryFiles::make_directory(const Path& path) { add(path, FileKind::kDirectory, ""); }
-void MemoryFiles::make_link(const std::string& target, const Path& path) { add(path, FileKind::kLink, target); }
+void MemoryFiles::remove_file(const Path& path) {
+  remove(path, false);
+}
+void MemoryFiles::remove_directory(const Path& path) {
+  remove(path, true);
+}
+void MemoryFiles::make_directory(const Path& path) {
+  add(path, FileKind::kDirectory, "");
+}
+void MemoryFiles::make_link(const std::string& target, const Path& path) {
+  add(path, FileKind::kLink, target);
+}
 
 void MemoryFiles::add(const Path& path, FileKind kind, const std::string& target) {
   std::lock_guard lock(mutex_);
@@ -267,14 +285,16 @@ MemoryFiles::NodePtr MemoryFiles::find(const Path& path, bool follow_last, int d
     if (node->kind != FileKind::kDirectory) return nullptr;
     NodePtr next = get(*node, text.substr(begin, end - begin));
     if (next && next->kind == FileKind::kLink && (follow_last || end < text.size()))
-      next = depth < 8 ? find(Path(text.substr(0, begin)) / next->content, true, depth + 1) : nullptr;
+      next =
+          depth < 8 ? find(Path(text.substr(0, begin)) / next->content, true, depth + 1) : nullptr;
     if (!next) return nullptr;
     node = next;
   }
   return node;
 }
 
-MemoryFiles::NodePtr MemoryFiles::existing(const Path& path, const char* action, bool follow_last) const {
+MemoryFiles::NodePtr MemoryFiles::existing(const Path& path, const char* action,
+                                           bool follow_last) const {
   auto node = find(path, follow_last);
   if (!node) throw FileError(action, path, ENOENT);
   return node;

@@ -1,6 +1,7 @@
-// A FileSystem in memory that knows what a crash may take away: it keeps, beside what programs see, what is on the disk for
-// certain (bytes after sync(), names after sync_directory()), and crash() makes one of the states that a disk may be in
-// after a loss of power. Names of one rename change together, as on the file systems that we run on.
+// A FileSystem in memory that knows what a crash may take away: it keeps, beside what programs see,
+// what is on the disk for certain (bytes after sync(), names after sync_directory()), and crash()
+// makes one of the states that a disk may be in after a loss of power. Names of one rename change
+// together, as on the file systems that we run on.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,7 @@ namespace triga::test {
 enum class Crash {
   kKeepsAll,       // only the process died
   kLosesUnsynced,  // nothing that was not synced is there
-  kTears           // of what was not synced, any part is there: some names, some bytes, some garbage
+  kTears  // of what was not synced, any part is there: some names, some bytes, some garbage
 };
 
 class MemoryFiles : public FileSystem {
@@ -30,7 +31,8 @@ class MemoryFiles : public FileSystem {
   /// A copy of what is durable in `other`.
   MemoryFiles(const MemoryFiles& other);
 
-  /// The state after the crash; the next start sees this. Files that are open must not be used any more.
+  /// The state after the crash; the next start sees this. Files that are open must not be used any
+  /// more.
   void crash(Crash crash, unsigned seed = 0);
   /// The bytes of a file, to read or to damage.
   std::string& content(const Path& path);
@@ -58,7 +60,8 @@ class MemoryFiles : public FileSystem {
   struct Node;
   using NodePtr = std::shared_ptr<Node>;
   using Entries = std::map<std::string, NodePtr>;
-  using Change = std::vector<std::pair<std::string, NodePtr>>;  // names that change together; null: gone
+  using Change =
+      std::vector<std::pair<std::string, NodePtr>>;  // names that change together; null: gone
   struct Node {
     FileKind kind = FileKind::kFile;
     std::string content, durable_content;  // of a file; the target of a link
@@ -76,7 +79,8 @@ class MemoryFiles : public FileSystem {
   static NodePtr durable_copy(const Node& node);
   static uint64_t bytes_below(const Node& node);
 
-  /// Null: there is no such thing. Links in the middle are always followed. Paths have no "." and no "..".
+  /// Null: there is no such thing. Links in the middle are always followed. Paths have no "." and
+  /// no "..".
   NodePtr find(const Path& path, bool follow_last, int depth = 0) const;
   NodePtr existing(const Path& path, const char* action, bool follow_last) const;
   NodePtr directory_at(const Path& path, const char* action) const;

@@ -24,6 +24,14 @@ def environment(**changes):
     return kept
 
 
+MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none"]
+
+
+def mpi_environment(**changes):
+    """The same for mpirun itself, which wants to be asked twice before it runs as root."""
+    return environment(OMPI_ALLOW_RUN_AS_ROOT=1, OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1, **changes)
+
+
 def make_text(path, num_documents=120, seed=1):
     """Lines of words, of very unequal length: unequal token counts on every rank."""
     generator = random.Random(seed)

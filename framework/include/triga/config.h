@@ -7,12 +7,12 @@
 //     double weight_decay = 0.01;
 //     std::vector<double> betas = {0.9, 0.999};
 //   };
-//   void describe(Fields& fields, AdamWConfig& config) {       // found by argument-dependent
-//   lookup
-//     fields.field("epsilon", config.epsilon).help("Added to the
-//     denominator.").above(0).known_as({"adam_epsilon"}); fields.field("weight_decay",
-//     config.weight_decay).help("Decoupled weight decay.").at_least(0); fields.field("betas",
-//     config.betas).help("Decay of the two running averages.").at_least(0).below(1);
+//   void describe(Fields& fields, AdamWConfig& config) {  // beside the struct, in its namespace
+//     fields.field("epsilon", config.epsilon).help("Added to the denominator.").above(0);
+//     fields.field("weight_decay", config.weight_decay)
+//         .help("Decoupled weight decay.").at_least(0).known_as({"wd"});
+//     fields.field("betas", config.betas)
+//         .help("Decay of the two running averages.").at_least(0).below(1);
 //     fields.rule("betas", [&config]() -> std::optional<std::string> {
 //       if (config.betas.size() == 2) return std::nullopt;
 //       return "expected two numbers";
@@ -159,6 +159,10 @@ class Fields {
   /// this is read. They are kept as they are, to be read against the kind's own description.
   void rest(ConfigNode& others);
 
+  /// Remembers where the mapping stands in the file, for errors that are found later: `place`
+  /// becomes an empty node with its file, line and path.
+  void place(ConfigNode& place);
+
   /// Sets the object from the mapping; fields that it does not name keep their values. Throws:
   /// ConfigError with all that is wrong (unknown key with the nearest known one, wrong type, out of
   /// range, missing, a rule).
@@ -187,6 +191,7 @@ class Fields {
   std::vector<Rule> rules_;
   std::vector<std::pair<std::string, std::string>> hints_;
   ConfigNode* rest_ = nullptr;
+  ConfigNode* place_ = nullptr;
 };
 
 /// Reads a described struct. Throws: ConfigError.

@@ -32,6 +32,8 @@ struct ConfigNode {
 
   /// "experiments/a.yaml:14: train.max_steps", as far as it is known.
   std::string where() const;
+  /// An empty node that stands where this one does.
+  ConfigNode place() const;
   /// For errors about a key in this mapping ("max_steps", "train.max_steps"): its value, or when it
   /// is missing an empty node with its path, here.
   ConfigNode place_of(std::string_view key) const;

@@ -1,5 +1,5 @@
-// Dataset: samples by index. Order, sharding over ranks, batching and prefetching belong to the core, so a dataset is just
-// two functions, and a decorator is a dataset that holds a dataset.
+// Dataset: samples by index. Order, sharding over ranks, batching and prefetching belong to the
+// core, so a dataset is just two functions, and a decorator is a dataset that holds a dataset.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,9 @@ struct DatasetContext {
   std::string cache_dir;                 // absolute; may not exist yet
 };
 
-/// Documents of text by index: what a reader of some file format gives. `make_token_dataset` turns it into the samples
-/// that language models read, so an own reader (Parquet, a database) needs only this.
+/// Documents of text by index: what a reader of some file format gives. `make_token_dataset` turns
+/// it into the samples that language models read, so an own reader (Parquet, a database) needs only
+/// this.
 class DocumentSource {
  public:
   virtual ~DocumentSource() = default;
@@ -52,14 +53,15 @@ class DocumentSource {
 
 /// How documents become samples of tokens.
 struct TokenDatasetOptions {
-  /// true: all documents one after the other, with the end-of-text token between, cut into windows of
-  /// sequence_length + 1 tokens that overlap by one. false: a sample a document, with the end-of-text token after it so
-  /// that a model learns to stop, cut to sequence_length + 1 tokens.
+  /// true: all documents one after the other, with the end-of-text token between, cut into windows
+  /// of sequence_length + 1 tokens that overlap by one. false: a sample a document, with the
+  /// end-of-text token after it so that a model learns to stop, cut to sequence_length + 1 tokens.
   bool pack = true;
 };
 
-/// Samples {"tokens": int64 [n]} with 2 <= n <= context.sequence_length + 1. Documents too short to give one are left
-/// out. Throws: DataError when nothing is left; ConfigError when the context has no tokenizer or sequence length.
+/// Samples {"tokens": int64 [n]} with 2 <= n <= context.sequence_length + 1. Documents too short to
+/// give one are left out. Throws: DataError when nothing is left; ConfigError when the context has
+/// no tokenizer or sequence length.
 std::unique_ptr<Dataset> make_token_dataset(std::unique_ptr<DocumentSource> documents,
                                             const TokenDatasetOptions& options,
                                             const DatasetContext& context);
@@ -70,8 +72,8 @@ struct CollateContext {
   RandomKey key;               // of (seed)
   bool training = false;
 
-  /// For noise, masks and augmentation of sample i of the microbatch: keyed by its position, so that it differs every
-  /// epoch and does not depend on the layout.
+  /// For noise, masks and augmentation of sample i of the microbatch: keyed by its position, so
+  /// that it differs every epoch and does not depend on the layout.
   RandomStream random(int64_t i, std::string_view use) const {
     return RandomStream(key.with(use), static_cast<uint64_t>(first_position + i));
   }

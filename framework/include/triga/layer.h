@@ -1,9 +1,10 @@
-// Layer: the unit of a model. An architecture is an ordered list of layers; the core decides which rank runs which,
-// so a layer is written for one device and knows nothing of ranks.
+// Layer: the unit of a model. An architecture is an ordered list of layers; the core decides which
+// rank runs which, so a layer is written for one device and knows nothing of ranks.
 //
-// A layer *declares* its parameters when it is constructed, which allocates nothing. The core then gives them memory
-// (views into the flat buffer of the stage), and values: drawn from (seed, parameter name) or read from a checkpoint.
-// Two layers that declare a parameter of the same name share it (tied embeddings), on one stage or on two.
+// A layer *declares* its parameters when it is constructed, which allocates nothing. The core then
+// gives them memory (views into the flat buffer of the stage), and values: drawn from (seed,
+// parameter name) or read from a checkpoint. Two layers that declare a parameter of the same name
+// share it (tied embeddings), on one stage or on two.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -46,7 +47,8 @@ struct ParameterSpec {
   std::vector<int64_t> shape;
   Init init;
   bool trainable = true;  // false: a frozen parameter: no gradient, no optimizer state
-  bool is_buffer = false; // state that no gradient changes (running statistics): saved, never optimised
+  bool is_buffer =
+      false;  // state that no gradient changes (running statistics): saved, never optimised
 
   int64_t numel() const {
     int64_t product = 1;
@@ -59,7 +61,8 @@ struct ParameterSpec {
 class Parameter {
  public:
   Parameter() = default;
-  explicit Parameter(ParameterSpec spec) : slot_(std::make_shared<Slot>(Slot{std::move(spec), {}})) {}
+  explicit Parameter(ParameterSpec spec)
+      : slot_(std::make_shared<Slot>(Slot{std::move(spec), {}})) {}
 
   const ParameterSpec& spec() const { return slot_->spec; }
   const at::Tensor& tensor() const { return slot_->tensor; }
@@ -79,14 +82,16 @@ class Parameter {
   std::shared_ptr<Slot> slot_;
 };
 
-/// Sums that are gathered over all microbatches and ranks of a step and applied once (batch statistics, expert load).
+/// Sums that are gathered over all microbatches and ranks of a step and applied once (batch
+/// statistics, expert load).
 struct StepStatistic {
   std::string name;
   at::Tensor sum;    // any shape, the same every time
   double count = 0;  // what to divide by for a mean
 };
 
-/// What a layer may know and do besides its inputs. Made by the core for each call; may grow without changing plugins.
+/// What a layer may know and do besides its inputs. Made by the core for each call; may grow
+/// without changing plugins.
 class LayerContext {
  public:
   virtual ~LayerContext() = default;
@@ -98,19 +103,21 @@ class LayerContext {
   virtual const Batch& batch() const = 0;
 
   /// A key for random numbers at this place: (seed, step, layer name, call site). Combine it with
-  /// `batch().microbatch` as the counter, as triga::dropout does, so that masks do not depend on the layout.
+  /// `batch().microbatch` as the counter, as triga::dropout does, so that masks do not depend on
+  /// the layout.
   virtual RandomKey random_key(std::string_view call_site) const = 0;
 
-  /// State that belongs to sequences and lives from call to call (key-value cache, carried recurrent state); null when
-  /// there is none to keep (ordinary training and evaluation).
+  /// State that belongs to sequences and lives from call to call (key-value cache, carried
+  /// recurrent state); null when there is none to keep (ordinary training and evaluation).
   virtual SequenceState* sequence_state() = 0;
 
-  /// Adds to a statistic of the step; `Layer::apply_statistics` gets the total. Only while training.
+  /// Adds to a statistic of the step; `Layer::apply_statistics` gets the total. Only while
+  /// training.
   virtual void add_statistic(std::string_view name, const at::Tensor& sum, double count) = 0;
 
-  /// A loss that arises here, in the middle of the model: `weight` * sum / global count is added to what is
-  /// minimised, where the count is `Loss::count(batch, name)`. Works on every stage. Requires: a name of
-  /// Loss::auxiliary_names().
+  /// A loss that arises here, in the middle of the model: `weight` * sum / global count is added to
+  /// what is minimised, where the count is `Loss::count(batch, name)`. Works on every stage.
+  /// Requires: a name of Loss::auxiliary_names().
   virtual void add_loss(std::string_view name, const at::Tensor& sum, double weight) = 0;
 };
 
@@ -122,12 +129,14 @@ class Layer {
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
 
-  /// Computes what the layer's spec says it writes, from what the spec says it reads. Called once a microbatch, and
-  /// again for the same microbatch under recomputation: it must give the same result and have no other effect.
+  /// Computes what the layer's spec says it writes, from what the spec says it reads. Called once a
+  /// microbatch, and again for the same microbatch under recomputation: it must give the same
+  /// result and have no other effect.
   virtual Activations forward(const Activations& inputs, LayerContext& context) = 0;
 
-  /// Once a step, with the totals over all microbatches and ranks of what forward added, on every rank that has this
-  /// layer, after backward and before the optimizer. The place to change buffers.
+  /// Once a step, with the totals over all microbatches and ranks of what forward added, on every
+  /// rank that has this layer, after backward and before the optimizer. The place to change
+  /// buffers.
   virtual void apply_statistics(const std::vector<StepStatistic>& /*totals*/) {}
 
   /// In order of declaration.
@@ -141,8 +150,8 @@ class Layer {
   }
   /// Declares a buffer: saved and restored like a parameter, changed only by the layer itself.
   Parameter buffer(std::string name, std::vector<int64_t> shape, Init init) {
-    parameters_.emplace_back(
-        ParameterSpec{std::move(name), std::move(shape), init, /*trainable=*/false, /*is_buffer=*/true});
+    parameters_.emplace_back(ParameterSpec{std::move(name), std::move(shape), init,
+                                           /*trainable=*/false, /*is_buffer=*/true});
     return parameters_.back();
   }
 
@@ -150,7 +159,8 @@ class Layer {
   std::vector<Parameter> parameters_;
 };
 
-/// One entry of an architecture's list of layers. Cheap: nothing is built until a stage that owns it asks.
+/// One entry of an architecture's list of layers. Cheap: nothing is built until a stage that owns
+/// it asks.
 struct LayerSpec {
   std::string name;                               // unique in the model; keys its randomness
   std::function<std::unique_ptr<Layer>()> build;  // declares parameters; allocates nothing
@@ -160,9 +170,11 @@ struct LayerSpec {
   bool frozen = false;                            // no gradients for its parameters
 };
 
-/// Inverted dropout (Srivastava et al. 2014): zero with probability p, else x / (1 - p). The mask is a pure function of
-/// (seed, step, layer, call site) and (microbatch, element): the same on every layout and under recomputation.
-/// x: any shape and floating type. Identity unless training. Requires: 0 <= p < 1.
-at::Tensor dropout(const at::Tensor& x, double p, const LayerContext& context, std::string_view call_site);
+/// Inverted dropout (Srivastava et al. 2014): zero with probability p, else x / (1 - p). The mask
+/// is a pure function of (seed, step, layer, call site) and (microbatch, element): the same on
+/// every layout and under recomputation. x: any shape and floating type. Identity unless training.
+/// Requires: 0 <= p < 1.
+at::Tensor dropout(const at::Tensor& x, double p, const LayerContext& context,
+                   std::string_view call_site);
 
 }  // namespace triga

@@ -1,4 +1,5 @@
-// Log: words for a person. Lines go to the rank's log file, and from rank 0 to the terminal, each with its [area].
+// Log: words for a person. Lines go to the rank's log file, and from rank 0 to the terminal, each
+// with its [area].
 #pragma once
 
 #include <c10/util/StringUtil.h>
@@ -9,7 +10,8 @@ namespace triga {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
-/// Thread-safe. `area`: the part of the program that speaks (`data`, `checkpoint`, a plugin's name).
+/// Thread-safe. `area`: the part of the program that speaks (`data`, `checkpoint`, a plugin's
+/// name).
 void log(LogLevel level, std::string_view area, const std::string& message);
 
 template <class... Parts>

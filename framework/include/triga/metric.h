@@ -1,5 +1,6 @@
-// Metric: a number of an evaluation beside the loss (accuracy, BLEU). Each rank updates its own on its part of the split;
-// the states are merged in sample order, then every rank can ask for the result.
+// Metric: a number of an evaluation beside the loss (accuracy, BLEU). Each rank updates its own on
+// its part of the split; the states are merged in sample order, then every rank can ask for the
+// result.
 #pragma once
 
 #include <ATen/core/Tensor.h>

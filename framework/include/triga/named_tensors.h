@@ -1,5 +1,6 @@
-// NamedTensors: a few tensors by name. A sample of a dataset, the fields of a batch and the activations between layers
-// are all of this type. Kept in insertion order in one flat vector: they hold a handful of entries.
+// NamedTensors: a few tensors by name. A sample of a dataset, the fields of a batch and the
+// activations between layers are all of this type. Kept in insertion order in one flat vector: they
+// hold a handful of entries.
 #pragma once
 
 #include <ATen/core/Tensor.h>

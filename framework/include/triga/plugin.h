@@ -1,14 +1,16 @@
-// Plugin: a shared library that registers what it brings, each thing by name with its config struct. A plugin ends with
+// Plugin: a shared library that registers what it brings, each thing by name with its config
+// struct. A plugin ends with
 //
 //   TRIGA_PLUGIN(transformer, "0.1.0") {
-//     registry.architectures.add<Gpt2Config>("gpt2", "Decoder-only language model (Radford et al. 2019).",
-//         [](const Gpt2Config& config, const ArchitectureContext& context) -> std::unique_ptr<Architecture> {
+//     registry.architectures.add<Gpt2Config>(
+//         "gpt2", "Decoder-only language model (Radford et al. 2019).",
+//         [](const Gpt2Config& config, const ArchitectureContext& context) {
 //           return std::make_unique<Gpt2>(config, context);
 //         });
 //   }
 //
-// which exports one symbol, the descriptor, and puts its stamp into an ELF note that is read before the file is loaded:
-// no code of a plugin built for another Triga or LibTorch ever runs.
+// which exports one symbol, the descriptor, and puts its stamp into an ELF note that is read before
+// the file is loaded: no code of a plugin built for another Triga or LibTorch ever runs.
 #pragma once
 
 #include <torch/version.h>
@@ -31,7 +33,7 @@ namespace triga {
 /// Changes with the headers in include/triga, and only with them.
 #define TRIGA_ABI_NUMBER 1
 
-/// One thing that can be named in an experiment as `{kind: NAME, ...}` or `{plugin: P, kind: NAME, ...}`.
+/// One thing that an experiment can name: `{kind: NAME, ...}`, `{plugin: PLUGIN, kind: NAME, ...}`.
 template <class Product, class Context>
 struct Kind {
   std::string name;
@@ -40,7 +42,7 @@ struct Kind {
   std::function<std::unique_ptr<Product>(const ConfigNode& config, const Context& context)> create;
   /// The config with every default filled in. Throws: ConfigError with all that is wrong in it.
   std::function<ConfigNode(const ConfigNode& config, const ConfigScope& scope)> resolve;
-  std::function<ConfigNode()> schema;                           // JSON Schema of the config
+  std::function<ConfigNode()> schema;  // JSON Schema of the config
 };
 
 /// The kinds of one sort of thing.
@@ -49,7 +51,8 @@ class Catalog {
  public:
   using Entry = Kind<Product, Context>;
 
-  /// `Config`: a described struct. Throws: PluginError when this plugin has a kind of that name already.
+  /// `Config`: a described struct. Throws: PluginError when this plugin has a kind of that name
+  /// already.
   template <class Config>
   void add(std::string name, std::string help,
            std::function<std::unique_ptr<Product>(const Config&, const Context&)> create) {
@@ -107,7 +110,7 @@ struct PluginDescriptor {
 /// The stamp as text in the ELF note of type 1 and owner "Triga": `key=value` lines.
 #define TRIGA_STRINGIFY_(x) #x
 #define TRIGA_STRINGIFY(x) TRIGA_STRINGIFY_(x)
-#define TRIGA_STAMP                                             \
+#define TRIGA_STAMP \
   "abi=" TRIGA_STRINGIFY(TRIGA_ABI_NUMBER) "\n"                 \
   "libtorch=" TORCH_VERSION "\n"                                \
   "cxx11_abi=" TRIGA_STRINGIFY(_GLIBCXX_USE_CXX11_ABI) "\n"     \
@@ -130,11 +133,13 @@ constexpr StampNote<N> make_stamp(const char (&text)[N]) {
 }  // namespace detail
 }  // namespace triga
 
-/// Put once into a plugin, followed by the body of a function that gets `triga::Registry& registry`.
-#define TRIGA_PLUGIN(plugin_name, plugin_version)                                             \
-  static void triga_register_kinds(::triga::Registry& registry);                             \
-  extern "C" __attribute__((visibility("default"), used)) const ::triga::PluginDescriptor    \
-      triga_plugin = {#plugin_name, plugin_version, &triga_register_kinds};                  \
-  __attribute__((section(".note.triga"), used, aligned(4), visibility("default"))) extern const auto     \
-      triga_plugin_stamp = ::triga::detail::make_stamp(TRIGA_STAMP);                         \
+/// Put once into a plugin, followed by the body of a function of `triga::Registry& registry`.
+#define TRIGA_PLUGIN(plugin_name, plugin_version)                               \
+  static void triga_register_kinds(::triga::Registry& registry);                \
+  extern "C" __attribute__((visibility("default"), used))                       \
+  const ::triga::PluginDescriptor triga_plugin = {#plugin_name, plugin_version, \
+                                                  &triga_register_kinds};       \
+  __attribute__((section(".note.triga"), used, aligned(4),                      \
+                 visibility("default"))) extern const auto triga_plugin_stamp = \
+      ::triga::detail::make_stamp(TRIGA_STAMP);                                 \
   static void triga_register_kinds(::triga::Registry& registry)

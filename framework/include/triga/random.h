@@ -1,6 +1,7 @@
-// Random numbers as pure functions of a key and a counter (Philox 4x32-10; Salmon et al., "Parallel Random Numbers: As
-// Easy as 1, 2, 3", SC 2011). There is no state to save and no order to keep: the same key and counter give the same
-// number on every rank, in every thread, under recomputation. This is what makes the layout not part of the experiment.
+// Random numbers as pure functions of a key and a counter (Philox 4x32-10; Salmon et al., "Parallel
+// Random Numbers: As Easy as 1, 2, 3", SC 2011). There is no state to save and no order to keep:
+// the same key and counter give the same number on every rank, in every thread, under
+// recomputation. This is what makes the layout not part of the experiment.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -41,9 +42,9 @@ class RandomStream {
   explicit RandomStream(RandomKey key, uint64_t counter_high = 0)
       : key_(key), counter_high_(counter_high) {}
   uint32_t next();
-  double uniform();                      // [0, 1), 53 bits
-  double normal();                       // mean 0, variance 1 (Box-Muller)
-  int64_t below(int64_t bound);          // uniform in [0, bound), without bias. Requires: bound > 0.
+  double uniform();              // [0, 1), 53 bits
+  double normal();               // mean 0, variance 1 (Box-Muller)
+  int64_t below(int64_t bound);  // uniform in [0, bound), without bias. Requires: bound > 0.
 
  private:
   RandomKey key_;
@@ -54,12 +55,14 @@ class RandomStream {
 };
 
 /// Fill a contiguous fp32 CPU tensor; element i depends on (key, counter_high, i) only.
-void fill_uniform(at::Tensor& tensor, RandomKey key, double from, double to, uint64_t counter_high = 0);
-void fill_normal(at::Tensor& tensor, RandomKey key, double mean, double stddev, uint64_t counter_high = 0);
+void fill_uniform(at::Tensor& tensor, RandomKey key, double from, double to,
+                  uint64_t counter_high = 0);
+void fill_normal(at::Tensor& tensor, RandomKey key, double mean, double stddev,
+                 uint64_t counter_high = 0);
 
-/// Element i of a pseudo-random permutation of [0, size), without storing it (a cycle-walking Feistel network over
-/// Philox rounds; Black and Rogaway, CT-RSA 2002). The sample order of an epoch is this, keyed by (seed, epoch).
-/// Requires: 0 <= i < size.
+/// Element i of a pseudo-random permutation of [0, size), without storing it (a cycle-walking
+/// Feistel network over Philox rounds; Black and Rogaway, CT-RSA 2002). The sample order of an
+/// epoch is this, keyed by (seed, epoch). Requires: 0 <= i < size.
 int64_t permute(RandomKey key, int64_t size, int64_t i);
 
 }  // namespace triga

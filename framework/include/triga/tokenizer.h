@@ -1,5 +1,5 @@
-// Tokenizer: text to token ids and back. It is written into every checkpoint in the files of Hugging Face tokenizers, so
-// that a checkpoint is all one needs.
+// Tokenizer: text to token ids and back. It is written into every checkpoint in the files of
+// Hugging Face tokenizers, so that a checkpoint is all one needs.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ class Tokenizer {
   virtual std::vector<int32_t> encode(std::string_view text) const = 0;
   virtual std::string decode(const std::vector<int32_t>& tokens) const = 0;
 
-  /// The token that ends a document, if there is one: put between packed documents; ends generation.
+  /// The token that ends a document, if there is one: put between packed documents; ends
+  /// generation.
   virtual std::optional<int32_t> end_of_text() const = 0;
 
   /// The files that make a checkpoint directory's tokenizer: name -> content.

@@ -7,17 +7,20 @@
 
 namespace triga {
 
-GradientReducer::GradientReducer(ParameterStore& store, Communicator& data) : store_(store), data_(data) {
+GradientReducer::GradientReducer(ParameterStore& store, Communicator& data)
+    : store_(store), data_(data) {
   is_ready_.resize(store.parameters().size());
   if (data.size() == 1) return;
   for (size_t i = 0; i < store.parameters().size(); ++i) {
     if (!store.parameters()[i].is_trainable) continue;
     auto accumulator = torch::autograd::impl::grad_accumulator(store.parameters()[i].value);
-    hooks_.push_back(accumulator->add_post_hook(std::make_unique<torch::autograd::utils::LambdaPostHook>(
-        [this, i](const torch::autograd::variable_list& outputs, const torch::autograd::variable_list&) {
-          mark_ready(i);
-          return outputs;
-        })));
+    hooks_.push_back(
+        accumulator->add_post_hook(std::make_unique<torch::autograd::utils::LambdaPostHook>(
+            [this, i](const torch::autograd::variable_list& outputs,
+                      const torch::autograd::variable_list&) {
+              mark_ready(i);
+              return outputs;
+            })));
     accumulators_.push_back(std::move(accumulator));
   }
 }
@@ -34,7 +37,9 @@ void GradientReducer::begin_step() {
   is_last_backward_ = false;
 }
 
-void GradientReducer::expect_last_backward() { is_last_backward_ = true; }
+void GradientReducer::expect_last_backward() {
+  is_last_backward_ = true;
+}
 
 void GradientReducer::mark_ready(size_t parameter) {
   if (!is_last_backward_ || is_ready_[parameter]) return;
@@ -50,8 +55,8 @@ void GradientReducer::send_ready_buckets() {
 
 void GradientReducer::send(size_t bucket) {
   const Bucket& range = store_.buckets()[bucket];
-  in_flight_.push_back(data_.all_reduce(store_.flat_gradients().slice(0, range.begin, range.end), ReduceOp::kSum,
-                                        c10::str("gradients of bucket ", bucket)));
+  in_flight_.push_back(data_.all_reduce(store_.flat_gradients().slice(0, range.begin, range.end),
+                                        ReduceOp::kSum, c10::str("gradients of bucket ", bucket)));
 }
 
 void GradientReducer::finish() {

@@ -19,10 +19,12 @@ void check_layers(const std::vector<LayerSpec>& layers) {
   std::set<std::string> layer_names, written;
   for (const LayerSpec& layer : layers) {
     if (!layer_names.insert(layer.name).second)
-      throw PluginError(c10::str("two layers are named '", layer.name, "'; a name keys the layer's randomness"));
+      throw PluginError(
+          c10::str("two layers are named '", layer.name, "'; a name keys the layer's randomness"));
     for (const std::string& name : layer.reads)
       if (!written.contains(name))
-        throw PluginError(c10::str("layer '", layer.name, "' reads '", name, "', which no earlier layer writes"));
+        throw PluginError(
+            c10::str("layer '", layer.name, "' reads '", name, "', which no earlier layer writes"));
     written.insert(layer.writes.begin(), layer.writes.end());
   }
 }
@@ -39,7 +41,8 @@ std::vector<std::string> boundary(const std::vector<LayerSpec>& layers, size_t c
         passing.push_back(name);
         break;
       }
-      if (contains(layers[i].writes, name)) break;  // written anew before anyone reads the old value
+      if (contains(layers[i].writes, name))
+        break;  // written anew before anyone reads the old value
     }
   }
   return passing;

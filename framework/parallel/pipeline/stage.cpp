@@ -20,12 +20,19 @@ class LayerCall final : public LayerContext {
  public:
   LayerCall(const std::string& layer, const Batch& batch, const StepContext& step,
             const std::vector<std::string>& auxiliary_names, std::vector<LossTerm>& losses)
-      : layer_(layer), batch_(batch), step_(step), auxiliary_names_(auxiliary_names), losses_(losses) {}
+      : layer_(layer),
+        batch_(batch),
+        step_(step),
+        auxiliary_names_(auxiliary_names),
+        losses_(losses) {}
 
   Mode mode() const override { return step_.mode; }
   const Batch& batch() const override { return batch_; }
   RandomKey random_key(std::string_view call_site) const override {
-    return RandomKey(step_.seed).with(static_cast<uint64_t>(step_.step)).with(layer_).with(call_site);
+    return RandomKey(step_.seed)
+        .with(static_cast<uint64_t>(step_.step))
+        .with(layer_)
+        .with(call_site);
   }
   SequenceState* sequence_state() override { return step_.sequence_state; }
   void add_statistic(std::string_view name, const at::Tensor& sum, double count) override {
@@ -48,7 +55,8 @@ class LayerCall final : public LayerContext {
 
 }  // namespace
 
-void StatisticSums::add(const std::string& layer, std::string_view name, const at::Tensor& sum, double count) {
+void StatisticSums::add(const std::string& layer, std::string_view name, const at::Tensor& sum,
+                        double count) {
   Sum& total = sums_[{layer, std::string(name)}];
   if (!total.sum.defined())
     total.sum = sum.detach().to(at::kDouble);  // fp64: the order of microbatches hardly shows
@@ -75,20 +83,23 @@ Stage::Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end,
   }
 }
 
-Activations Stage::run_layer(size_t i, const Activations& live, const Batch& batch, const StepContext& step,
-                             StageRun& run) const {
+Activations Stage::run_layer(size_t i, const Activations& live, const Batch& batch,
+                             const StepContext& step, StageRun& run) const {
   const LayerSpec& spec = *layers_[i].spec;
   Activations inputs;
   for (const std::string& name : spec.reads) inputs.set(name, live[name]);
   LayerCall call(spec.name, batch, step, auxiliary_names_, run.losses);
   Activations written = layers_[i].layer->forward(inputs, call);
   for (const std::string& name : spec.writes)
-    TRIGA_CHECK(written.contains(name), "layer '", spec.name, "' did not write '", name, "' as it declares");
-  TRIGA_CHECK(written.size() == spec.writes.size(), "layer '", spec.name, "' wrote more than it declares");
+    TRIGA_CHECK(written.contains(name), "layer '", spec.name, "' did not write '", name,
+                "' as it declares");
+  TRIGA_CHECK(written.size() == spec.writes.size(), "layer '", spec.name,
+              "' wrote more than it declares");
   return written;
 }
 
-StageRun Stage::forward(const Activations& inputs, const Batch& batch, const StepContext& step) const {
+StageRun Stage::forward(const Activations& inputs, const Batch& batch,
+                        const StepContext& step) const {
   StageRun run;
   for (const auto& [name, tensor] : inputs) {
     const bool wants_gradient = step.mode == Mode::kTrain && tensor.is_floating_point();
@@ -96,7 +107,8 @@ StageRun Stage::forward(const Activations& inputs, const Batch& batch, const Ste
   }
   Activations live = run.inputs;
   for (size_t i = 0; i < layers_.size(); ++i) {
-    for (auto& [name, tensor] : run_layer(i, live, batch, step, run)) live.set(name, std::move(tensor));
+    for (auto& [name, tensor] : run_layer(i, live, batch, step, run))
+      live.set(name, std::move(tensor));
     for (const std::string& name : dead_after_[i]) live.erase(name);
   }
   run.outputs = std::move(live);

@@ -1,8 +1,9 @@
-// Stage: consecutive layers of a model that one rank runs, forward and backward, a microbatch at a time. A model on one rank
-// is one stage of all layers. What enters and leaves is plain tensors without history, so that a boundary can be a wire.
+// Stage: consecutive layers of a model that one rank runs, forward and backward, a microbatch at a
+// time. A model on one rank is one stage of all layers. What enters and leaves is plain tensors
+// without history, so that a boundary can be a wire.
 //
-//   activations in -> Stage::forward -> activations out, losses     (StageRun keeps the graph between the two calls)
-//   gradients in   <- Stage::backward <- gradients of what went out
+//   activations in -> Stage::forward -> activations out, losses     (StageRun keeps the graph
+//   between the two calls) gradients in   <- Stage::backward <- gradients of what went out
 #pragma once
 
 #include <functional>
@@ -48,25 +49,27 @@ struct LossTerm {
   double weight = 1;
 };
 
-/// What the forward pass of a microbatch leaves for its backward pass. Dropping it frees the activations.
+/// What the forward pass of a microbatch leaves for its backward pass. Dropping it frees the
+/// activations.
 struct StageRun {
-  Activations inputs;            // leaves: backward leaves their gradients in .grad()
-  Activations outputs;           // with history
+  Activations inputs;   // leaves: backward leaves their gradients in .grad()
+  Activations outputs;  // with history
   std::vector<LossTerm> losses;
 };
 
 class Stage {
  public:
-  /// Builds layers [begin, end) of `all_layers`. `loss`: of the architecture; the last stage computes it. Both must
-  /// outlive the stage.
+  /// Builds layers [begin, end) of `all_layers`. `loss`: of the architecture; the last stage
+  /// computes it. Both must outlive the stage.
   Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end, const Loss& loss);
 
-  /// `inputs`: what boundary(all_layers, begin) names; none of them has history. Gradients are kept track of where
-  /// grad mode is on. With Mode::kGenerate the loss is left out.
+  /// `inputs`: what boundary(all_layers, begin) names; none of them has history. Gradients are kept
+  /// track of where grad mode is on. With Mode::kGenerate the loss is left out.
   StageRun forward(const Activations& inputs, const Batch& batch, const StepContext& step) const;
 
-  /// Adds to the gradients of the parameters; gives those of the inputs, by name (undefined where there is none).
-  /// `grad_outputs`: gradients of outputs, by name; `scale(name)`: 1 / global count of that loss.
+  /// Adds to the gradients of the parameters; gives those of the inputs, by name (undefined where
+  /// there is none). `grad_outputs`: gradients of outputs, by name; `scale(name)`: 1 / global count
+  /// of that loss.
   Activations backward(StageRun run, const Activations& grad_outputs,
                        const std::function<double(const std::string&)>& scale) const;
 
@@ -81,8 +84,8 @@ class Stage {
   bool is_last() const { return is_last_; }
 
  private:
-  Activations run_layer(size_t i, const Activations& live, const Batch& batch, const StepContext& step,
-                        StageRun& run) const;
+  Activations run_layer(size_t i, const Activations& live, const Batch& batch,
+                        const StepContext& step, StageRun& run) const;
 
   std::vector<BuiltLayer> layers_;
   std::vector<std::vector<std::string>> dead_after_;  // [layer] names that nobody reads any more

@@ -30,12 +30,14 @@ struct Entry {
 std::vector<Entry> entries_of(const at::Tensor& header) {
   TRIGA_CHECK(header.numel() == kWireHeaderSize && header.is_cpu(), "not a wire header");
   const int64_t* numbers = header.const_data_ptr<int64_t>();
-  TRIGA_CHECK(0 <= numbers[0] && numbers[0] <= kMaxWireTensors, "wire header of ", numbers[0], " tensors");
+  TRIGA_CHECK(0 <= numbers[0] && numbers[0] <= kMaxWireTensors, "wire header of ", numbers[0],
+              " tensors");
   std::vector<Entry> entries(static_cast<size_t>(numbers[0]));
   for (size_t i = 0; i < entries.size(); ++i) {
     const int64_t* entry = numbers + 1 + static_cast<int64_t>(i) * kEntrySize;
     entries[i].type = entry[0];
-    TRIGA_CHECK(0 <= entry[1] && entry[1] <= kMaxWireDimensions, "wire header of ", entry[1], " dimensions");
+    TRIGA_CHECK(0 <= entry[1] && entry[1] <= kMaxWireDimensions, "wire header of ", entry[1],
+                " dimensions");
     entries[i].sizes.assign(entry + 2, entry + 2 + entry[1]);
   }
   return entries;
@@ -88,11 +90,13 @@ at::Tensor wire_pack(const Activations& activations, const std::vector<std::stri
   return bytes;
 }
 
-Activations wire_unpack(const at::Tensor& bytes, const std::vector<std::string>& names, const at::Tensor& header) {
+Activations wire_unpack(const at::Tensor& bytes, const std::vector<std::string>& names,
+                        const at::Tensor& header) {
   Activations activations;
   int64_t offset = 0;
   const std::vector<Entry> entries = entries_of(header);
-  TRIGA_CHECK(entries.size() == names.size(), "a header of ", entries.size(), " tensors for ", names.size());
+  TRIGA_CHECK(entries.size() == names.size(), "a header of ", entries.size(), " tensors for ",
+              names.size());
   for (size_t i = 0; i < entries.size(); ++i) {
     if (entries[i].type == kUndefined) {
       activations.set(names[i], at::Tensor());

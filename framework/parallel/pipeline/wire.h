@@ -1,5 +1,6 @@
-// Wire: how activations (and their gradients) look between two stages: a header of fixed size that says what follows, then
-// the tensors' bytes one after the other. Shapes may change from microbatch to microbatch, so the header always goes first.
+// Wire: how activations (and their gradients) look between two stages: a header of fixed size that
+// says what follows, then the tensors' bytes one after the other. Shapes may change from microbatch
+// to microbatch, so the header always goes first.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,11 +15,12 @@ namespace triga {
 
 constexpr int kMaxWireTensors = 24;
 constexpr int kMaxWireDimensions = 8;
-/// int64 numbers of a header: the count of tensors, then for each its dtype (-1: undefined), dimensions, and sizes.
+/// int64 numbers of a header: the count of tensors, then for each its dtype (-1: undefined),
+/// dimensions, and sizes.
 constexpr int64_t kWireHeaderSize = 1 + kMaxWireTensors * (2 + kMaxWireDimensions);
 
-/// The header of the tensors called `names`, in that order. Result: int64 [kWireHeaderSize]. Throws: Error when there are
-/// more tensors or dimensions than a header holds.
+/// The header of the tensors called `names`, in that order. Result: int64 [kWireHeaderSize].
+/// Throws: Error when there are more tensors or dimensions than a header holds.
 at::Tensor wire_header(const Activations& activations, const std::vector<std::string>& names);
 
 /// Bytes that follow such a header; each tensor starts at a multiple of 64.
@@ -29,6 +31,7 @@ at::Tensor wire_pack(const Activations& activations, const std::vector<std::stri
                      const at::Tensor& header);
 
 /// Tensors that view `bytes`. An undefined tensor stays undefined.
-Activations wire_unpack(const at::Tensor& bytes, const std::vector<std::string>& names, const at::Tensor& header);
+Activations wire_unpack(const at::Tensor& bytes, const std::vector<std::string>& names,
+                        const at::Tensor& header);
 
 }  // namespace triga

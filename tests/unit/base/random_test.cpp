@@ -1,7 +1,7 @@
 #include "triga/random.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
@@ -44,7 +44,8 @@ TEST(RandomStream, BelowIsUniform) {
   const int num_draws = 100000;
   for (int i = 0; i < num_draws; ++i) ++counts[stream.below(10)];
   double chi_squared = 0;
-  for (int count : counts) chi_squared += std::pow(count - num_draws / 10.0, 2) / (num_draws / 10.0);
+  for (int count : counts)
+    chi_squared += std::pow(count - num_draws / 10.0, 2) / (num_draws / 10.0);
   EXPECT_LT(chi_squared, 27.9);  // 99.9 % point of chi squared with 9 degrees of freedom
 }
 
@@ -91,7 +92,9 @@ TEST(Permute, PutsEveryElementEverywhere) {  // over keys, element 0 of 8 is uni
 
 class FixedContext : public LayerContext {
  public:
-  explicit FixedContext(Mode mode, int64_t microbatch = 0) : mode_(mode) { batch_.microbatch = microbatch; }
+  explicit FixedContext(Mode mode, int64_t microbatch = 0) : mode_(mode) {
+    batch_.microbatch = microbatch;
+  }
   Mode mode() const override { return mode_; }
   const Batch& batch() const override { return batch_; }
   RandomKey random_key(std::string_view site) const override { return RandomKey(1).with(site); }

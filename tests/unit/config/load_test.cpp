@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <fstream>
 
@@ -53,6 +54,17 @@ TEST_F(ConfigFile, ThatIsMissingIsAnsweredWithTheNearest) {
 TEST_F(ConfigFile, MustBeARegularFile) {
   EXPECT_THAT(error_of([&] { read_config_file(folder_.string()); }), HasSubstr("is a folder"));
   EXPECT_THAT(error_of([&] { read_config_file("/dev/zero"); }), HasSubstr("is not a regular file"));
+}
+
+TEST_F(ConfigFile, ThatCannotBeOpenedIsRefusedWithTheReason) {
+  const auto file = write("a.yaml", "a: 1\n");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);  // also for root, whom no permission stops
+  const auto error = error_of([&] { read_config_file(file); });
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(error, file + ": cannot be read: Too many open files");
 }
 
 TEST_F(ConfigFile, OfTenMegabytesIsRefused) {

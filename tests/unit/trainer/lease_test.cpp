@@ -1,11 +1,14 @@
 #include "trainer/lease.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <thread>
+
+#include "tests/support/message_of.h"
 
 namespace triga {
 namespace {
@@ -58,7 +61,8 @@ TEST_F(LeaseTest, IsTakenOverFromAProcessThatDied) {
 TEST_F(LeaseTest, OfAnotherHostExpiresWhenItIsSilent) {
   std::ofstream(file_)
       << R"({"host": "elsewhere", "pid": 1, "start_ticks": "1", "token": "x", "beats": 3})";
-  EXPECT_THROW(Lease(posix_files(), file_, kQuick), ConfigError);
+  EXPECT_THAT(test::message_of<ConfigError>([&] { Lease(posix_files(), file_, kQuick); }),
+              testing::HasSubstr("another run writes to this directory"));
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   const Lease lease(posix_files(), file_, kQuick);
   lease.check();

@@ -1,0 +1,20 @@
+// Checks of the model that need no memory for it: what `triga check` and every rank's start do
+// before parameters exist.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/files.h"
+#include "config/experiment.h"
+#include "trainer/assembly.h"
+
+namespace triga {
+
+/// The layers fit together, each pattern of optimizer.groups matches a parameter of the whole
+/// model, and the directory of model.init has what the model needs (names, shapes and types; no
+/// tensor is read). Returns the number of parameters, tied ones once. Throws: PluginError,
+/// ConfigError, CheckpointError.
+int64_t check_model(const Experiment& experiment, const Assembly& assembly, FileSystem& files);
+
+}  // namespace triga

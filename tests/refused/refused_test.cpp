@@ -1,0 +1,154 @@
+// Every wrong experiment of cases/ is refused in under a second with file, line, key and cure; and
+// every place in the code that refuses something has a case here or a test elsewhere.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <iterator>
+
+#include "launchers/check.h"
+#include "tests/refused/case_file.h"
+#include "tests/refused/error_sites.h"
+#include "tests/refused/test_environment.h"
+
+namespace triga {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::StartsWith;
+
+/// Sites that no experiment file reaches: what they say, and the test that provokes them.
+struct Elsewhere {
+  const char* file;
+  const char* says;      // part of the site's statement
+  const char* test;      // file of the test
+  const char* provokes;  // part of its text
+};
+constexpr Elsewhere kElsewhere[] = {
+    {"framework/config/config_file.cpp", "there is no folder", "tests/unit/config/load_test.cpp",
+     "there is no folder"},
+    {"framework/config/config_file.cpp", "suggestion(folder", "tests/unit/config/load_test.cpp",
+     "no such file; did you mean"},
+    {"framework/config/config_file.cpp", "is a folder", "tests/unit/config/load_test.cpp",
+     "is a folder"},
+    {"framework/config/config_file.cpp", "is not a regular file", "tests/unit/config/load_test.cpp",
+     "is not a regular file"},
+    {"framework/config/config_file.cpp", "cannot be read", "tests/unit/config/load_test.cpp",
+     "cannot be read: Too many open files"},
+    {"framework/config/text_check.cpp", "has more than", "tests/unit/config/load_test.cpp",
+     "more than 1048576 bytes"},
+    {"framework/comm/process_grid.cpp", "stages cannot share",
+     "tests/unit/comm/process_grid_test.cpp", "stages cannot share 5 ranks evenly"},
+    {"framework/data/catalogue.cpp", "rule(\"as\"", "tests/unit/data/catalogue_test.cpp",
+     "is not a path inside"},
+    {"framework/data/catalogue.cpp", "rule(\"sha256\"", "tests/unit/data/catalogue_test.cpp",
+     "64 hexadecimal digits"},
+    {"framework/data/catalogue.cpp", "rule(\"base_url\"", "tests/unit/data/catalogue_test.cpp",
+     "begins with https://"},
+    {"framework/data/token_dataset.cpp", "no sequence length",
+     "tests/unit/data/token_dataset_test.cpp", "no sequence length"},
+    {"framework/trainer/lease.cpp", "another run writes to this directory",
+     "tests/unit/trainer/lease_test.cpp", "another run writes to this directory"},
+    {"framework/trainer/resume.cpp", "these keys differ", "tests/end_to_end/resume_test.py",
+     "test_another_experiment_is_refused_with_the_difference_and_the_cures"},
+    {"framework/trainer/resume.cpp", "cannot start there", "tests/end_to_end/resume_test.py",
+     "cannot start there"},
+    {"framework/trainer/training_run.cpp", "has another experiment",
+     "tests/end_to_end/command_test.py", "has another experiment"},
+    {"framework/trainer/training_run.cpp", "ConfigError(message)",
+     "tests/end_to_end/resume_test.py", "on_both_ranks"},
+    {"launchers/checkpoint.cpp", "exists already", "tests/end_to_end/command_test.py",
+     "exists already; name a new folder"},
+    {"launchers/evaluate.cpp", "the experiment has no data.", "tests/end_to_end/command_test.py",
+     "the experiment has no data.test"},
+    {"launchers/generate.cpp", "expected KEY=VALUE", "tests/end_to_end/command_test.py",
+     "--input prompt: expected KEY=VALUE"},
+    {"launchers/generate.cpp", "does not generate anything", "tests/end_to_end/command_test.py",
+     "does not generate anything"},
+    {"launchers/launch.cpp", "mpirun is not in PATH", "tests/end_to_end/command_test.py",
+     "mpirun is not in PATH"},
+    {"launchers/launch.cpp", "runs inside a rank", "tests/end_to_end/command_test.py",
+     "runs inside a rank of Open MPI"},
+    {"launchers/launch.cpp", "ranks; at least 1", "tests/end_to_end/command_test.py",
+     "-n: 0 ranks; at least 1"},
+    {"launchers/list.cpp", "has no kind", "tests/end_to_end/command_test.py", "has no kind 'gpt9'"},
+    {"plugins/common/text_sampler.cpp", "without a tokenizer", "tests/plugins/common_test.cpp",
+     "without a tokenizer"},
+    {"plugins/common/text_sampler.cpp", "prompt is empty", "tests/plugins/common_test.cpp",
+     "prompt is empty"},
+    {"plugins/common/text_sampler.cpp", "the model reads at most", "tests/plugins/common_test.cpp",
+     "the model reads at most 4"},
+};
+
+struct Refusal {
+  std::vector<ConfigError::Problem> problems;
+  double seconds = 0;
+};
+
+Refusal refuse(const CaseFile& file) {
+  ExperimentArguments arguments;
+  arguments.file = file.path.string();
+  arguments.overrides = file.overrides;
+  const CommandEnvironment environment = test_environment();
+  const auto start = std::chrono::steady_clock::now();
+  Refusal refusal;
+  try {
+    check_experiment(environment, arguments, file.num_ranks);
+  } catch (const ConfigError& error) {
+    refusal.problems = error.problems;
+  }
+  refusal.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return refusal;
+}
+
+class Refused : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    cases_ = read_cases(kSources / "tests" / "refused" / "cases");
+    refuse(cases_.front());  // the first load of a plugin is tried in a child process, once
+  }
+  static std::vector<CaseFile> cases_;
+};
+std::vector<CaseFile> Refused::cases_;
+
+TEST_F(Refused, EveryCaseSaysWhereWhatAndWhatToDo) {
+  for (const CaseFile& file : cases_) {
+    SCOPED_TRACE(file.path.filename());
+    const Refusal refusal = refuse(file);
+    ASSERT_FALSE(file.expected.empty()) << "the case expects nothing";
+    EXPECT_EQ(refusal.problems.size(), file.expected.size());
+    for (size_t i = 0; i < std::min(refusal.problems.size(), file.expected.size()); ++i)
+      EXPECT_THAT(refusal.problems[i].message, StartsWith(file.expected[i]));
+    EXPECT_LT(refusal.seconds, 1.0);
+  }
+}
+
+TEST_F(Refused, EveryErrorSiteHasACaseOrATestElsewhere) {
+  std::vector<SourcePlace> reached;
+  for (const CaseFile& file : cases_)
+    for (const ConfigError::Problem& problem : refuse(file).problems)
+      reached.push_back(problem.place);
+  const std::vector<ErrorSite> sites = find_error_sites(kSources);
+  EXPECT_GT(sites.size(), 80u) << "the scan of the sources finds too little";
+  for (const ErrorSite& site : sites) {
+    const bool has_case =
+        std::any_of(reached.begin(), reached.end(),
+                    [&](const SourcePlace& place) { return site.contains(place); });
+    const bool has_test =
+        std::any_of(std::begin(kElsewhere), std::end(kElsewhere), [&](const Elsewhere& other) {
+          return site.file == other.file && site.text.find(other.says) != std::string::npos;
+        });
+    EXPECT_TRUE(has_case || has_test)
+        << site.file << ":" << site.first_line << " has no case in tests/refused:\n"
+        << site.text;
+  }
+}
+
+TEST_F(Refused, TestsElsewhereAreThere) {
+  for (const Elsewhere& other : kElsewhere)
+    EXPECT_NE(text_of(kSources / other.test).find(other.provokes), std::string::npos)
+        << other.test << " does not provoke: " << other.provokes;
+}
+
+}  // namespace
+}  // namespace triga
