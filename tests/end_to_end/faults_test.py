@@ -189,10 +189,10 @@ class FaultsTest(TrigaTest):
         small = self.folder / "small"
         small.mkdir()
         # A file system of its own for this command, too small for the second checkpoint.
-        script = (f"mount -t tmpfs -o size=4800k none {small} && cd {self.folder} && "
+        script = (f"mount -t tmpfs -o size=4800k none {small} && trap 'umount {small}' EXIT && cd {self.folder} && "
                   f"{TRIGA} train {self.experiment} --run-dir {small}/run {' '.join(ARGUMENTS)} "
                   f"--set train.max_steps=12; echo status $?; ls {small}/run/checkpoints; cat {small}/run/status.json")
-        namespace = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+        namespace = [] if os.geteuid() == 0 else ["unshare", "-rm"]
         done = subprocess.run([*namespace, "bash", "-c", script], env=environment(), capture_output=True, text=True,
                               timeout=120)
         text = done.stdout + done.stderr
