@@ -17,7 +17,7 @@ make_root() {
   ((EUID == 0)) || fail "needs root (chroot, debootstrap)"
   command -v debootstrap >/dev/null || fail "needs debootstrap: apt-get install debootstrap"
   local mirror
-  mirror=$(sed -n 's/^URIs: *//p; s/^deb \(http[^ ]*\).*/\1/p' /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
+  mirror=$(sed -n 's/^URIs: *//p; s/^deb \(http[^ ]*\).*/\1/p' /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | head -n 1) || true  # some of them are not there
   rm -rf "$root.part"
   debootstrap --variant=minbase bookworm "$root.part" ${mirror:+"$mirror"} >"$root.log" 2>&1 || fail "debootstrap failed: $root.log"
   mv "$root.part" "$root"
