@@ -1,60 +1,46 @@
-// Channel: blocking operations of a group of ranks over point-to-point messages of a fabric. A
-// communicator has two: one for data, run by its communication thread, and one for control, run by
-// the caller (the host channel).
+// Channel: blocking operations of a group of ranks. A communicator has two: one for data, run by
+// its communication thread, and one for control, run by the caller (the host channel).
 //
-// Every collective opens with a short message to every peer that says what this rank is about to do
-// (and carries the payload when it is small). So every rank sees at once when ranks disagree, and
-// says who does what. Larger payloads follow by direct exchange: each rank reduces its part in rank
-// order and gives the result to the others, so sums are the same to the bit on all ranks and do not
-// depend on how data was cut into operations.
-//
-// While a rank waits it drives its messages and looks every 50 ms whether the run has failed
-// (progress_table.h).
+// Every collective opens with a word to all peers that says what this rank is about to do (and
+// carries the payload when it is small), so every rank sees at once when ranks disagree, and says
+// who does what. Ranks that share a host say it on a board in shared memory, others in messages.
+// Larger payloads follow: in place where all ranks gave shared buffers (shared_collectives.h), else
+// by direct exchange of messages, each rank reducing its part and giving the result to the others.
+// Sums are the same to the bit either way (reduce.h).
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "comm/communicator.h"
-#include "comm/fabric.h"
-#include "comm/opening.h"
-#include "comm/progress_table.h"
+#include "comm/group.h"
+#include "comm/host_board.h"
+#include "comm/message_exchange.h"
+#include "comm/shared_buffers.h"
+#include "comm/shared_collectives.h"
+#include "comm/watch.h"
 
 namespace triga {
 
-/// Who takes part in a communicator.
-struct Group {
-  std::string name;        // "world", "data"
-  std::vector<int> ranks;  // of the fabric, by rank of the group
-  int rank = 0;            // own, in the group
-  int id = 0;              // any two groups that have two ranks in common differ in it
-
-  int size() const { return static_cast<int>(ranks.size()); }
-};
-
-/// One end of a point-to-point message.
-struct Transfer {
-  int peer = 0;         // rank of the group
-  Operation operation;  // kSend or kReceive
-  Bytes bytes;
+/// What a rank shares with the others of its host. Null members: nothing.
+struct HostMemory {
+  std::shared_ptr<HostBoard> board;
+  std::shared_ptr<SharedBuffers> buffers;
 };
 
 class Channel {
  public:
   Channel(std::shared_ptr<Fabric> fabric, std::shared_ptr<ProgressTable> table, Group group,
-          ProgressStream stream);
+          HostMemory host, ProgressStream stream);
 
   // Each returns when the operation is done on this rank. Throws: CommError; the channel can then
   // only be destroyed.
 
-  void all_reduce(const Operation& operation, const Bytes& data);
-  void reduce_scatter(const Operation& operation, const Bytes& input, const Bytes& output);
-  void all_gather(const Operation& operation, const Bytes& input, const Bytes& output);
-  void broadcast(const Operation& operation, const Bytes& data);
+  void all_reduce(Operation operation, const Bytes& data);
+  void reduce_scatter(Operation operation, const Bytes& input, const Bytes& output);
+  void all_gather(Operation operation, const Bytes& input, const Bytes& output);
+  void broadcast(Operation operation, const Bytes& data);
   void barrier(const Operation& operation);
   /// Texts may differ in length; of a kBroadcastText only the root's travels.
   std::vector<std::string> gather_texts(const Operation& operation, const std::string& text);
@@ -64,61 +50,47 @@ class Channel {
   /// All at once, in any order.
   void transfer(const std::vector<Transfer>& transfers);
 
-  /// The operation that runs (maybe in another thread), and any later one, ends with a CommError.
-  void cancel() { cancelled_ = true; }
-  /// Is an operation so long past its deadline that the fabric itself must be stuck? For a caller
-  /// in another thread.
-  bool is_stuck() const;
+  /// From any thread: see Watch.
+  void cancel() { watch_.cancel(); }
+  bool is_stuck() const { return watch_.is_stuck(); }
 
   const Group& group() const { return group_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  struct Pending {
-    int peer;
-    bool is_send;
-    std::unique_ptr<Message> message;
-  };
-  struct Arrival {  // a message that is to be received
-    const Transfer* transfer;
-    OpeningView opening;
-    std::vector<Pending> announcement;  // the opening under way
-  };
-  /// The piece of memory that goes to, or comes from, a peer; empty: nothing.
-  using PieceOf = std::function<Bytes(int peer)>;
-
-  void run(const Operation& operation, const std::string& label, const std::function<void()>& body);
-  std::string label_of(const Operation& operation);
-  /// Tells all peers and hears from all; gives what each rank said, by rank. Throws when they
-  /// disagree.
-  std::vector<OpeningView> open(const Operation& operation, const PieceOf& inline_payload);
+  void run(const Operation& operation, const std::function<void()>& body);
+  uint64_t place_of(const Bytes& bytes) const;
+  /// Tells all peers and hears from all; what each rank said, by rank, until this rank's next
+  /// operation. Throws when they disagree.
+  std::vector<OpeningView> open(const Operation& operation, const Bytes& payload);
   void check_agreement(const std::vector<OpeningView>& openings);
-  void reduce_pieces(const Operation& operation, const PieceOf& pieces, const Bytes& result);
-  void exchange(const PieceOf& send_to, const PieceOf& receive_from);
+  /// Whether all ranks gave the same place of a shared buffer: they have given it to this
+  /// operation, which may write to it at once.
+  bool begins_in_shared_memory(const std::vector<OpeningView>& openings);
+  /// Tells the board that this rank is here, and waits for all of this host.
+  void meet();
+  void say_waiting(int peer, const std::vector<Transfer>& transfers);
+  void look_for_messages();
 
-  void accept(std::vector<Arrival>& arrivals, std::vector<Pending>& pending);
-
-  void post(std::vector<Pending>& pending, int peer, bool is_send, bool is_opening,
-            const Bytes& bytes);
-  void complete(std::vector<Pending>& pending);
-  void wait(const std::function<bool()>& is_done, const std::function<std::string()>& missing);
-  void look_around(const std::function<std::string()>& missing);
-  [[noreturn]] void fail(const std::string& diagnosis);
-  std::string missing_peers(const std::vector<Pending>& pending) const;
+  void reduce_by_messages(const Operation& operation, const Bytes& data);
+  /// `pieces(rank)`: of this rank's tensor, for each rank; `result`: the reduction of this rank's.
+  void reduce_pieces(const Operation& operation, const std::function<Bytes(int)>& pieces,
+                     const Bytes& result);
+  /// Sends send_to(peer) to each peer, and fills receive_from(peer) from each; not all to the same
+  /// rank first.
+  void exchange(const std::function<Bytes(int)>& send_to,
+                const std::function<Bytes(int)>& receive_from);
   std::string disagreement(const std::vector<std::pair<int, Opening>>& sides) const;
 
   const std::shared_ptr<Fabric> fabric_;
   const std::shared_ptr<ProgressTable> table_;
   const Group group_;
+  const HostMemory host_;
+  const std::vector<int> mine_;  // ranks of the group on this host
   const ProgressStream stream_;
-  std::atomic<bool> cancelled_{false};
-  std::atomic<Clock::time_point> deadline_{Clock::time_point::max()};  // of the operation that runs
-
-  // Of the operation that runs.
+  Watch watch_;
+  MessageExchange messages_;
+  SharedCollectives shared_;
   int64_t sequence_ = 0;  // how many collectives were begun
-  std::string label_;
-  Operation operation_;
-  Bytes openings_;  // outgoing, then incoming, one a rank
   Bytes scratch_;
 };
 

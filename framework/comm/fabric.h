@@ -44,6 +44,10 @@ class Fabric {
   /// The message may be shorter than `bytes`; a longer one is an error.
   virtual std::unique_ptr<Message> receive(int from, int tag, Bytes bytes) = 0;
 
+  /// Called before each step of an operation that goes over shared memory and not over a message: a
+  /// meeting, a reduction in place. Does nothing; it is where tests let a rank fail.
+  virtual void before_shared_step() {}
+
   /// The regular end (MPI_Finalize), when every rank is known to be here and nothing is under way.
   /// Never after an error.
   virtual void finish() = 0;

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "comm/fabric.h"
 #include "comm/host.h"
@@ -98,17 +99,27 @@ class LocalFabric final : public Fabric {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Communicator>> make_local_communicators(
-    int num_ranks, std::chrono::milliseconds deadline) {
+std::vector<std::unique_ptr<Communicator>> make_local_communicators(int num_ranks,
+                                                                    const LocalOptions& options) {
   TRIGA_CHECK(num_ranks > 0, "a run of ", num_ranks, " ranks");
-  const std::vector<std::string> hosts(num_ranks, host_name());
+  std::vector<RankPlace> places;
+  for (size_t rank = 0; rank < static_cast<size_t>(num_ranks); ++rank) {
+    const std::string host = options.hosts.empty() ? host_name() : options.hosts.at(rank);
+    places.push_back({host, host});
+  }
+  std::vector<std::string> hosts;
+  for (const RankPlace& place : places) hosts.push_back(place.host);
   const auto hub = std::make_shared<LocalHub>(num_ranks);
   const auto table = ProgressTable::in_process(hosts);
   for (int rank = 0; rank < num_ranks; ++rank) table->join(rank);
-  std::vector<std::unique_ptr<Communicator>> communicators;
+  std::vector<std::unique_ptr<Communicator>> communicators(static_cast<size_t>(num_ranks));
+  std::vector<std::thread> threads;  // the ranks meet while they are made
   for (int rank = 0; rank < num_ranks; ++rank)
-    communicators.push_back(
-        make_world(std::make_shared<LocalFabric>(hub, rank), table, hosts, deadline));
+    threads.emplace_back([&, rank] {
+      communicators[static_cast<size_t>(rank)] =
+          make_world(std::make_shared<LocalFabric>(hub, rank), table, places, options.deadline);
+    });
+  for (std::thread& thread : threads) thread.join();
   return communicators;
 }
 

@@ -5,16 +5,24 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "comm/communicator.h"
 
 namespace triga {
 
+struct LocalOptions {
+  std::chrono::milliseconds deadline = std::chrono::minutes(5);
+  /// Names of the hosts that the ranks are to believe they are on, by rank; ranks of different
+  /// hosts share no memory. Empty: all on this one.
+  std::vector<std::string> hosts;
+};
+
 /// One communicator a rank, by rank. Each belongs to the thread that is that rank; all must be
 /// destroyed at the end.
 std::vector<std::unique_ptr<Communicator>> make_local_communicators(
-    int num_ranks, std::chrono::milliseconds deadline = std::chrono::minutes(5));
+    int num_ranks, const LocalOptions& options = {});
 
 /// The world of a run of one rank.
 std::unique_ptr<Communicator> make_single_communicator();

@@ -1,10 +1,16 @@
 #include "comm/message_communicator.h"
 
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <cstring>
+#include <map>
+#include <optional>
 
 #include "comm/reduce.h"
+#include "comm/shared_segment.h"
+#include "triga/log.h"
 
 namespace triga {
 namespace {
@@ -21,36 +27,122 @@ void check_tensor(const at::Tensor& tensor, std::string_view what) {
               "\" needs a contiguous CPU tensor of fp32, fp64, fp16, bf16, int32, int64 or uint8");
 }
 
-Group make_group(std::string name, std::vector<int> ranks, int own_rank, int id) {
-  const auto own = std::find(ranks.begin(), ranks.end(), own_rank);
-  const auto index = static_cast<int>(own - ranks.begin());
-  return {std::move(name), std::move(ranks), index, id};
+/// Ranks that share memory, or run alone, by the first of each.
+std::vector<std::vector<int>> hosts_of(const std::vector<int>& ranks,
+                                       const std::vector<RankPlace>& places) {
+  std::vector<std::vector<int>> hosts;
+  std::map<std::string, size_t> index;
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    const std::string& memory = places[static_cast<size_t>(ranks[i])].memory;
+    const auto [known, is_new] = index.try_emplace(memory, hosts.size());
+    if (is_new || memory.empty()) {
+      known->second = hosts.size();
+      hosts.emplace_back();
+    }
+    hosts[known->second].push_back(static_cast<int>(i));
+  }
+  return hosts;
+}
+
+Group make_group(std::string name, std::vector<int> ranks, int own_rank, int id,
+                 const std::vector<RankPlace>& places) {
+  Group group;
+  group.rank = static_cast<int>(std::find(ranks.begin(), ranks.end(), own_rank) - ranks.begin());
+  group.hosts = hosts_of(ranks, places);
+  group.name = std::move(name);
+  group.ranks = std::move(ranks);
+  group.id = id;
+  return group;
+}
+
+std::string gigabytes(size_t bytes) {
+  return c10::str(static_cast<double>(bytes >> 20) / 1024, " GB");
+}
+
+constexpr char kProblem = '!';  // before what a rank says in place of an address
+
+/// What the first rank that has a problem says.
+std::optional<std::string> problem_in(const std::vector<std::string>& texts) {
+  for (const std::string& text : texts)
+    if (!text.empty() && text[0] == kProblem) return text.substr(1);
+  return std::nullopt;
 }
 
 }  // namespace
 
 std::unique_ptr<Communicator> make_world(std::shared_ptr<Fabric> fabric,
                                          std::shared_ptr<ProgressTable> table,
-                                         std::vector<std::string> hosts,
+                                         std::vector<RankPlace> places,
                                          std::chrono::milliseconds deadline) {
   std::vector<int> ranks;
   for (int rank = 0; rank < fabric->size(); ++rank) ranks.push_back(rank);
-  Group group = make_group("world", std::move(ranks), fabric->rank(), /*id=*/0);
+  Group group = make_group("world", std::move(ranks), fabric->rank(), /*id=*/0, places);
   Progress progress(table, fabric->rank());
   auto world = std::make_shared<MessageCommunicator::World>(MessageCommunicator::World{
-      std::move(fabric), std::move(table), std::move(hosts), 1, std::move(progress)});
+      std::move(fabric), std::move(table), std::move(places), 1, std::move(progress)});
   return std::make_unique<MessageCommunicator>(std::move(world), std::move(group), deadline);
 }
 
 MessageCommunicator::MessageCommunicator(std::shared_ptr<World> world, Group group,
                                          std::chrono::milliseconds deadline)
-    : world_(std::move(world)),
-      group_(std::move(group)),
-      deadline_(deadline),
-      data_(
-          std::make_shared<Channel>(world_->fabric, world_->table, group_, ProgressStream::kData)),
-      host_(std::make_shared<Channel>(world_->fabric, world_->table, group_,
-                                      ProgressStream::kHost)) {}
+    : world_(std::move(world)), group_(std::move(group)), deadline_(deadline) {
+  HostMemory memory;
+  if (group_.hosts.size() < group_.ranks.size()) {  // some share a host
+    Channel messages(world_->fabric, world_->table, group_, {}, ProgressStream::kHost);
+    memory = share_memory(messages);
+  }
+  data_ = std::make_shared<Channel>(world_->fabric, world_->table, group_, memory,
+                                    ProgressStream::kData);
+  host_ = std::make_shared<Channel>(world_->fabric, world_->table, group_, memory,
+                                    ProgressStream::kHost);
+  buffers_ = memory.buffers;
+}
+
+// The first rank of each host makes its board, the others open it. All ranks have a board, or none.
+HostMemory MessageCommunicator::share_memory(Channel& messages) const {
+  const auto say = [&](const std::string& text, std::string_view what) {
+    Operation operation = describe(OperationKind::kGatherText, what);
+    operation.numel = static_cast<int64_t>(text.size());
+    return messages.gather_texts(operation, text);
+  };
+  const std::vector<int>& mine = own_host(group_);
+  const auto num_ranks = static_cast<int>(mine.size());
+  const auto local =
+      static_cast<int>(std::find(mine.begin(), mine.end(), group_.rank) - mine.begin());
+  HostMemory memory;
+  std::string text;
+  const auto attempt = [&](const auto& action) {
+    try {
+      action();
+    } catch (const CommError& error) {
+      text = kProblem + std::string(error.what());
+    }
+  };
+  if (num_ranks > 1 && local == 0)
+    attempt([&] {
+      memory.board = HostBoard::create(num_ranks, local);
+      text = memory.board->address();
+    });
+  const auto addresses = say(text, "addresses of boards");
+  text.clear();
+  if (num_ranks > 1 && local > 0 && !problem_in(addresses))
+    attempt([&] {
+      memory.board = HostBoard::open(addresses[static_cast<size_t>(mine[0])], num_ranks, local);
+    });
+  const auto outcomes = say(text, "boards are open");
+  if (const auto problem = problem_in(problem_in(addresses) ? addresses : outcomes)) {
+    if (group_.rank == 0)
+      log_warning("comm", *problem, "; group ", group_.name,
+                  " goes over messages, which is slower");
+    return {};
+  }
+  memory.buffers = std::make_shared<SharedBuffers>();
+  return memory;
+}
+
+size_t MessageCommunicator::num_on_this_host() const {
+  return own_host(group_).size();
+}
 
 MessageCommunicator::~MessageCommunicator() {
   data_->cancel();
@@ -61,7 +153,7 @@ MessageCommunicator::~MessageCommunicator() {
 
 const std::string& MessageCommunicator::host(int rank) const {
   check_rank(rank, "host");
-  return world_->hosts[group_.ranks[rank]];
+  return world_->places[static_cast<size_t>(group_.ranks[static_cast<size_t>(rank)])].host;
 }
 
 // Data operations.
@@ -200,15 +292,46 @@ std::unique_ptr<Communicator> MessageCommunicator::split(int color, const std::s
   }
   world_->next_group_id = id + 1;
   return std::make_unique<MessageCommunicator>(
-      world_, make_group(name, std::move(ranks), group_.ranks[group_.rank], id), deadline_);
+      world_, make_group(name, std::move(ranks), group_.fabric_rank(), id, world_->places),
+      deadline_);
 }
 
+// Each rank makes its own piece, and maps those of its host's ranks.
 at::Tensor MessageCommunicator::allocate(int64_t numel, at::ScalarType type) {
   Operation operation = describe(OperationKind::kAllocate, "buffer");
   operation.type = type;
   operation.numel = numel;
   host_->barrier(operation);
-  return at::zeros({numel}, at::TensorOptions().dtype(type));
+  const auto options = at::TensorOptions().dtype(type);
+  if (buffers_ == nullptr || numel == 0) return at::zeros({numel}, options);
+  const size_t bytes = static_cast<size_t>(numel) * elementSize(type);
+  const size_t needed = bytes * num_on_this_host(), available = available_memory_bytes();
+  std::shared_ptr<SharedSegment> own;
+  std::string text;
+  if (needed > available) {
+    text = c10::str(kProblem, "buffers for communication: the ", num_on_this_host(),
+                    " ranks on host ", host(group_.rank), " need ", gigabytes(needed),
+                    " of memory, of which ", gigabytes(available),
+                    " are free. Start fewer ranks on a host, or give the job more memory");
+  } else {
+    own = SharedSegment::create(bytes);
+    text = own->address();
+  }
+  const auto addresses = all_gather_text(text, "addresses of buffers");
+  if (const auto problem = problem_in(addresses)) throw OutOfMemoryError(*problem);
+  std::vector<std::shared_ptr<SharedSegment>> segments;
+  size_t local = 0;
+  for (const int rank : own_host(group_)) {
+    if (rank == group_.rank) local = segments.size();
+    segments.push_back(rank == group_.rank
+                           ? own
+                           : SharedSegment::open(addresses[static_cast<size_t>(rank)], bytes));
+  }
+  buffers_->add(std::move(segments), local);
+  std::memset(own->data(), 0, bytes);  // takes the pages now, on this rank's side of the machine
+  barrier("buffers are open");         // they can be opened only while their makers live
+  return at::from_blob(
+      own->data(), {numel}, [own](void*) {}, options);
 }
 
 void MessageCommunicator::set_step(int64_t step) {

@@ -15,11 +15,17 @@
 
 namespace triga {
 
-/// The group of all ranks of a fabric. `hosts[r]`: host name of rank r. The table knows this rank
-/// already.
+/// Where a rank runs. Ranks of one `memory` can share memory; "": this one shares none.
+struct RankPlace {
+  std::string host;  // name
+  std::string memory;
+};
+
+/// The group of all ranks of a fabric. `places`: by rank. The table knows this rank already.
+/// Collective.
 std::unique_ptr<Communicator> make_world(std::shared_ptr<Fabric> fabric,
                                          std::shared_ptr<ProgressTable> table,
-                                         std::vector<std::string> hosts,
+                                         std::vector<RankPlace> places,
                                          std::chrono::milliseconds deadline);
 
 class MessageCommunicator final : public Communicator {
@@ -28,11 +34,12 @@ class MessageCommunicator final : public Communicator {
   struct World {
     std::shared_ptr<Fabric> fabric;
     std::shared_ptr<ProgressTable> table;
-    std::vector<std::string> hosts;
+    std::vector<RankPlace> places;
     int next_group_id = 1;
     Progress progress;
   };
 
+  /// Collective over the group.
   MessageCommunicator(std::shared_ptr<World> world, Group group,
                       std::chrono::milliseconds deadline);
   ~MessageCommunicator() override;
@@ -65,6 +72,8 @@ class MessageCommunicator final : public Communicator {
   void finish() override;
 
  private:
+  HostMemory share_memory(Channel& messages) const;
+  size_t num_on_this_host() const;
   Operation describe(OperationKind kind, std::string_view what) const;
   Operation describe(OperationKind kind, const at::Tensor& tensor, std::string_view what) const;
   OperationQueue& queue();
@@ -76,6 +85,7 @@ class MessageCommunicator final : public Communicator {
   const Group group_;
   std::chrono::milliseconds deadline_;
   std::shared_ptr<Channel> data_, host_;
+  std::shared_ptr<SharedBuffers> buffers_;  // null: no two ranks of the group share a host
   std::unique_ptr<OperationQueue>
       queue_;  // the communication thread; from the first data operation on
   bool in_group_ = false;

@@ -44,9 +44,9 @@ std::shared_ptr<ProgressTable> open_table(const std::string& address,
 
 // The lowest rank of each host makes the table, the others open it.
 std::shared_ptr<ProgressTable> share_table(Communicator& world,
-                                           const std::vector<std::string>& hosts) {
+                                           const std::vector<std::string>& hosts,
+                                           const std::vector<std::string>& spaces) {
   const int rank = world.rank();
-  const auto spaces = world.all_gather_text(process_space(), "process spaces");
   const auto maker =
       static_cast<int>(std::find(spaces.begin(), spaces.end(), spaces[rank]) - spaces.begin());
   std::shared_ptr<ProgressTable> table;
@@ -71,18 +71,25 @@ std::shared_ptr<Fabric> open_mpi_fabric(const MpiOptions& options) {
 
 // Ranks learn of each other through a first world, in which each sees only itself.
 std::unique_ptr<Communicator> make_watched_world(std::shared_ptr<Fabric> fabric,
-                                                 std::chrono::milliseconds deadline) {
+                                                 const MpiOptions& options) {
   const std::vector<std::string> unknown(fabric->size(), "(unknown)");
   const auto own_table = ProgressTable::in_process(unknown);
   own_table->join(fabric->rank());
-  const auto first_world = make_world(fabric, own_table, unknown, deadline);
-  auto hosts = first_world->all_gather_text(host_name(), "host names");
-  auto table = share_table(*first_world, hosts);
-  return make_world(std::move(fabric), std::move(table), std::move(hosts), deadline);
+  const std::vector<RankPlace> nowhere(static_cast<size_t>(fabric->size()),
+                                       RankPlace{"(unknown)", ""});
+  const auto first_world = make_world(fabric, own_table, nowhere, options.deadline);
+  const auto hosts = first_world->all_gather_text(host_name(), "host names");
+  const auto spaces = first_world->all_gather_text(process_space(), "process spaces");
+  auto table = share_table(*first_world, hosts, spaces);
+  std::vector<RankPlace> places;
+  for (size_t rank = 0; rank < hosts.size(); ++rank)
+    places.push_back(
+        {hosts[rank], options.share_memory ? hosts[rank] + " " + spaces[rank] : std::string()});
+  return make_world(std::move(fabric), std::move(table), std::move(places), options.deadline);
 }
 
 std::unique_ptr<Communicator> open_mpi_world(const MpiOptions& options) {
-  return make_watched_world(open_mpi_fabric(options), options.deadline);
+  return make_watched_world(open_mpi_fabric(options), options);
 }
 
 std::string mpi_version(const MpiOptions& options) {

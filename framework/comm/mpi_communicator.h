@@ -16,6 +16,7 @@ namespace triga {
 struct MpiOptions {
   std::filesystem::path library;  // libtriga_mpi.so; empty: the one beside libtriga.so
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
+  bool share_memory = true;  // false: ranks of a host go over MPI's messages, as those of two hosts
 };
 
 /// The world of a process that mpirun or srun started. Calls MPI_Init_thread, once a process. Ranks
@@ -25,7 +26,7 @@ std::unique_ptr<Communicator> open_mpi_world(const MpiOptions& options);
 /// The steps of the above, between which a test puts a fabric of its own.
 std::shared_ptr<Fabric> open_mpi_fabric(const MpiOptions& options);
 std::unique_ptr<Communicator> make_watched_world(std::shared_ptr<Fabric> fabric,
-                                                 std::chrono::milliseconds deadline);
+                                                 const MpiOptions& options);
 
 /// What MPI says of itself: "Open MPI v4.1.4". Throws: CommError when the library or MPI itself is
 /// missing.

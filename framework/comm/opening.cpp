@@ -7,7 +7,7 @@
 namespace triga {
 namespace {
 
-constexpr uint32_t kMagic = 0x54474131;  // "TGA1": changes with the layout of Opening
+constexpr uint32_t kMagic = 0x54474132;  // "TGA2": changes with the layout of Opening
 
 std::string_view word(OperationKind kind) {
   switch (kind) {
@@ -97,6 +97,7 @@ void OpeningView::write(const Operation& operation, const Bytes& payload) {
   opening.root = operation.root;
   opening.numel = operation.numel;
   opening.step = operation.step;
+  opening.place = operation.place;
   opening.what_hash = hash(operation.what);
   std::memcpy(opening.what, operation.what.data(),
               std::min(operation.what.size(), sizeof(opening.what) - 1));

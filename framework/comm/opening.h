@@ -30,8 +30,9 @@ struct Operation {
   OperationKind kind = OperationKind::kBarrier;
   at::ScalarType type = at::kByte;
   ReduceOp op = ReduceOp::kSum;
-  int root = 0;       // of a broadcast
-  int64_t numel = 0;  // elements of the tensor, of a rank's part of it, or of the text
+  int root = 0;        // of a broadcast
+  int64_t numel = 0;   // elements of the tensor, of a rank's part of it, or of the text
+  uint64_t place = 0;  // of the tensor in the shared buffers; 0: elsewhere
   std::string what;
   int64_t step = 0;
   std::chrono::milliseconds deadline{};
@@ -55,6 +56,7 @@ struct Opening {
   int32_t unused2;
   int64_t numel;
   int64_t step;
+  uint64_t place;
   uint64_t what_hash;  // of the whole name
   char what[88];       // its beginning
 };

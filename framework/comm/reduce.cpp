@@ -1,5 +1,5 @@
-// Sums go tile by tile through an accumulator on the stack, so that `result` may be any of the
-// sources and every source is read once.
+// Sums go tile by tile through accumulators on the stack, so that results may be any of the
+// summands and every summand is read once.
 #include "comm/reduce.h"
 
 #include <c10/util/BFloat16.h>
@@ -7,13 +7,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <bit>
 #include <type_traits>
 
 namespace triga {
 namespace {
 
-constexpr int64_t kTile = 1024;  // elements; the accumulator stays in the first-level cache
+constexpr int64_t kTile = 1024;  // elements; a few accumulators stay in the first-level cache
+constexpr int kMaxDepth = 20;    // of pending subtrees: enough for 2^19 ranks
 
 // What a type is accumulated in. Unsigned for integers: they may wrap around.
 template <class T>
@@ -45,34 +46,117 @@ A combine(A a, A b) {
   }
 }
 
+/// One tile of a reduction: the subtrees that are complete so far and wait for their right
+/// neighbour, as the digits of a binary counter.
 template <class T, ReduceOp op>
-void reduce_as(std::span<const std::byte* const> sources, std::byte* result, int64_t numel) {
+class TileSum {
   using A = typename Accumulator<T>::type;
-  auto* out = reinterpret_cast<T*>(result);
-  std::array<A, kTile> sum;
+
+ public:
+  void add(const Summand& summand, int64_t begin, int64_t count) {
+    count_ = count;
+    if (summand.is_partial)
+      add_values(reinterpret_cast<const A*>(summand.data) + begin, summand.width);
+    else
+      add_values(reinterpret_cast<const T*>(summand.data) + begin, summand.width);
+  }
+
+  /// The sum of all.
+  const A* finish() {
+    while (depth_ > 1) merge_last();
+    depth_ = 0;
+    return sums_[0].data();
+  }
+
+ private:
+  template <class V>
+  void add_values(const V* __restrict values, int width) {
+    if (depth_ > 0 && widths_[depth_ - 1] == width) {
+      A* __restrict sum = sums_[depth_ - 1].data();
+      for (int64_t i = 0; i < count_; ++i) sum[i] = combine<op>(sum[i], static_cast<A>(values[i]));
+      widths_[depth_ - 1] += width;
+      while (depth_ > 1 && widths_[depth_ - 2] == widths_[depth_ - 1]) merge_last();
+      return;
+    }
+    TRIGA_CHECK(depth_ < kMaxDepth, "a reduction over too many ranks");
+    A* __restrict sum = sums_[depth_].data();
+    for (int64_t i = 0; i < count_; ++i) sum[i] = static_cast<A>(values[i]);
+    widths_[depth_++] = width;
+  }
+
+  void merge_last() {
+    --depth_;
+    A* __restrict left = sums_[depth_ - 1].data();
+    const A* __restrict right = sums_[depth_].data();
+    for (int64_t i = 0; i < count_; ++i) left[i] = combine<op>(left[i], right[i]);
+    widths_[depth_ - 1] += widths_[depth_];
+  }
+
+  int64_t count_ = 0;
+  int depth_ = 0;
+  std::array<int, kMaxDepth> widths_;
+  std::array<std::array<A, kTile>, kMaxDepth> sums_;
+};
+
+template <class T, class Out, ReduceOp op>
+void reduce_as(std::span<const Summand> summands, std::span<std::byte* const> results,
+               int64_t numel) {
+  TileSum<T, op> tile;
   for (int64_t begin = 0; begin < numel; begin += kTile) {
     const int64_t count = std::min(kTile, numel - begin);
-    const auto* first = reinterpret_cast<const T*>(sources[0]) + begin;
-    for (int64_t i = 0; i < count; ++i) sum[i] = static_cast<A>(first[i]);
-    for (size_t source = 1; source < sources.size(); ++source) {
-      const auto* next = reinterpret_cast<const T*>(sources[source]) + begin;
-      for (int64_t i = 0; i < count; ++i) sum[i] = combine<op>(sum[i], static_cast<A>(next[i]));
+    for (const Summand& summand : summands) tile.add(summand, begin, count);
+    const auto* sum = tile.finish();
+    for (std::byte* result : results) {
+      Out* __restrict out = reinterpret_cast<Out*>(result) + begin;
+      for (int64_t i = 0; i < count; ++i) out[i] = static_cast<Out>(sum[i]);
     }
-    for (int64_t i = 0; i < count; ++i) out[begin + i] = static_cast<T>(sum[i]);
   }
 }
 
-template <class T>
-void reduce_type(std::span<const std::byte* const> sources, std::byte* result, int64_t numel,
-                 ReduceOp op) {
+/// Calls `visit.template operator()<T, op>()`.
+template <class T, class Visit>
+void with_op(ReduceOp op, const Visit& visit) {
   switch (op) {
     case ReduceOp::kSum:
-      return reduce_as<T, ReduceOp::kSum>(sources, result, numel);
+      return visit.template operator()<T, ReduceOp::kSum>();
     case ReduceOp::kMax:
-      return reduce_as<T, ReduceOp::kMax>(sources, result, numel);
+      return visit.template operator()<T, ReduceOp::kMax>();
     case ReduceOp::kMin:
-      return reduce_as<T, ReduceOp::kMin>(sources, result, numel);
+      return visit.template operator()<T, ReduceOp::kMin>();
   }
+}
+
+template <class Visit>
+void with_type(at::ScalarType type, ReduceOp op, const Visit& visit) {
+  switch (type) {
+    case at::kFloat:
+      return with_op<float>(op, visit);
+    case at::kDouble:
+      return with_op<double>(op, visit);
+    case at::kHalf:
+      return with_op<at::Half>(op, visit);
+    case at::kBFloat16:
+      return with_op<at::BFloat16>(op, visit);
+    case at::kInt:
+      return with_op<int32_t>(op, visit);
+    case at::kLong:
+      return with_op<int64_t>(op, visit);
+    case at::kByte:
+      return with_op<uint8_t>(op, visit);
+    default:
+      TRIGA_CHECK(false, "cannot reduce tensors of type ", toString(type));
+  }
+}
+
+void add_subtrees(RankRange node, RankRange range, std::vector<RankRange>& found) {
+  if (node.end <= range.begin || range.end <= node.begin) return;
+  if (range.begin <= node.begin && node.end <= range.end) {
+    found.push_back(node);
+    return;
+  }
+  const int half = static_cast<int>(std::bit_ceil(static_cast<unsigned>(node.width())) / 2);
+  add_subtrees({node.begin, node.begin + half}, range, found);
+  add_subtrees({node.begin + half, node.end}, range, found);
 }
 
 }  // namespace
@@ -92,32 +176,29 @@ bool is_reducible(at::ScalarType type) {
   }
 }
 
-void reduce_in_rank_order(std::span<const std::byte* const> sources, std::byte* result,
+at::ScalarType accumulator_type(at::ScalarType type) {
+  return type == at::kHalf || type == at::kBFloat16 ? at::kFloat : type;
+}
+
+std::vector<RankRange> subtrees_in(RankRange range, int num_ranks) {
+  std::vector<RankRange> found;
+  add_subtrees({0, num_ranks}, range, found);
+  return found;
+}
+
+void reduce_in_tree_order(std::span<const Summand> summands, std::span<std::byte* const> results,
                           int64_t numel, at::ScalarType type, ReduceOp op) {
-  TRIGA_CHECK(!sources.empty(), "nothing to reduce");
-  if (sources.size() == 1) {
-    const size_t bytes = numel * elementSize(type);
-    if (sources[0] != result && bytes > 0) std::memcpy(result, sources[0], bytes);
-    return;
-  }
-  switch (type) {
-    case at::kFloat:
-      return reduce_type<float>(sources, result, numel, op);
-    case at::kDouble:
-      return reduce_type<double>(sources, result, numel, op);
-    case at::kHalf:
-      return reduce_type<at::Half>(sources, result, numel, op);
-    case at::kBFloat16:
-      return reduce_type<at::BFloat16>(sources, result, numel, op);
-    case at::kInt:
-      return reduce_type<int32_t>(sources, result, numel, op);
-    case at::kLong:
-      return reduce_type<int64_t>(sources, result, numel, op);
-    case at::kByte:
-      return reduce_type<uint8_t>(sources, result, numel, op);
-    default:
-      TRIGA_CHECK(false, "cannot reduce tensors of type ", toString(type));
-  }
+  TRIGA_CHECK(!summands.empty(), "nothing to reduce");
+  with_type(type, op, [&]<class T, ReduceOp o>() { reduce_as<T, T, o>(summands, results, numel); });
+}
+
+void reduce_partial(std::span<const Summand> summands, std::byte* result, int64_t numel,
+                    at::ScalarType type, ReduceOp op) {
+  TRIGA_CHECK(!summands.empty(), "nothing to reduce");
+  std::byte* const results[] = {result};
+  with_type(type, op, [&]<class T, ReduceOp o>() {
+    reduce_as<T, typename Accumulator<T>::type, o>(summands, results, numel);
+  });
 }
 
 }  // namespace triga

@@ -5,6 +5,7 @@
 - afterwards no process and no file in /dev/shm is left.
 
 usage: comm_faults.py --mpirun PATH --victim PATH --fault kill|segv|exit|stop|throw [--operation NAME] [--ranks N]
+                      [--memory own|shared]
 """
 import argparse
 import os
@@ -16,7 +17,9 @@ import sys
 import tempfile
 import time
 
-# name in the victim program -> what the messages call the operation; whether its payload goes beyond the opening message
+# name in the victim program -> what the messages call the operation; whether its payload goes beyond the opening message.
+# Those of the second table go over shared memory: the step of it before which the fault strikes (1: it never comes to the
+# first meeting; 2: all have met, and then it reduces or copies; 3: it never comes to the last meeting).
 OPERATIONS = {
     "all_reduce": ('all_reduce "victim"', True),
     "reduce_scatter": ('reduce_scatter "victim"', True),
@@ -30,6 +33,15 @@ OPERATIONS = {
     "split": ('split "victim"', False),
     "allocate": ('allocate "buffer"', False),
     "finish": ('barrier "end of the run"', False),
+}
+IN_SHARED_MEMORY = {
+    "all_reduce_in_a_buffer": ('all_reduce "victim"', 2),
+    "reduce_scatter_in_a_buffer": ('reduce_scatter "victim"', 3),
+    "all_gather_in_a_buffer": ('all_gather "victim"', 2),
+    "barrier": ('barrier "victim"', 1),
+    "all_reduce_values": ('all_reduce "victim"', 1),
+    "split": ('split "victim"', 1),
+    "finish": ('barrier "end of the run"', 1),
 }
 VICTIM = 1
 STEP = 17
@@ -57,9 +69,9 @@ def has_ended(pid, seconds=5):
 class Run:
     """One run of comm_victim."""
 
-    def __init__(self, arguments, fault, operation, ranks):
-        self.fault, self.operation, self.ranks = fault, operation, ranks
-        self.name = f"{fault} in {operation} on {ranks} ranks"
+    def __init__(self, arguments, fault, operation, ranks, memory):
+        self.fault, self.operation, self.ranks, self.memory = fault, operation, ranks, memory
+        self.name = f"{fault} in {operation} on {ranks} ranks, {memory} memory"
         self.folder = tempfile.mkdtemp(prefix="triga-faults-")
         self.deadline = SHORT_DEADLINE if fault == "stop" or operation == "start" else LONG_DEADLINE
         environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMP_NUM_THREADS="1")
@@ -67,13 +79,15 @@ class Run:
         self.process = subprocess.Popen(
             [arguments.mpirun, "--oversubscribe", "--bind-to", "none", "--mca", "odls_base_sigkill_timeout",
              str(SIGKILL_TIMEOUT), "-n", str(ranks), arguments.victim, f"--operation={operation}", f"--fault={fault}",
-             f"--victim={VICTIM}", f"--at={self.message()}", f"--deadline_ms={int(self.deadline * 1000)}",
+             f"--victim={VICTIM}", f"--at={self.message()}", f"--memory={memory}", f"--deadline_ms={int(self.deadline * 1000)}",
              f"--reports={self.folder}"],
             stdout=self.output, stderr=subprocess.STDOUT, env=environment)
         self.began = time.monotonic()
 
     def message(self):
         """The victim's message before which the fault strikes: some are sent, some not."""
+        if self.memory == "shared":
+            return IN_SHARED_MEMORY[self.operation][1]
         openings = 2 * (self.ranks - 1)
         if self.operation == "start":
             return 2
@@ -123,7 +137,8 @@ class Run:
         if self.operation == "start":
             return [f"missing: rank {VICTIM} "]
         victim = f"rank {VICTIM} on host {socket.gethostname()}"
-        where = f"step {STEP}, in {OPERATIONS[self.operation][0]}"
+        table = IN_SHARED_MEMORY if self.memory == "shared" else OPERATIONS
+        where = f"step {STEP}, in {table[self.operation][0]}"
         if self.fault == "stop":
             return [f"{victim} (stopped by a signal): {where}", f"not done at step {STEP} within {SHORT_DEADLINE:g} s"]
         if self.fault == "throw":
@@ -145,12 +160,13 @@ class Run:
 def cases(arguments):
     """Death: every operation on 2 and on 4 ranks; the other faults: every operation, on 2 and 4 in turn."""
     if arguments.operation:
-        return [(arguments.operation, arguments.ranks)]
+        return [(arguments.operation, arguments.ranks, arguments.memory)]
     chosen = []
-    for index, operation in enumerate(OPERATIONS):
-        chosen += [(operation, ranks) for ranks in (2, 4) if arguments.fault == "kill" or (index % 2 == 0) == (ranks == 2)]
+    for index, (operation, memory) in enumerate([(o, "own") for o in OPERATIONS] + [(o, "shared") for o in IN_SHARED_MEMORY]):
+        chosen += [(operation, ranks, memory) for ranks in (2, 4)
+                   if arguments.fault == "kill" or (index % 2 == 0) == (ranks == 2)]
     if arguments.fault in ("kill", "stop"):
-        chosen.append(("start", 3))
+        chosen.append(("start", 3, "own"))
     return chosen
 
 
@@ -159,15 +175,15 @@ def main():
     parser.add_argument("--mpirun", required=True)
     parser.add_argument("--victim", required=True)
     parser.add_argument("--fault", required=True, choices=["kill", "segv", "exit", "stop", "throw"])
-    parser.add_argument("--operation", choices=[*OPERATIONS, "start"])
+    parser.add_argument("--operation", choices=[*OPERATIONS, *IN_SHARED_MEMORY, "start"])
+    parser.add_argument("--memory", choices=["own", "shared"], default="own")
     parser.add_argument("--ranks", type=int, default=2)
     arguments = parser.parse_args()
 
     waiting, running, lingering = cases(arguments), [], []
     while waiting or running:
         while waiting and len(running) < AT_ONCE:
-            operation, ranks = waiting.pop(0)
-            running.append(Run(arguments, arguments.fault, operation, ranks))
+            running.append(Run(arguments, arguments.fault, *waiting.pop(0)))
         lingering += [run for run in running if run.survivors_ended()]
         running = [run for run in running if run not in lingering]
         time.sleep(0.02)

@@ -1,9 +1,9 @@
 // A run in which one rank comes to harm in the middle of an operation: `mpirun -n N comm_victim
 // --operation=all_reduce
-// --fault=kill --victim=1 --at=4 --deadline_ms=30000 --reports=DIR`. The fault strikes before the
-// victim's at-th message of the operation. Each rank writes DIR/rank-R: its process id and what it
-// maps from shared memory; the time of the fault; how it ended. comm_faults.py starts it and
-// judges.
+// --memory=shared|own --fault=kill --victim=1 --at=4 --deadline_ms=30000 --reports=DIR`. The fault
+// strikes before the victim's at-th message, or step in shared memory, of the operation. Each rank
+// writes DIR/rank-R: its process id and what it maps from shared memory; the time of the fault; how
+// it ended. comm_faults.py starts it and judges.
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
@@ -30,6 +30,7 @@ struct Arguments {
   int victim = 0;
   int at = 1;
   int deadline_ms = 30'000;
+  bool share_memory = false;
 };
 
 Arguments parse(int argc, char** argv) {
@@ -39,9 +40,10 @@ Arguments parse(int argc, char** argv) {
     const size_t equals = text.find('=');
     given[text.substr(2, equals - 2)] = text.substr(equals + 1);
   }
-  return {given.at("operation"),     given.at("fault"),
-          given.at("reports"),       std::stoi(given.at("victim")),
-          std::stoi(given.at("at")), std::stoi(given.at("deadline_ms"))};
+  return {given.at("operation"),         given.at("fault"),
+          given.at("reports"),           std::stoi(given.at("victim")),
+          std::stoi(given.at("at")),     std::stoi(given.at("deadline_ms")),
+          given.at("memory") == "shared"};
 }
 
 // What this rank leaves for the judge; written through, since the next instruction may be its last.
@@ -77,6 +79,7 @@ class FaultyFabric final : public Fabric {
     count();
     return fabric_->receive(from, tag, std::move(bytes));
   }
+  void before_shared_step() override { count(); }
   void finish() override { fabric_->finish(); }
 
  private:
@@ -98,29 +101,44 @@ void strike(const std::string& fault, Report& report) {
   if (fault == "throw") throw DataError("shard-3.bin is truncated");
 }
 
-using Operation = std::function<void(Communicator&)>;
+/// `buffer`: kLarge elements a rank, of the communicator's memory.
+using Operation = std::function<void(Communicator& world, const at::Tensor& buffer)>;
 
 const std::map<std::string, Operation>& operations() {
   static const std::map<std::string, Operation> all = {
       {"all_reduce",
-       [](Communicator& world) {
+       [](Communicator& world, const at::Tensor&) {
          world.all_reduce(at::ones({kLarge}), ReduceOp::kSum, "victim").wait();
        }},
       {"reduce_scatter",
-       [](Communicator& world) {
+       [](Communicator& world, const at::Tensor&) {
          world
              .reduce_scatter(at::ones({kLarge * world.size()}), at::zeros({kLarge}), ReduceOp::kSum,
                              "victim")
              .wait();
        }},
       {"all_gather",
-       [](Communicator& world) {
+       [](Communicator& world, const at::Tensor&) {
          world.all_gather(at::ones({kLarge}), at::zeros({kLarge * world.size()}), "victim").wait();
        }},
       {"broadcast",
-       [](Communicator& world) { world.broadcast(at::ones({kLarge}), 0, "victim").wait(); }},
+       [](Communicator& world, const at::Tensor&) {
+         world.broadcast(at::ones({kLarge}), 0, "victim").wait();
+       }},
+      {"all_reduce_in_a_buffer",
+       [](Communicator& world, const at::Tensor& buffer) {
+         world.all_reduce(buffer, ReduceOp::kSum, "victim").wait();
+       }},
+      {"reduce_scatter_in_a_buffer",
+       [](Communicator& world, const at::Tensor& buffer) {
+         world.reduce_scatter(buffer, at::zeros({kLarge}), ReduceOp::kSum, "victim").wait();
+       }},
+      {"all_gather_in_a_buffer",
+       [](Communicator& world, const at::Tensor& buffer) {
+         world.all_gather(at::ones({kLarge}), buffer, "victim").wait();
+       }},
       {"send_recv",
-       [](Communicator& world) {
+       [](Communicator& world, const at::Tensor&) {
          const auto received = at::zeros({kLarge});
          world.begin_group();
          world.send(at::ones({kLarge}), (world.rank() + 1) % world.size(), "victim");
@@ -129,19 +147,23 @@ const std::map<std::string, Operation>& operations() {
          world.barrier(
              "victim is through");  // two neighbours of a ring may be done without the victim
        }},
-      {"barrier", [](Communicator& world) { world.barrier("victim"); }},
+      {"barrier", [](Communicator& world, const at::Tensor&) { world.barrier("victim"); }},
       {"all_reduce_values",
-       [](Communicator& world) {
+       [](Communicator& world, const at::Tensor&) {
          std::vector<double> values(3, 1.0);
          world.all_reduce_values(values, ReduceOp::kSum, "victim");
        }},
       {"all_gather_text",
-       [](Communicator& world) { world.all_gather_text(std::string(100'000, 'x'), "victim"); }},
+       [](Communicator& world, const at::Tensor&) {
+         world.all_gather_text(std::string(100'000, 'x'), "victim");
+       }},
       {"broadcast_text",
-       [](Communicator& world) { world.broadcast_text(std::string(100'000, 'x'), 0, "victim"); }},
-      {"split", [](Communicator& world) { world.split(0, "victim"); }},
-      {"allocate", [](Communicator& world) { world.allocate(10, at::kFloat); }},
-      {"finish", [](Communicator& world) { world.finish(); }},
+       [](Communicator& world, const at::Tensor&) {
+         world.broadcast_text(std::string(100'000, 'x'), 0, "victim");
+       }},
+      {"split", [](Communicator& world, const at::Tensor&) { world.split(0, "victim"); }},
+      {"allocate", [](Communicator& world, const at::Tensor&) { world.allocate(10, at::kFloat); }},
+      {"finish", [](Communicator& world, const at::Tensor&) { world.finish(); }},
   };
   return all;
 }
@@ -167,14 +189,18 @@ int run(const Arguments& arguments, Report& report) {
   std::unique_ptr<Communicator> world;
   try {
     if (is_victim && arguments.operation == "start") fabric->arm(arguments.at);
-    world = make_watched_world(fabric, std::chrono::milliseconds(arguments.deadline_ms));
+    world =
+        make_watched_world(fabric, {.library = {},
+                                    .deadline = std::chrono::milliseconds(arguments.deadline_ms),
+                                    .share_memory = arguments.share_memory});
     const auto& operation =
         operations().at(arguments.operation == "start" ? "barrier" : arguments.operation);
     world->set_step(kStep - 1);
-    if (arguments.operation != "finish") operation(*world);
+    const at::Tensor buffer = world->allocate(kLarge * world->size(), at::kFloat);
+    if (arguments.operation != "finish") operation(*world, buffer);
     world->progress().report(kStep, "");
     if (is_victim) fabric->arm(arguments.at);
-    operation(*world);
+    operation(*world, buffer);
     if (arguments.operation != "finish") world->finish();
     return 0;
   } catch (const Error& error) {

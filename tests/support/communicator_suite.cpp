@@ -4,69 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <numeric>
 #include <random>
 #include <thread>
 
+#include "tests/support/communicator_values.h"
+
 namespace triga::testing {
 namespace {
-
-const std::vector<at::ScalarType> kTypes = {at::kFloat, at::kDouble, at::kHalf, at::kBFloat16,
-                                            at::kInt,   at::kLong,   at::kByte};
-// Empty; within an opening message; just above it; uneven parts; more than one round of a reduction
-// on up to 4 ranks.
-const std::vector<int64_t> kSizes = {0, 1, 3, 768, 769, 1021, 65537};
-constexpr int64_t kManyRounds = 1'300'003;
-
-// Small whole numbers, exact in every type, different for each rank and element; their sums over 4
-// ranks are exact too.
-int64_t value(int rank, int64_t i) {
-  return (i * 7 + rank * 13 + 3) % 11;
-}
-
-at::Tensor values(int rank, int64_t numel, at::ScalarType type, int64_t first = 0) {
-  std::vector<int64_t> numbers(numel);
-  for (int64_t i = 0; i < numel; ++i) numbers[i] = value(rank, first + i);
-  return at::tensor(numbers, at::kLong).to(type);
-}
-
-int64_t reduced_value(int size, int64_t i, ReduceOp op) {
-  int64_t result = value(0, i);
-  for (int rank = 1; rank < size; ++rank) {
-    const int64_t next = value(rank, i);
-    result = op == ReduceOp::kSum   ? result + next
-             : op == ReduceOp::kMax ? std::max(result, next)
-                                    : std::min(result, next);
-  }
-  return result;
-}
-
-at::Tensor reduced(int size, int64_t numel, at::ScalarType type, ReduceOp op, int64_t first = 0) {
-  std::vector<int64_t> numbers(numel);
-  for (int64_t i = 0; i < numel; ++i) numbers[i] = reduced_value(size, first + i, op);
-  return at::tensor(numbers, at::kLong).to(type);
-}
-
-void expect_equal(const at::Tensor& actual, const at::Tensor& expected, const std::string& what) {
-  EXPECT_TRUE(at::equal(actual, expected))
-      << what << " of " << expected.numel() << " " << toString(expected.scalar_type());
-}
-
-// Numbers whose sum depends on the order of the summands; the same on every rank for the same seed.
-at::Tensor awkward_values(int rank, int64_t numel) {
-  std::mt19937 random(17 + rank);
-  std::uniform_real_distribution<float> mantissa(-1, 1), exponent(-12, 12);
-  std::vector<float> numbers(numel);
-  for (auto& number : numbers)
-    number = std::ldexp(mantissa(random), static_cast<int>(exponent(random)));
-  return at::tensor(numbers);
-}
-
-at::Tensor sum_in_rank_order(int size, int64_t numel) {
-  at::Tensor sum = awkward_values(0, numel);
-  for (int rank = 1; rank < size; ++rank) sum = sum + awkward_values(rank, numel);
-  return sum;
-}
 
 void all_reduce(Communicator& world) {
   for (const auto type : kTypes)
@@ -138,11 +84,16 @@ void broadcast(Communicator& world) {
       }
 }
 
-void sums_are_exact_in_rank_order(Communicator& world) {
+void sums_are_exact_in_tree_order(Communicator& world) {
+  const auto buffer = make_buffer(world);
   for (const int64_t numel : {int64_t{700}, int64_t{65537}}) {
+    const auto expected = sum_in_tree_order(0, world.size(), numel);
     const auto tensor = awkward_values(world.rank(), numel);
     world.all_reduce(tensor, ReduceOp::kSum, "awkward numbers").wait();
-    expect_equal(tensor, sum_in_rank_order(world.size(), numel), "all_reduce");
+    expect_equal(tensor, expected, "all_reduce");
+    const auto shared = in_buffer(buffer, awkward_values(world.rank(), numel));
+    world.all_reduce(shared, ReduceOp::kSum, "awkward numbers in a buffer").wait();
+    expect_equal(shared, expected, "all_reduce in a buffer");
   }
 }
 
@@ -373,14 +324,14 @@ void refuses_what_it_cannot_carry(Communicator& world) {
 }  // namespace
 
 const std::vector<CommunicatorCase>& communicator_cases() {
-  static const std::vector<CommunicatorCase> cases = {
+  static const std::vector<CommunicatorCase> cases = with_buffer_cases({
       {"AllReduce", all_reduce},
       {"AllReduceInManyRounds", all_reduce_in_many_rounds},
       {"ReduceScatter", reduce_scatter},
       {"ReduceScatterInPlace", reduce_scatter_in_place},
       {"AllGather", all_gather},
       {"Broadcast", broadcast},
-      {"SumsAreExactInRankOrder", sums_are_exact_in_rank_order},
+      {"SumsAreExactInTreeOrder", sums_are_exact_in_tree_order},
       {"SumsDoNotDependOnBuckets", sums_do_not_depend_on_buckets},
       {"HalfSumsAreAccumulatedInFp32", half_sums_are_accumulated_in_fp32},
       {"ANanWins", a_nan_wins},
@@ -395,7 +346,7 @@ const std::vector<CommunicatorCase>& communicator_cases() {
       {"Split", split},
       {"Allocate", allocate},
       {"RefusesWhatItCannotCarry", refuses_what_it_cannot_carry},
-  };
+  });
   return cases;
 }
 

@@ -17,4 +17,7 @@ struct CommunicatorCase {
 
 const std::vector<CommunicatorCase>& communicator_cases();
 
+/// `cases`, and those about memory that the communicator allocated (buffer_cases.cpp).
+std::vector<CommunicatorCase> with_buffer_cases(std::vector<CommunicatorCase> cases);
+
 }  // namespace triga::testing

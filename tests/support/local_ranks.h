@@ -4,6 +4,7 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -16,8 +17,8 @@ namespace triga::testing {
 /// others, as main() does.
 inline std::vector<std::exception_ptr> run_ranks_catching(
     int num_ranks, const std::function<void(Communicator&)>& function,
-    std::chrono::milliseconds deadline = std::chrono::seconds(60)) {
-  auto worlds = make_local_communicators(num_ranks, deadline);
+    const LocalOptions& options = {.deadline = std::chrono::seconds(60), .hosts = {}}) {
+  auto worlds = make_local_communicators(num_ranks, options);
   std::vector<std::exception_ptr> errors(num_ranks);
   std::vector<std::thread> threads;
   for (int rank = 0; rank < num_ranks; ++rank)
@@ -38,9 +39,11 @@ inline std::vector<std::exception_ptr> run_ranks_catching(
 }
 
 /// Throws what the first rank threw that did not merely notice the failure of another.
-inline void run_ranks(int num_ranks, const std::function<void(Communicator&)>& function) {
+inline void run_ranks(int num_ranks, const std::function<void(Communicator&)>& function,
+                      const std::vector<std::string>& hosts = {}) {
   std::exception_ptr noticed;
-  for (const auto& error : run_ranks_catching(num_ranks, function)) {
+  const LocalOptions options{.deadline = std::chrono::seconds(60), .hosts = hosts};
+  for (const auto& error : run_ranks_catching(num_ranks, function, options)) {
     if (!error) continue;
     try {
       std::rethrow_exception(error);

@@ -164,7 +164,7 @@ TEST(Deadline, NamesOperationStepAndWhoIsMissing) {
           else
             world.barrier("gradients of bucket 3");
         },
-        std::chrono::milliseconds(300));
+        {.deadline = std::chrono::milliseconds(300), .hosts = {}});
     for (int rank : {0, 1})
       EXPECT_THAT(
           first_line(comm_error(errors[rank])),
@@ -238,7 +238,7 @@ TEST(FailedCommunicator, FailsAtOnceAndIsDestroyedWithoutWaiting) {
 }
 
 TEST(Destruction, GivesUpWhatIsUnderWay) {
-  auto worlds = make_local_communicators(2, std::chrono::seconds(60));
+  auto worlds = make_local_communicators(2, {.deadline = std::chrono::seconds(60), .hosts = {}});
   const Work large = worlds[0]->all_reduce(at::ones({50'000}), ReduceOp::kSum, "nobody answers");
   const Work queued = worlds[0]->all_reduce(at::ones({3}), ReduceOp::kSum, "behind it");
   EXPECT_LT(seconds_of([&] { worlds[0].reset(); }), 1);

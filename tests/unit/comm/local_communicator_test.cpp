@@ -26,6 +26,36 @@ INSTANTIATE_TEST_SUITE_P(Ranks, LocalCommunicator,
                                            std::get<0>(info.param));
                          });
 
+// Ranks that believe to be on several hosts: each with its own memory, some alone, some in turn.
+struct Placement {
+  const char* name;
+  std::vector<std::string> hosts;
+};
+const std::vector<Placement> kPlacements = {
+    {"Apart", {"a", "b"}},
+    {"TwoAndOne", {"a", "a", "b"}},
+    {"OneAndTwo", {"a", "b", "b"}},
+    {"TwoAndTwo", {"a", "a", "b", "b"}},
+    {"InTurn", {"a", "b", "a", "b"}},
+    {"ThreeAndTwo", {"a", "a", "a", "b", "b"}},
+    {"ThreeHosts", {"a", "b", "b", "c", "c", "c"}},
+};
+
+class SeveralHosts : public ::testing::TestWithParam<std::tuple<Placement, CommunicatorCase>> {};
+
+TEST_P(SeveralHosts, DoWhatOneHostDoes) {
+  const auto& [placement, one] = GetParam();
+  testing::run_ranks(static_cast<int>(placement.hosts.size()), one.run, placement.hosts);
+}
+
+INSTANTIATE_TEST_SUITE_P(Hosts, SeveralHosts,
+                         ::testing::Combine(::testing::ValuesIn(kPlacements),
+                                            ::testing::ValuesIn(communicator_cases())),
+                         [](const auto& info) {
+                           return c10::str(std::get<1>(info.param).name, "On",
+                                           std::get<0>(info.param).name);
+                         });
+
 TEST(SingleCommunicator, NeedsNoOtherRankAndFinishes) {
   const auto world = make_single_communicator();
   EXPECT_EQ(world->size(), 1);

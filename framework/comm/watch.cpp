@@ -1,0 +1,95 @@
+#include "comm/watch.h"
+
+#include <c10/util/StringUtil.h>
+
+#include <thread>
+
+namespace triga {
+namespace {
+
+constexpr auto kLookEvery = std::chrono::milliseconds(50);
+constexpr auto kStuckAfter = std::chrono::seconds(2);  // past the deadline
+
+// Waiting costs little processor time, which the computation of this rank needs.
+class Backoff {
+ public:
+  void pause() {
+    if (++num_pauses_ < 100) {
+      std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(std::chrono::microseconds(num_pauses_ < 200 ? 20 : 100));
+    }
+  }
+
+ private:
+  int num_pauses_ = 0;
+};
+
+}  // namespace
+
+Watch::Watch(std::shared_ptr<ProgressTable> table, const Group& group, ProgressStream stream)
+    : table_(std::move(table)), group_(group), stream_(stream) {}
+
+void Watch::run(const Operation& operation, const std::string& label,
+                const std::function<void()>& body) {
+  label_ = label;
+  operation_ = operation;
+  deadline_ = Clock::now() + operation.deadline;
+  table_->begin_operation(group_.fabric_rank(), stream_, label);
+  body();
+  table_->end_operation(group_.fabric_rank(), stream_);
+  deadline_ = Clock::time_point::max();
+}
+
+void Watch::wait(const Wait& what) {
+  Backoff backoff;
+  auto next_look = Clock::now() + kLookEvery;
+  while (!what.is_done()) {
+    if (cancelled_)
+      throw CommError(c10::str(label_, " was given up: its communicator was destroyed"));
+    if (what.pause)
+      what.pause();
+    else
+      backoff.pause();
+    if (Clock::now() < next_look) continue;
+    look_around(what);
+    next_look = Clock::now() + kLookEvery;
+  }
+}
+
+void Watch::look_around(const Wait& what) {
+  if (const auto failure = table_->find_failure(group_.fabric_rank(), group_.ranks)) fail(*failure);
+  if (what.look) what.look();
+  if (Clock::now() < deadline_.load()) return;
+  std::string absent = what.missing();
+  for (const int rank : group_.ranks)  // a stopped rank may be why the missing ones are late
+    if (const auto where = table_->whereabouts(rank);
+        table_->is_stopped(rank) && absent.find(where) == std::string::npos)
+      absent += "; and " + where;
+  fail(c10::str(label_, " was not done at step ", operation_.step, " within ",
+                static_cast<double>(operation_.deadline.count()) / 1000.0,
+                " s; missing: ", absent));
+}
+
+bool Watch::is_stuck() const {
+  const auto deadline = deadline_.load();
+  return deadline != Clock::time_point::max() && Clock::now() > deadline + kStuckAfter;
+}
+
+void Watch::fail(const std::string& diagnosis) {
+  const int rank = group_.fabric_rank();
+  table_->mark_failed(rank, diagnosis, ExitStatus::kCommunication);
+  throw CommError(c10::str(diagnosis, "\n", table_->name_of(rank), " noticed it at step ",
+                           operation_.step, " in ", label_, ". Where every rank was:\n",
+                           table_->to_text()));
+}
+
+std::string Watch::whereabouts(int rank) const {
+  return table_->whereabouts(group_.ranks[static_cast<size_t>(rank)]);
+}
+
+std::string Watch::name_of(int rank) const {
+  return table_->name_of(group_.ranks[static_cast<size_t>(rank)]);
+}
+
+}  // namespace triga
