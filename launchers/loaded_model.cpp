@@ -51,8 +51,8 @@ LoadedModel::LoadedModel(const CommandEnvironment& environment, const ModelArgum
   experiment_ = std::make_unique<LoadedExperiment>(environment, experiment);
   assembly_ = experiment_->assemble(environment, with_data);
   world_ = make_single_communicator();
-  Strategy::Options options;
-  options.seed = static_cast<uint64_t>(experiment_->experiment().train.seed);
+  Strategy::Options options = strategy_options_of(experiment_->experiment());
+  options.zero = 0;  // nothing is trained
   strategy_ = std::make_unique<Strategy>(*assembly_.architecture, *world_, options,
                                          assembly_.make_optimizer());
   load_weights(*strategy_, *assembly_.architecture, posix_files(), chosen_.directory, {});

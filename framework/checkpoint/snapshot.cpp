@@ -1,7 +1,9 @@
 #include "checkpoint/snapshot.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -23,13 +25,62 @@ CheckpointPart text_part(std::string path, std::string text) {
   return {std::move(path), std::move(text), {}, false};
 }
 
-void add_tensors(std::vector<CheckpointPart>& parts, const std::string& folder,
-                 const std::string& stem, const TensorsByName& tensors, uint64_t max_shard_bytes) {
-  auto plan = plan_shards(tensors, stem, max_shard_bytes);
-  for (auto& [name, shard] : plan.files)
-    parts.push_back({join_path(folder, name), "", std::move(shard), /*is_tensors=*/true});
-  if (!plan.index_name.empty())
-    parts.push_back(text_part(join_path(folder, plan.index_name), plan.index));
+/// Tensors that are written under one stem, spread over the ranks.
+struct TensorSet {
+  std::string folder, stem;
+  std::vector<TensorsByName> shards;  // of this rank
+};
+
+/// In an order that all ranks have in common: they may have tensors of different sets.
+std::vector<TensorSet> tensor_sets(const Snapshot& snapshot, uint64_t max_shard_bytes,
+                                   const std::set<std::string>& training) {
+  std::vector<TensorSet> sets;
+  const auto shards_of = [&](const std::map<std::string, TensorsByName>& tensors,
+                             const std::string& name) {
+    const auto found = tensors.find(name);
+    return found == tensors.end() ? std::vector<TensorsByName>()
+                                  : split_shards(found->second, max_shard_bytes);
+  };
+  for (const ComponentFiles& component : snapshot.model.components)
+    sets.push_back(
+        {component.folder, component.weights, shards_of(snapshot.weights, component.component)});
+  for (const std::string& stem : training)
+    sets.push_back({"training", stem, shards_of(snapshot.training, stem)});
+  return sets;
+}
+
+std::string to_text(const std::vector<TensorSet>& sets) {
+  Json json = Json::array();
+  for (const TensorSet& set : sets) {
+    const ShardContents contents = contents_of(set.shards);
+    json.push_back({{"names", contents.names}, {"bytes", contents.bytes}});
+  }
+  return json.dump();
+}
+
+/// [set][rank].
+std::vector<std::vector<ShardContents>> contents_from(const std::vector<std::string>& texts,
+                                                      size_t num_sets) {
+  std::vector<std::vector<ShardContents>> contents(num_sets);
+  for (const std::string& text : texts) {
+    const Json json = parse_json(text, "what a rank writes");
+    TRIGA_CHECK(json.size() == num_sets, "ranks write different sets of tensors");
+    for (size_t set = 0; set < num_sets; ++set)
+      contents[set].push_back({json[set]["names"].get<std::vector<std::vector<std::string>>>(),
+                               json[set]["bytes"].get<uint64_t>()});
+  }
+  return contents;
+}
+
+std::set<std::string> training_stems(const Snapshot& snapshot, Communicator& ranks) {
+  std::string mine;
+  for (const auto& [stem, tensors] : snapshot.training) mine += stem + "\n";
+  std::set<std::string> stems;
+  for (const std::string& text : ranks.all_gather_text(mine, "tensors of the training state")) {
+    std::istringstream lines(text);
+    for (std::string stem; std::getline(lines, stem);) stems.insert(stem);
+  }
+  return stems;
 }
 
 }  // namespace
@@ -81,24 +132,38 @@ void CheckpointPart::write(ChecksummedFile& file) const {
   }
 }
 
-std::vector<CheckpointPart> parts_of(const Snapshot& snapshot, uint64_t max_shard_bytes) {
+std::vector<CheckpointPart> parts_of(const Snapshot& snapshot, uint64_t max_shard_bytes,
+                                     Communicator& ranks) {
+  std::vector<TensorSet> sets =
+      tensor_sets(snapshot, max_shard_bytes, training_stems(snapshot, ranks));
+  const auto contents =
+      contents_from(ranks.all_gather_text(to_text(sets), "files of the checkpoint"), sets.size());
   std::vector<CheckpointPart> parts;
-  for (const auto& [name, content] : snapshot.model.files)
-    parts.push_back(text_part(name, content));
-  for (const auto& [name, content] : snapshot.files) parts.push_back(text_part(name, content));
-  for (const auto& component : snapshot.model.components) {
-    const auto weights = snapshot.weights.find(component.component);
-    TRIGA_CHECK(weights != snapshot.weights.end(), "no weights for component '",
-                component.component, "'");
-    add_tensors(parts, component.folder, component.weights, weights->second, max_shard_bytes);
+  for (size_t i = 0; i < sets.size(); ++i) {
+    TensorSet& set = sets[i];
+    uint64_t num_tensors = 0;
+    for (const ShardContents& one : contents[i]) num_tensors += one.names.size();
+    TRIGA_CHECK(num_tensors > 0 || set.folder == "training", "no weights for component '",
+                i < snapshot.model.components.size() ? snapshot.model.components[i].component : "",
+                "'");
+    ShardPlan plan = name_shards(std::move(set.shards), set.stem, static_cast<size_t>(ranks.rank()),
+                                 contents[i]);
+    for (auto& [name, shard] : plan.files)
+      parts.push_back({join_path(set.folder, name), "", std::move(shard), /*is_tensors=*/true});
+    if (!plan.index_name.empty())
+      parts.push_back(text_part(join_path(set.folder, plan.index_name), plan.index));
   }
-  TRIGA_CHECK(snapshot.weights.size() == snapshot.model.components.size(),
-              "weights of a component that the model directory does not name");
-  for (const auto& [stem, tensors] : snapshot.training)
-    add_tensors(parts, "training", stem, tensors, max_shard_bytes);
-  parts.push_back(text_part(kResolvedPath, snapshot.resolved));
-  parts.push_back(text_part(kStatePath, to_json(snapshot.state)));
-
+  for (const auto& weights : snapshot.weights)
+    TRIGA_CHECK(std::any_of(snapshot.model.components.begin(), snapshot.model.components.end(),
+                            [&](const auto& files) { return files.component == weights.first; }),
+                "weights of a component that the model directory does not name");
+  if (ranks.rank() == 0) {
+    for (const auto& [name, content] : snapshot.model.files)
+      parts.push_back(text_part(name, content));
+    for (const auto& [name, content] : snapshot.files) parts.push_back(text_part(name, content));
+    parts.push_back(text_part(kResolvedPath, snapshot.resolved));
+    parts.push_back(text_part(kStatePath, to_json(snapshot.state)));
+  }
   std::set<std::string> paths = {kManifestPath};
   for (const auto& part : parts)
     TRIGA_CHECK(is_path_inside(part.path) && paths.insert(part.path).second,

@@ -1,6 +1,6 @@
 // Snapshot: everything that a checkpoint holds, in memory: the trainer fills it, the writer writes
 // it. parts_of() turns it into the list of files of a checkpoint directory
-// (docs/checkpoint_format.md); each part can be written by another thread or rank.
+// (docs/checkpoint_format.md), each written by the rank that has its content.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "checkpoint/safetensors.h"
+#include "comm/communicator.h"
 #include "triga/architecture.h"
 
 namespace triga {
@@ -38,6 +39,8 @@ TrainingState training_state_from_json(const std::string& text, const std::strin
 /// What produced a checkpoint, by name: "triga", "libtorch", "cpu", "gpu", "plugin transformer".
 using Environment = std::map<std::string, std::string>;
 
+/// What one rank gives to a checkpoint. Rank 0's has everything but tensors; tensors may be on any
+/// rank, each on one.
 struct Snapshot {
   TrainingState state;
   Environment environment;
@@ -67,8 +70,9 @@ struct CheckpointPart {
   void write(ChecksummedFile& file) const;  // throws: FileError
 };
 
-/// All files of a checkpoint but the manifest. Throws: Error when two have one path, or a component
-/// has no weights.
-std::vector<CheckpointPart> parts_of(const Snapshot& snapshot, uint64_t max_shard_bytes);
+/// This rank's files of a checkpoint; the manifest is not among them. Throws: Error when two have
+/// one path, or a component has no weights on any rank. Collective.
+std::vector<CheckpointPart> parts_of(const Snapshot& snapshot, uint64_t max_shard_bytes,
+                                     Communicator& ranks);
 
 }  // namespace triga

@@ -161,34 +161,71 @@ void TensorFiles::read_range(std::string_view name, int64_t first,
   place.file->read_range(*place.info, first, destination);
 }
 
-ShardPlan plan_shards(const TensorsByName& tensors, const std::string& stem,
-                      uint64_t max_shard_bytes) {
-  std::vector<TensorsByName> shards(1);
-  uint64_t shard_bytes = 0, total_bytes = 0;
+std::vector<TensorsByName> split_shards(const TensorsByName& tensors, uint64_t max_shard_bytes) {
+  std::vector<TensorsByName> shards;
+  uint64_t shard_bytes = 0;
   for (const auto& [name, tensor] : tensors) {
     const uint64_t bytes = tensor.nbytes();
-    if (!shards.back().empty() && shard_bytes + bytes > max_shard_bytes) {
+    if (shards.empty() || shard_bytes + bytes > max_shard_bytes) {
       shards.emplace_back();
       shard_bytes = 0;
     }
     shards.back()[name] = tensor;
     shard_bytes += bytes;
-    total_bytes += bytes;
+  }
+  return shards;
+}
+
+ShardContents contents_of(const std::vector<TensorsByName>& shards) {
+  ShardContents contents;
+  for (const TensorsByName& shard : shards) {
+    auto& names = contents.names.emplace_back();
+    for (const auto& [name, tensor] : shard) {
+      names.push_back(name);
+      contents.bytes += tensor.nbytes();
+    }
+  }
+  return contents;
+}
+
+ShardPlan name_shards(std::vector<TensorsByName> mine, const std::string& stem, size_t rank,
+                      const std::vector<ShardContents>& all) {
+  size_t num_shards = 0, num_before = 0;
+  uint64_t total_bytes = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i < rank) num_before += all[i].names.size();
+    num_shards += all[i].names.size();
+    total_bytes += all[i].bytes;
   }
   ShardPlan plan;
-  if (shards.size() == 1) {
-    plan.files.emplace_back(stem + kSuffix, std::move(shards[0]));
+  if (num_shards <= 1) {  // tensors that do not exist are one empty file
+    if (mine.empty() && num_shards == 0 && rank == 0) mine.emplace_back();
+    if (!mine.empty()) plan.files.emplace_back(stem + kSuffix, std::move(mine[0]));
     return plan;
   }
+  const auto file_name = [&](size_t i) {
+    return fmt::format("{}-{:05}-of-{:05}{}", stem, i + 1, num_shards, kSuffix);
+  };
+  for (size_t i = 0; i < mine.size(); ++i)
+    plan.files.emplace_back(file_name(num_before + i), std::move(mine[i]));
+  if (rank != 0) return plan;
   Json index = {{"metadata", {{"total_size", total_bytes}}}, {"weight_map", Json::object()}};
-  for (size_t i = 0; i < shards.size(); ++i) {
-    const auto name = fmt::format("{}-{:05}-of-{:05}{}", stem, i + 1, shards.size(), kSuffix);
-    for (const auto& entry : shards[i]) index["weight_map"][entry.first] = name;
-    plan.files.emplace_back(name, std::move(shards[i]));
-  }
+  size_t shard = 0;
+  for (const ShardContents& contents : all)
+    for (const auto& names : contents.names) {
+      for (const std::string& name : names) index["weight_map"][name] = file_name(shard);
+      ++shard;
+    }
   plan.index_name = stem + kIndexSuffix;
   plan.index = index.dump(2) + "\n";
   return plan;
+}
+
+ShardPlan plan_shards(const TensorsByName& tensors, const std::string& stem,
+                      uint64_t max_shard_bytes) {
+  std::vector<TensorsByName> shards = split_shards(tensors, max_shard_bytes);
+  const ShardContents contents = contents_of(shards);
+  return name_shards(std::move(shards), stem, 0, {contents});
 }
 
 }  // namespace triga

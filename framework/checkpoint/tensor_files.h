@@ -59,14 +59,30 @@ class TensorFiles {
   std::map<std::string, Place, std::less<>> places_;
 };
 
-/// The file names and contents that hold `tensors`: one file, or shards of at most
-/// `max_shard_bytes` of tensors each (a larger tensor has a shard of its own) and the text of their
+/// The file names and contents that hold `tensors`: one file, or shards and the text of their
 /// index.
 struct ShardPlan {
   std::vector<std::pair<std::string, TensorsByName>> files;  // "model-00001-of-00002.safetensors"
   std::string index_name;                                    // "" for one file
   std::string index;                                         // its text
 };
+
+/// Shards of at most `max_shard_bytes` of tensors each; a larger tensor has one of its own.
+std::vector<TensorsByName> split_shards(const TensorsByName& tensors, uint64_t max_shard_bytes);
+
+/// What a rank's shards hold.
+struct ShardContents {
+  std::vector<std::vector<std::string>> names;  // [shard] of its tensors
+  uint64_t bytes = 0;
+};
+ShardContents contents_of(const std::vector<TensorsByName>& shards);
+
+/// Names the shards of one rank among those of all: `all[rank]` are the contents of `mine`. The
+/// index is in the plan of rank 0.
+ShardPlan name_shards(std::vector<TensorsByName> mine, const std::string& stem, size_t rank,
+                      const std::vector<ShardContents>& all);
+
+/// The same for one rank alone.
 ShardPlan plan_shards(const TensorsByName& tensors, const std::string& stem,
                       uint64_t max_shard_bytes);
 

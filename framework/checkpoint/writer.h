@@ -6,7 +6,7 @@
 //   links latest and best, sync; then old ones are renamed to .trash, sync, and deleted
 //
 // CheckpointDraft is one directory in the making, for several writers; CheckpointWriter does a
-// whole save from one rank.
+// whole save, all ranks together.
 #pragma once
 
 #include <optional>
@@ -51,23 +51,30 @@ struct WriterOptions {
   uint64_t max_shard_bytes = uint64_t{5} << 30;  // of tensors in one file
 };
 
-/// One writer for a run (its lease sees to that). Not thread-safe; a save may run on any thread.
+/// One run writes to a directory (its lease sees to that). Not thread-safe; a save may run on any
+/// thread.
 class CheckpointWriter {
  public:
-  /// `checkpoints`: runs/<name>/checkpoints, made if needed. Clears what an interrupted save left,
-  /// and mends the links. Throws: CheckpointError.
-  CheckpointWriter(FileSystem& files, Path checkpoints, WriterOptions options);
+  /// `checkpoints`: runs/<name>/checkpoints. On the rank that is the first of a run: made if
+  /// needed; what an interrupted save left is cleared, and the links are mended. Throws:
+  /// CheckpointError.
+  CheckpointWriter(FileSystem& files, Path checkpoints, WriterOptions options,
+                   bool is_first = true);
 
-  /// Returns the directory of the new checkpoint when it is durable; then older ones may have been
-  /// removed (when that fails, it is a sentence in take_warnings()). A checkpoint of the same step
-  /// is replaced. Throws: DiskFullError, CheckpointError; then the older ones are as they were.
+  /// All ranks write their files at once, then rank 0 makes them visible. Returns the directory of
+  /// the new checkpoint when it is durable; then older ones may have been removed (when that fails,
+  /// it is a sentence in take_warnings() of rank 0). A checkpoint of the same step is replaced.
+  /// Collective. Throws: DiskFullError, CheckpointError, on all ranks; then the older ones are as
+  /// they were; CommError.
+  Path save(const Snapshot& snapshot, Communicator& ranks);
+  /// Of one rank alone.
   Path save(const Snapshot& snapshot);
 
   /// Sentences about what went wrong since the last call without harm to the new checkpoint.
   std::vector<std::string> take_warnings();
 
  private:
-  void check_space(const std::vector<CheckpointPart>& parts);
+  void check_space(uint64_t bytes);
   void clear_leftovers();
   void tidy(std::optional<int64_t> known_good);
   bool any_verifies(const std::set<int64_t>& steps);

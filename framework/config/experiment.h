@@ -87,10 +87,10 @@ struct ParallelConfig {
   std::optional<int64_t> dp;  // empty: all ranks
   int64_t pp = 1;
   std::string pipeline_schedule = "1f1b";
-  int64_t zero = 0;
+  int64_t zero = 1;
   std::string recompute = "none";
-  int64_t bucket_bytes = 4 << 20;
-  double communication_timeout = 300;  // seconds
+  std::optional<int64_t> bucket_bytes;  // empty: measured at the first start on several ranks
+  double communication_timeout = 300;   // seconds
   ConfigNode place;
 };
 

@@ -83,8 +83,11 @@ void describe(Fields& fields, TrainConfig& config) {
       .known_as({"max_grad_norm", "grad_clip", "gradient_clip_val", "gradient_clipping",
                  "clip_grad", "clip_grad_norm", "clip_gradients", "max_norm"});
   fields.field("precision", config.precision)
-      .help("Type of activations and parameters in computation.")
-      .one_of({"fp32"})
+      .help(
+          "Type of activations and parameters in computation. With bf16 the optimizer works on "
+          "fp32 "
+          "copies, and gradients are added up in fp32.")
+      .one_of({"fp32", "bf16"})
       .known_as({"dtype", "torch_dtype", "mixed_precision", "amp", "fp16", "bf16", "autocast"});
   fields.field("device", config.device)
       .help("Where ranks compute; auto: the best that is there.")
@@ -145,18 +148,30 @@ void describe(Fields& fields, ParallelConfig& config) {
       .one_of({"1f1b"})
       .known_as({"pipeline_parallel_schedule"});
   fields.field("zero", config.zero)
-      .help("0: each rank keeps the whole state of the optimizer.")
+      .help(
+          "What data-parallel ranks keep in parts (ZeRO): 0 nothing, 1 the state of the optimizer, "
+          "2 "
+          "gradients as well. Changes nothing in the result but the order of sums.")
       .at_least(0)
+      .at_most(2)
       .known_as({"zero_stage", "zero_optimization", "sharding_strategy", "fsdp", "sharded_ddp",
                  "use_distributed_optimizer"});
   fields.field("recompute", config.recompute)
-      .help("Which activations backward computes again instead of keeping them.")
-      .one_of({"none"})
+      .help(
+          "Which activations backward computes again instead of keeping them: none, selective "
+          "(large "
+          "ones that are cheap, which the layers name), full (all but the inputs of layers). "
+          "Changes "
+          "nothing in the result.")
+      .one_of({"none", "selective", "full"})
       .known_as({"gradient_checkpointing", "activation_checkpointing", "checkpoint_activations",
                  "recompute_activations"});
   fields.field("bucket_bytes", config.bucket_bytes)
-      .help("Gradients are reduced in pieces of about this size, while backward still runs.")
+      .help(
+          "Gradients are reduced in pieces of about this size, while backward still runs; auto: "
+          "measured at the first start on several ranks, and kept.")
       .unit("bytes")
+      .empty_word("auto")
       .at_least(1024)
       .known_as(
           {"bucket_cap_mb", "ddp_bucket_cap_mb", "reduce_bucket_size", "allreduce_bucket_size"});
@@ -169,10 +184,6 @@ void describe(Fields& fields, ParallelConfig& config) {
   fields.rule("pp", [&config]() -> std::optional<std::string> {
     if (config.pp == 1) return std::nullopt;
     return "pipeline parallelism is not there yet; allowed: 1";
-  });
-  fields.rule("zero", [&config]() -> std::optional<std::string> {
-    if (config.zero == 0) return std::nullopt;
-    return "a sharded optimizer is not there yet; allowed: 0";
   });
 }
 

@@ -19,6 +19,7 @@ namespace {
 using NodeKind = ConfigNode::Kind;
 
 constexpr std::string_view kDecaySteps = "learning_rate_schedule.decay_steps";
+constexpr std::string_view kBucketBytes = "parallel.bucket_bytes";
 
 /// The keys that a section has of itself.
 std::vector<std::string> own_keys(const KindSection& section) {
@@ -147,6 +148,15 @@ std::optional<int64_t> decay_steps(const ConfigNode& resolved) {
 void set_default_decay_steps(ConfigNode& resolved, int64_t steps) {
   if (is_left_to_the_limit(resolved))
     *find_path(resolved, kDecaySteps) = ConfigNode::make_scalar(std::to_string(steps));
+}
+
+std::optional<int64_t> bucket_bytes(const ConfigNode& resolved) {
+  const auto* bytes = find_path(resolved, kBucketBytes);
+  return bytes == nullptr ? std::nullopt : parse_integer(bytes->scalar);
+}
+
+void set_bucket_bytes(ConfigNode& resolved, int64_t bytes) {
+  *find_path(resolved, kBucketBytes) = ConfigNode::make_scalar(std::to_string(bytes));
 }
 
 }  // namespace triga

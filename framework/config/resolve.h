@@ -36,4 +36,9 @@ std::optional<int64_t> decay_steps(const ConfigNode& resolved);
 /// Sets it where it was left to the limit.
 void set_default_decay_steps(ConfigNode& resolved, int64_t steps);
 
+/// parallel.bucket_bytes of a resolved experiment; nothing where it was left to a measurement that
+/// was not made yet.
+std::optional<int64_t> bucket_bytes(const ConfigNode& resolved);
+void set_bucket_bytes(ConfigNode& resolved, int64_t bytes);
+
 }  // namespace triga

@@ -1,50 +1,36 @@
 #include "optim/flat_optimizer.h"
 
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 namespace triga {
 
-FlatOptimizer::FlatOptimizer(std::unique_ptr<Optimizer> optimizer, const ParameterStore& store)
-    : optimizer_(std::move(optimizer)), store_(store) {
-  for (size_t i = 0; i < optimizer_->state_names().size(); ++i)
-    states_.push_back(at::zeros_like(store.flat_values()));
-  const auto add_slice = [&](const auto& view, const OptimizerGroup& group) {
-    OptimizerSlice slice{view(store.flat_values()), view(store.flat_gradients()), {}, group};
-    for (const at::Tensor& state : states_) slice.states.push_back(view(state));
-    slices_.push_back(std::move(slice));
-  };
-  if (optimizer_->needs_whole_parameters()) {
-    for (const StoredParameter& parameter : store.parameters())
-      if (parameter.is_trainable)
-        add_slice(
-            [&](const at::Tensor& flat) {
-              return flat.narrow(0, parameter.offset, parameter.numel).view(parameter.shape);
-            },
-            parameter.group);
-  } else {
-    for (const ParameterStore::Run& run : store.runs())
-      add_slice([&](const at::Tensor& flat) { return flat.slice(0, run.begin, run.end); },
-                run.group);
+FlatOptimizer::FlatOptimizer(std::unique_ptr<Optimizer> optimizer, const ParameterStore& store,
+                             const Gradients& gradients)
+    : optimizer_(std::move(optimizer)), state_names_(optimizer_->state_names()) {
+  for (size_t i = 0; i < state_names_.size(); ++i)
+    states_.push_back(at::zeros({store.num_owned()}, at::kFloat));
+  for (size_t bucket = 0; bucket < store.buckets().size(); ++bucket) {
+    std::vector<OptimizerSlice>& slices = slices_.emplace_back();
+    for (const ParameterStore::Run& run : store.runs(store.owned(store.buckets()[bucket]))) {
+      const auto shaped = [&](at::Tensor flat) {
+        return run.whole == nullptr ? flat : flat.view(run.whole->shape);
+      };
+      OptimizerSlice slice{shaped(store.masters(bucket, run.range)),
+                           shaped(gradients(bucket, run.range)),
+                           {},
+                           run.group};
+      for (const at::Tensor& state : states_)
+        slice.states.push_back(shaped(store.owned_view(state, bucket, run.range)));
+      slices.push_back(std::move(slice));
+    }
   }
 }
 
-void FlatOptimizer::update(double learning_rate, double gradient_scale) {
+void FlatOptimizer::update(size_t bucket, double learning_rate, double gradient_scale) {
   const c10::AutoGradMode no_grad(false);
-  optimizer_->update(slices_, learning_rate, ++num_updates_, gradient_scale);
-}
-
-std::vector<FlatOptimizer::NamedState> FlatOptimizer::named_states() const {
-  std::vector<NamedState> named;
-  const std::vector<std::string> names = optimizer_->state_names();
-  for (const StoredParameter& parameter : store_.parameters()) {
-    if (!parameter.is_trainable) continue;
-    for (size_t i = 0; i < names.size(); ++i)
-      named.push_back(
-          {parameter.name + "." + names[i],
-           states_[i].narrow(0, parameter.offset, parameter.numel).view(parameter.shape)});
-  }
-  return named;
+  if (slices_[bucket].empty()) return;
+  optimizer_->update(slices_[bucket], learning_rate, num_updates_, gradient_scale);
 }
 
 }  // namespace triga

@@ -1,10 +1,10 @@
-// FlatOptimizer: an Optimizer with its state, applied to the flat buffers of a ParameterStore.
-// State lies in buffers of the same layout, so slices are views; by name they are what a checkpoint
-// holds.
+// FlatOptimizer: an Optimizer with its state, applied to what a rank owns of the flat buffers of a
+// ParameterStore, bucket by bucket.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,28 +16,29 @@ namespace triga {
 
 class FlatOptimizer {
  public:
-  /// `store` must outlive it.
-  FlatOptimizer(std::unique_ptr<Optimizer> optimizer, const ParameterStore& store);
+  /// `gradients`: the fp32 gradients of a range of a bucket that this rank owns; their memory stays
+  /// where it is. `store` must outlive it.
+  using Gradients = std::function<at::Tensor(size_t bucket, FlatRange range)>;
+  FlatOptimizer(std::unique_ptr<Optimizer> optimizer, const ParameterStore& store,
+                const Gradients& gradients);
 
-  /// One update from the gradients in the store. `gradient_scale` multiplies them first.
-  void update(double learning_rate, double gradient_scale);
+  /// Every bucket is updated once a step. `gradient_scale` multiplies the gradients first.
+  void begin_step() { ++num_updates_; }
+  void update(size_t bucket, double learning_rate, double gradient_scale);
 
   /// Updates done since the start of the run.
   int64_t num_updates() const { return num_updates_; }
   void set_num_updates(int64_t num_updates) { num_updates_ = num_updates; }
 
-  struct NamedState {
-    std::string name;  // `<parameter>.<state>`
-    at::Tensor value;  // a view in the parameter's shape
-  };
-  /// In the order of the store's parameters.
-  std::vector<NamedState> named_states() const;
+  /// As in the optimizer; `state(i)` holds what this rank owns, see ParameterStore::owned_view.
+  const std::vector<std::string>& state_names() const { return state_names_; }
+  const at::Tensor& state(size_t i) const { return states_[i]; }
 
  private:
   std::unique_ptr<Optimizer> optimizer_;
-  const ParameterStore& store_;
-  std::vector<at::Tensor> states_;  // one a state name, each as long as the store's flat buffers
-  std::vector<OptimizerSlice> slices_;
+  std::vector<std::string> state_names_;
+  std::vector<at::Tensor> states_;                   // one a state name, fp32 [num_owned]
+  std::vector<std::vector<OptimizerSlice>> slices_;  // [bucket]
   int64_t num_updates_ = 0;
 };
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <sstream>
 
 #include "optim/gradient_norm.h"
@@ -19,19 +20,18 @@ namespace {
 /// Runs the whole model without gradients.
 class StagePredictor final : public Predictor {
  public:
-  StagePredictor(const Stage& stage, uint64_t seed) : stage_(stage), seed_(seed) {}
+  StagePredictor(const Stage& stage, StepContext context)
+      : stage_(stage), context_(std::move(context)) {}
   Activations predict(const Batch& batch, SequenceState* state) override {
     const c10::AutoGradMode no_grad(false);
-    StepContext step;
-    step.mode = Mode::kGenerate;
-    step.seed = seed_;
+    StepContext step = context_;
     step.sequence_state = state;
     return stage_.forward({}, batch, step).outputs;
   }
 
  private:
   const Stage& stage_;
-  uint64_t seed_;
+  const StepContext context_;
 };
 
 std::vector<LayerSpec> checked_layers(const Architecture& architecture) {
@@ -80,6 +80,33 @@ void add_missing_statistics(StatisticSums& statistics, const std::string& descri
   }
 }
 
+/// Which buckets hold what each layer reads.
+std::vector<std::vector<size_t>> buckets_by_layer(const Stage& stage, const ParameterStore& store) {
+  std::vector<std::vector<size_t>> buckets;
+  for (const Stage::BuiltLayer& built : stage.layers()) {
+    std::set<size_t> of_layer;
+    for (const Parameter& parameter : built.layer->parameters())
+      if (const int bucket = store.find(parameter.spec().name)->bucket; bucket >= 0)
+        of_layer.insert(static_cast<size_t>(bucket));
+    buckets.emplace_back(of_layer.begin(), of_layer.end());
+  }
+  return buckets;
+}
+
+StoreOptions store_options(const Strategy::Options& options, const Communicator& data,
+                           const Optimizer& optimizer) {
+  StoreOptions store;
+  store.bucket_bytes = options.bucket_bytes;
+  store.num_parts = data.size();
+  store.own_part = data.rank();
+  store.is_sharded = options.zero > 0;
+  store.whole_parameters = optimizer.needs_whole_parameters();
+  store.has_gradients = options.zero < 2;
+  store.compute_type = options.compute_type;
+  store.groups = options.groups;
+  return store;
+}
+
 }  // namespace
 
 Strategy::Strategy(const Architecture& architecture, Communicator& data, const Options& options,
@@ -90,12 +117,47 @@ Strategy::Strategy(const Architecture& architecture, Communicator& data, const O
       metrics_(architecture.metrics()),
       data_(data),
       options_(options),
+      made_optimizer_(std::move(optimizer)),
       stage_(specs_, 0, specs_.size(), *loss_),
-      store_(owned_layers(stage_), options.store,
-             [&data](int64_t numel) { return data.allocate(numel, at::kFloat); }),
-      reducer_(store_, data),
-      optimizer_(std::move(optimizer), store_),
-      predictor_(std::make_unique<StagePredictor>(stage_, options.seed)) {}
+      store_(owned_layers(stage_), store_options(options, data, *made_optimizer_),
+             [&data](int64_t numel, at::ScalarType type) { return data.allocate(numel, type); }),
+      reducer_(store_, data, options.zero),
+      optimizer_(
+          std::move(made_optimizer_), store_,
+          [this](size_t bucket, FlatRange range) { return reducer_.gradients(bucket, range); }),
+      gatherer_(store_, data),
+      collector_(store_, data),
+      buckets_of_layer_(buckets_by_layer(stage_, store_)) {
+  expect_tied_parts();
+  predictor_ = std::make_unique<StagePredictor>(stage_, context(Mode::kGenerate, 0));
+}
+
+/// Recomputed layers go backward one by one, so each brings its part of a shared parameter's
+/// gradient.
+void Strategy::expect_tied_parts() {
+  if (options_.recompute != Recompute::kFull) return;
+  std::map<std::string, int> num_layers;
+  for (const Stage::BuiltLayer& built : stage_.layers())
+    for (const Parameter& parameter : built.layer->parameters())
+      ++num_layers[parameter.spec().name];
+  for (size_t i = 0; i < store_.parameters().size(); ++i)
+    reducer_.expect_parts(i, num_layers.at(store_.parameters()[i].name));
+}
+
+StepContext Strategy::context(Mode mode, int64_t step) {
+  StepContext context;
+  context.mode = mode;
+  context.seed = options_.seed;
+  context.step = step;
+  context.before_layer = [this](size_t layer) {
+    for (const size_t bucket : buckets_of_layer_[layer]) gatherer_.await(bucket);
+  };
+  if (mode == Mode::kTrain) {
+    context.statistics = &statistics_;
+    context.recompute = options_.recompute;
+  }
+  return context;
+}
 
 void Strategy::sum_losses(StepLoss& loss, std::span<double> votes, std::string_view what) {
   std::vector<double> values(votes.begin(), votes.end());
@@ -128,23 +190,23 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
     const double count = global.totals.at(name).count;
     return count > 0 ? 1 / count : 0;
   };
-  StepContext context;
-  context.seed = options_.seed;
-  context.step = step;
-  context.statistics = &statistics_;
-  store_.zero_gradients();
-  reducer_.begin_step();
+  const StepContext step_context = context(Mode::kTrain, step);
+  int last_round = -1;
+  for (size_t i = 0; i < microbatches.size(); ++i)
+    if (microbatches[i].num_samples > 0) last_round = static_cast<int>(i);
+  reducer_.begin_step(static_cast<int>(microbatches.size()), last_round);
   StepLoss loss;
   for (const std::string& name : loss_names_) loss.totals[name] = {};
-  std::vector<const Batch*> mine;
-  for (const Batch& batch : microbatches)
-    if (batch.num_samples > 0) mine.push_back(&batch);
-  for (const Batch* batch : mine) {
-    StageRun run = stage_.forward({}, *batch, context);
-    for (const LossTerm& term : run.losses)
-      loss.totals.at(term.name).sum += term.sum.item<double>();
-    if (batch == mine.back()) reducer_.expect_last_backward();
-    stage_.backward(std::move(run), {}, scale);
+  for (size_t i = 0; i < microbatches.size(); ++i) {
+    const Batch& batch = microbatches[i];
+    reducer_.begin_round(static_cast<int>(i));
+    if (batch.num_samples > 0) {
+      StageRun run = stage_.forward({}, batch, step_context);
+      for (const LossTerm& term : run.losses)
+        loss.totals.at(term.name).sum += term.sum.item<double>();
+      stage_.backward(std::move(run), {}, scale);
+    }
+    reducer_.end_round();
   }
   reducer_.finish();
   sum_losses(loss, {}, "loss of the step");
@@ -152,10 +214,22 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
   return loss;
 }
 
+// Each rank looks at its part of every bucket. The sums of squares are made in fp64 and the norm is
+// rounded to fp32, so that it does not depend on how gradients are cut into buckets and parts.
 double Strategy::clip_gradients(double clip_norm) {
-  const double norm = std::sqrt(sum_of_squares(store_.flat_gradients()));
+  double sum = 0;
+  for (size_t bucket = 0; bucket < store_.buckets().size(); ++bucket)
+    sum += sum_of_squares(reducer_.gradients(bucket, store_.part(store_.buckets()[bucket])));
+  if (data_.size() > 1) data_.all_reduce_values({&sum, 1}, ReduceOp::kSum, "norm of the gradient");
+  const double norm = static_cast<float>(std::sqrt(sum));
   gradient_scale_ = clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1;
   return norm;
+}
+
+at::Tensor Strategy::gradient(const StoredParameter& parameter) const {
+  TRIGA_CHECK(options_.zero == 0 || data_.size() == 1, "no rank has the whole gradient");
+  return reducer_.gradients(static_cast<size_t>(parameter.bucket), parameter.range())
+      .view(parameter.shape);
 }
 
 void Strategy::gather_statistics() {
@@ -181,7 +255,14 @@ void Strategy::update(double learning_rate) {
   gather_statistics();
   stage_.apply_statistics(statistics_.sums());
   statistics_.clear();
-  optimizer_.update(learning_rate, gradient_scale_);
+  optimizer_.begin_step();
+  // The next forward pass needs the last buckets first.
+  for (size_t bucket = store_.buckets().size(); bucket-- > 0;) {
+    gatherer_.await(bucket);  // of a step that was skipped after
+    optimizer_.update(bucket, learning_rate, gradient_scale_);
+    store_.publish(bucket);
+    gatherer_.start(bucket);
+  }
 }
 
 void Strategy::skip() {
@@ -207,15 +288,13 @@ std::vector<at::Tensor> Strategy::gather_states(const at::Tensor& state, const s
 
 EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>& next) {
   const c10::AutoGradMode no_grad(false);
-  StepContext context;
-  context.mode = Mode::kEvaluate;
-  context.seed = options_.seed;
+  const StepContext evaluation = context(Mode::kEvaluate, 0);
   EvaluationResult result;
   for (const std::string& name : loss_names_) result.loss.totals[name] = {};
   for (const auto& metric : metrics_) metric->reset();
   while (std::optional<Batch> batch = next()) {
     if (batch->num_samples == 0) continue;
-    const StageRun run = stage_.forward({}, *batch, context);
+    const StageRun run = stage_.forward({}, *batch, evaluation);
     for (const LossTerm& term : run.losses) {
       LossTotal& total = result.loss.totals.at(term.name);
       total.sum += term.sum.item<double>();
@@ -232,6 +311,47 @@ EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>&
     result.metrics[metric->name()] = metric->result();
   }
   return result;
+}
+
+std::vector<Strategy::NamedTensor> Strategy::collect_weights() {
+  gatherer_.await_all();
+  std::vector<NamedTensor> collected;
+  if (options_.compute_type != at::kFloat) {
+    for (const auto& [parameter, value] :
+         collector_.collect(store_.masters(), "weights", /*to_first=*/true))
+      collected.push_back({parameter->component, parameter->name, value});
+  }
+  if (data_.rank() != 0) return {};
+  for (const StoredParameter& parameter : store_.parameters())
+    if (options_.compute_type == at::kFloat || !parameter.is_trainable)
+      collected.push_back(
+          {parameter.component, parameter.name, parameter.value.detach().to(at::kFloat)});
+  return collected;
+}
+
+std::vector<Strategy::NamedTensor> Strategy::collect_optimizer_state() {
+  std::vector<NamedTensor> collected;
+  for (size_t i = 0; i < optimizer_.state_names().size(); ++i) {
+    const std::string& state = optimizer_.state_names()[i];
+    for (const auto& [parameter, value] :
+         collector_.collect(optimizer_.state(i), state, /*to_first=*/false))
+      collected.push_back({parameter->component, parameter->name + "." + state, value});
+  }
+  return collected;
+}
+
+void Strategy::restore_optimizer_state(
+    const std::function<void(const std::string& name, int64_t first, const at::Tensor& into)>&
+        read) {
+  for (const StoredParameter& parameter : store_.parameters()) {
+    if (!parameter.is_trainable) continue;
+    const auto bucket = static_cast<size_t>(parameter.bucket);
+    const FlatRange mine = parameter.range().intersect(store_.owned(store_.buckets()[bucket]));
+    if (mine.is_empty()) continue;
+    for (size_t i = 0; i < optimizer_.state_names().size(); ++i)
+      read(parameter.name + "." + optimizer_.state_names()[i], mine.begin - parameter.offset,
+           store_.owned_view(optimizer_.state(i), bucket, mine));
+  }
 }
 
 }  // namespace triga

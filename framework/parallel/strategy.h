@@ -16,6 +16,8 @@
 #include "comm/communicator.h"
 #include "optim/flat_optimizer.h"
 #include "parallel/data_parallel/gradient_reducer.h"
+#include "parallel/data_parallel/shard_collector.h"
+#include "parallel/data_parallel/value_gatherer.h"
 #include "parallel/pipeline/stage.h"
 #include "parameters/parameter_store.h"
 #include "triga/architecture.h"
@@ -45,7 +47,12 @@ class Strategy {
  public:
   struct Options {
     uint64_t seed = 0;
-    StoreOptions store;
+    int zero =
+        0;  // what data-parallel ranks keep in parts: 1 the optimizer's state, 2 gradients too
+    Recompute recompute = Recompute::kNone;
+    int64_t bucket_bytes = 4 << 20;
+    at::ScalarType compute_type = at::kFloat;  // or bf16
+    std::vector<GroupRule> groups;
   };
 
   /// Builds the layers of this rank, without values. `data`: the ranks that hold the same layers.
@@ -75,11 +82,30 @@ class Strategy {
   /// The model as a function, for samplers; lives as long as the strategy.
   Predictor& predictor() { return *predictor_; }
 
+  /// Whole fp32 tensors that this rank is to write into a checkpoint: every parameter and buffer,
+  /// and the optimizer's states as `<parameter>.<state>`, each on one rank. Some are views of live
+  /// ones: write them before the next update.
+  struct NamedTensor {
+    std::string component, name;
+    at::Tensor value;
+  };
+  std::vector<NamedTensor> collect_weights();
+  std::vector<NamedTensor> collect_optimizer_state();
+  /// The optimizer's states that this rank owns a part of. `read(name, first, into)` fills a flat
+  /// tensor with elements [first, ...) of the stored one.
+  void restore_optimizer_state(const std::function<void(const std::string& name, int64_t first,
+                                                        const at::Tensor& into)>& read);
+
   ParameterStore& parameters() { return store_; }
   FlatOptimizer& optimizer() { return optimizer_; }
   const std::vector<LayerSpec>& layers() const { return specs_; }
+  /// The sum of a parameter's gradients over all ranks, after forward_backward. Not collective;
+  /// requires zero 0 or one rank.
+  at::Tensor gradient(const StoredParameter& parameter) const;
 
  private:
+  void expect_tied_parts();
+  StepContext context(Mode mode, int64_t step);
   void sum_losses(StepLoss& loss, std::span<double> votes, std::string_view what);
   StepLoss count_losses(const std::vector<Batch>& microbatches, std::span<double> votes);
   void gather_statistics();
@@ -91,10 +117,14 @@ class Strategy {
   std::vector<std::unique_ptr<Metric>> metrics_;
   Communicator& data_;
   Options options_;
+  std::unique_ptr<Optimizer> made_optimizer_;  // until optimizer_ takes it
   Stage stage_;
   ParameterStore store_;
   GradientReducer reducer_;
   FlatOptimizer optimizer_;
+  ValueGatherer gatherer_;
+  ShardCollector collector_;
+  std::vector<std::vector<size_t>> buckets_of_layer_;  // that a layer of the stage reads
   std::unique_ptr<Predictor> predictor_;
   StatisticSums statistics_;
   double gradient_scale_ = 1;

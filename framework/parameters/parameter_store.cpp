@@ -20,6 +20,10 @@ int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+int64_t padded(const StoredParameter& parameter) {
+  return round_up(parameter.numel, kParameterAlignment);
+}
+
 /// Biases and norms have one dimension or none, and are not decayed (the usual rule since GPT-2 and
 /// BERT).
 OptimizerGroup default_group(const StoredParameter& parameter) {
@@ -43,17 +47,19 @@ void draw(at::Tensor& tensor, const Init& init, RandomKey key) {
 }  // namespace
 
 ParameterStore::ParameterStore(const std::vector<OwnedLayer>& layers, const StoreOptions& options,
-                               const Allocate& allocate_gradients) {
+                               const Allocate& allocate)
+    : options_(options) {
   std::unordered_map<std::string, std::vector<Parameter>> handles;
   for (size_t i = 0; i < layers.size(); ++i) {
     declare(layers[i], handles);
     layer_of_.resize(parameters_.size(), static_cast<int>(i));
   }
   apply_groups(options.groups);
-  lay_out(options);
-  const int64_t num_elements = buckets_.empty() ? 0 : buckets_.back().end;
-  flat_values_ = at::zeros({num_elements}, at::kFloat);
-  flat_gradients_ = allocate_gradients(num_elements);
+  lay_out();
+  const int64_t num_elements = buckets_.empty() ? 0 : buckets_.back().range.end;
+  flat_values_ = allocate(num_elements, options.compute_type);
+  if (options.has_gradients) flat_gradients_ = allocate(num_elements, at::kFloat);
+  if (options.compute_type != at::kFloat) masters_ = at::zeros({num_owned_}, at::kFloat);
   bind(handles);
 }
 
@@ -97,49 +103,95 @@ void ParameterStore::apply_groups(const std::vector<GroupRule>& rules) {
   }
 }
 
-void ParameterStore::lay_out(const StoreOptions& options) {
+/// Backward order, and inside a layer by group, so that runs of one group are long.
+std::vector<size_t> ParameterStore::backward_order() const {
+  std::vector<size_t> order;
   for (size_t i = 0; i < parameters_.size(); ++i)
-    if (parameters_[i].is_trainable) flat_order_.push_back(i);
-  // Backward order, and inside a layer by group, so that runs of one group are long.
-  std::stable_sort(flat_order_.begin(), flat_order_.end(), [&](size_t a, size_t b) {
+    if (parameters_[i].is_trainable) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     const auto key = [&](size_t i) {
       const OptimizerGroup& group = parameters_[i].group;
       return std::tuple(-layer_of_[i], group.weight_decay.value_or(-1), group.learning_rate_scale);
     };
     return key(a) < key(b);
   });
-  int64_t offset = 0;
-  for (size_t i : flat_order_) {
-    StoredParameter& parameter = parameters_[i];
-    const bool is_full =
-        !buckets_.empty() && (offset - buckets_.back().begin) * int64_t{4} >= options.bucket_bytes;
-    if (buckets_.empty() || is_full) {
-      offset = round_up(offset, options.bucket_alignment);
-      if (!buckets_.empty()) buckets_.back().end = offset;
-      buckets_.push_back({offset, offset, {}});
-    }
-    parameter.offset = offset;
-    parameter.bucket = static_cast<int>(buckets_.size()) - 1;
-    buckets_.back().parameters.push_back(i);
-    offset = round_up(offset + parameter.numel, kParameterAlignment);
-    num_trainable_ += parameter.numel;
+  return order;
+}
+
+void ParameterStore::lay_out() {
+  std::vector<size_t> bucket;
+  int64_t bytes = 0;
+  for (size_t i : backward_order()) {
+    bucket.push_back(i);
+    bytes += padded(parameters_[i]) * int64_t{sizeof(float)};
+    num_trainable_ += parameters_[i].numel;
+    if (bytes < options_.bucket_bytes) continue;
+    place_bucket(std::move(bucket));
+    bucket.clear();
+    bytes = 0;
   }
-  if (!buckets_.empty()) buckets_.back().end = round_up(offset, options.bucket_alignment);
+  if (!bucket.empty()) place_bucket(std::move(bucket));
+}
+
+/// Lays the parameters of a bucket out behind the last one. With whole parameters each goes to the
+/// part that has least so far, the largest first.
+void ParameterStore::place_bucket(std::vector<size_t> parameters) {
+  const auto num_parts = static_cast<size_t>(options_.num_parts);
+  std::vector<std::vector<size_t>> parts(1, parameters);
+  std::vector<int64_t> sizes(num_parts, 0);
+  int64_t total = 0;
+  for (size_t i : parameters) total += padded(parameters_[i]);
+  int64_t part_size =
+      round_up((total + options_.num_parts - 1) / options_.num_parts, kParameterAlignment);
+  if (options_.whole_parameters && num_parts > 1) {
+    parts.assign(num_parts, {});
+    std::stable_sort(parameters.begin(), parameters.end(), [&](size_t a, size_t b) {
+      return parameters_[a].numel > parameters_[b].numel;
+    });
+    for (size_t i : parameters) {
+      const auto least = std::min_element(sizes.begin(), sizes.end());
+      *least += padded(parameters_[i]);
+      parts[static_cast<size_t>(least - sizes.begin())].push_back(i);
+    }
+    part_size = *std::max_element(sizes.begin(), sizes.end());
+  }
+  Bucket bucket;
+  bucket.range.begin = buckets_.empty() ? 0 : buckets_.back().range.end;
+  bucket.range.end = bucket.range.begin + part_size * options_.num_parts;
+  for (size_t part = 0; part < parts.size(); ++part) {
+    int64_t offset = bucket.range.begin + static_cast<int64_t>(part) * part_size;
+    for (size_t i : parts[part]) {
+      parameters_[i].offset = offset;
+      parameters_[i].bucket = static_cast<int>(buckets_.size());
+      bucket.parameters.push_back(i);
+      flat_order_.push_back(i);
+      offset += padded(parameters_[i]);
+    }
+  }
+  int64_t end = bucket.range.begin;  // of the last parameter
+  for (size_t i : bucket.parameters) {
+    if (parameters_[i].offset > end) bucket.padding.push_back({end, parameters_[i].offset});
+    end = parameters_[i].offset + parameters_[i].numel;
+  }
+  if (end < bucket.range.end) bucket.padding.push_back({end, bucket.range.end});
+  owned_offsets_.push_back(num_owned_);
+  num_owned_ += owned(bucket).size();
+  buckets_.push_back(std::move(bucket));
 }
 
 void ParameterStore::bind(const std::unordered_map<std::string, std::vector<Parameter>>& handles) {
   for (StoredParameter& parameter : parameters_) {
     if (parameter.is_trainable) {
       // A view of the flat buffer that autograd takes for a leaf: detach() cuts the view's history.
-      parameter.value = flat_values_.narrow(0, parameter.offset, parameter.numel)
-                            .view(parameter.shape)
-                            .detach()
-                            .set_requires_grad(true);
-      parameter.gradient =
-          flat_gradients_.narrow(0, parameter.offset, parameter.numel).view(parameter.shape);
-      parameter.value.mutable_grad() = parameter.gradient;
+      parameter.value =
+          parameter.range().of(flat_values_).view(parameter.shape).detach().set_requires_grad(true);
+      if (options_.has_gradients) {
+        parameter.gradient = parameter.range().of(flat_gradients_).view(parameter.shape);
+        parameter.value.mutable_grad() = parameter.gradient;
+      }
     } else {
-      parameter.value = at::zeros(parameter.shape, at::kFloat);
+      const auto type = parameter.is_buffer ? at::kFloat : options_.compute_type;
+      parameter.value = at::zeros(parameter.shape, type);
     }
     for (const Parameter& handle : handles.at(parameter.name)) {
       handle.bind(parameter.value);
@@ -153,32 +205,69 @@ const StoredParameter* ParameterStore::find(std::string_view name) const {
   return found == index_.end() ? nullptr : &parameters_[found->second];
 }
 
+FlatRange ParameterStore::part(const Bucket& bucket) const {
+  return bucket.part(options_.own_part, options_.num_parts);
+}
+
+FlatRange ParameterStore::owned(const Bucket& bucket) const {
+  return options_.is_sharded ? part(bucket) : bucket.range;
+}
+
+at::Tensor ParameterStore::owned_view(const at::Tensor& buffer, size_t bucket,
+                                      FlatRange range) const {
+  const int64_t shift = owned_offsets_[bucket] - owned(buckets_[bucket]).begin;
+  return FlatRange{range.begin + shift, range.end + shift}.of(buffer);
+}
+
+at::Tensor ParameterStore::masters(size_t bucket, FlatRange range) const {
+  return masters_.defined() ? owned_view(masters_, bucket, range) : range.of(flat_values_);
+}
+
+void ParameterStore::publish(size_t bucket) const {
+  if (!masters_.defined()) return;
+  const FlatRange range = owned(buckets_[bucket]);
+  range.of(flat_values_).copy_(masters(bucket, range));
+}
+
 void ParameterStore::initialize(uint64_t seed) {
   for (const StoredParameter& parameter : parameters_) initialize(parameter, seed);
 }
 
 void ParameterStore::initialize(const StoredParameter& parameter, uint64_t seed) {
-  const at::NoGradGuard no_grad;
   const RandomKey key = RandomKey(seed).with("initial value").with(parameter.name);
   at::Tensor drawn = at::empty(parameter.shape, at::kFloat);
   draw(drawn, parameter.init, key);
-  at::Tensor value = parameter.value;
-  value.copy_(drawn);
+  set(parameter, drawn);
+}
+
+void ParameterStore::set(const StoredParameter& parameter, const at::Tensor& value) {
+  const at::NoGradGuard no_grad;
+  at::Tensor target = parameter.value;
+  target.copy_(value);
+  if (!masters_.defined() || !parameter.is_trainable) return;
+  const auto bucket = static_cast<size_t>(parameter.bucket);
+  const FlatRange mine = parameter.range().intersect(owned(buckets_[bucket]));
+  if (mine.is_empty()) return;
+  const int64_t begin = mine.begin - parameter.offset;
+  masters(bucket, mine).copy_(value.flatten().slice(0, begin, begin + mine.size()));
 }
 
 void ParameterStore::zero_gradients() {
   flat_gradients_.zero_();
 }
 
-std::vector<ParameterStore::Run> ParameterStore::runs() const {
+std::vector<ParameterStore::Run> ParameterStore::runs(FlatRange range) const {
   std::vector<Run> runs;
   for (size_t i : flat_order_) {
     const StoredParameter& parameter = parameters_[i];
-    const int64_t end = parameter.offset + parameter.numel;
-    if (!runs.empty() && runs.back().group == parameter.group)
-      runs.back().end = end;  // the padding between belongs to the run: it is zero and stays so
+    const FlatRange mine = parameter.range().intersect(range);
+    if (mine.is_empty()) continue;
+    if (options_.whole_parameters)
+      runs.push_back({mine, parameter.group, &parameter});
+    else if (!runs.empty() && runs.back().group == parameter.group)
+      runs.back().range.end = mine.end;  // the padding between is zero and stays so
     else
-      runs.push_back({parameter.offset, end, parameter.group});
+      runs.push_back({mine, parameter.group});
   }
   return runs;
 }

@@ -58,4 +58,24 @@ Assembly assemble(const Experiment& experiment, const Registry& registry,
   return made;
 }
 
+Strategy::Options strategy_options_of(const Experiment& experiment) {
+  const ParallelConfig& parallel = experiment.parallel;
+  Strategy::Options options;
+  options.seed = static_cast<uint64_t>(experiment.train.seed);
+  options.zero = static_cast<int>(parallel.zero);
+  options.recompute = parallel.recompute == "full"        ? Recompute::kFull
+                      : parallel.recompute == "selective" ? Recompute::kSelective
+                                                          : Recompute::kNone;
+  options.compute_type = experiment.train.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  for (const GroupConfig& group : experiment.optimizer.groups) {
+    GroupRule rule;
+    rule.match = group.match;
+    rule.group = {group.learning_rate_scale.value_or(1), group.weight_decay};
+    rule.sets_learning_rate_scale = group.learning_rate_scale.has_value();
+    rule.frozen = group.frozen;
+    options.groups.push_back(std::move(rule));
+  }
+  return options;
+}
+
 }  // namespace triga

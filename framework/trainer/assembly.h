@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "config/experiment.h"
+#include "parallel/strategy.h"
 #include "triga/plugin.h"
 
 namespace triga {
@@ -32,5 +33,8 @@ struct AssemblyOptions {
 /// `registry` must outlive the result. Throws: ConfigError, DataError, PluginError.
 Assembly assemble(const Experiment& experiment, const Registry& registry,
                   const AssemblyOptions& options);
+
+/// What an experiment says of how a step is computed. The size of buckets is left open.
+Strategy::Options strategy_options_of(const Experiment& experiment);
 
 }  // namespace triga

@@ -47,9 +47,10 @@ bool is_empty_directory(FileSystem& files, const Path& root) {
                   directory.root.string(), fmt::join(lines, "\n  "), directory.root.string()));
 }
 
-std::optional<int64_t> decay_steps_of(FileSystem& files, const Path& file) {
-  if (!exists(files, file)) return std::nullopt;
-  return decay_steps(parse_yaml(read_text(files, file), file.string()));
+/// What an earlier start decided once and for all.
+void keep_choices(const ConfigNode& resolved, StartDecision& decision) {
+  decision.decay_steps = decay_steps(resolved);
+  decision.bucket_bytes = bucket_bytes(resolved);
 }
 
 /// It ended regularly, and no limit was raised since.
@@ -87,7 +88,9 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
     for (const std::string& sentence : chosen.passed_over) decision.notes.push_back(sentence);
     decision.kind = StartDecision::Kind::kResume;
     decision.checkpoint = chosen.directory;
-    decision.decay_steps = decay_steps_of(files, chosen.directory / "training" / "resolved.yaml");
+    const Path file = chosen.directory / "training" / "resolved.yaml";
+    if (exists(files, file))
+      keep_choices(parse_yaml(read_text(files, file), file.string()), decision);
     return decision;
   }
   if (request.fresh || !is_there || !exists(files, directory.resolved())) return decision;
@@ -96,7 +99,7 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
       parse_yaml(read_text(files, directory.resolved()), directory.resolved().string());
   const std::vector<ConfigDifference> differences = differences_for_resume(old, resolved);
   if (!differences.empty()) refuse(directory, differences);
-  decision.decay_steps = decay_steps(old);
+  keep_choices(old, decision);
   if (is_finished(files, directory, old, resolved)) {
     decision.kind = StartDecision::Kind::kFinished;
     return decision;

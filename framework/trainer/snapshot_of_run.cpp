@@ -1,9 +1,11 @@
 #include "trainer/snapshot_of_run.h"
 
+#include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <regex>
 
 namespace triga {
@@ -35,11 +37,11 @@ Snapshot take_snapshot(Strategy& strategy, const Architecture& architecture,
   snapshot.model = architecture.model_directory();
   if (tokenizer != nullptr)
     for (const auto& [name, content] : tokenizer->files()) snapshot.files[name] = content;
-  for (const StoredParameter& parameter : strategy.parameters().parameters())
-    snapshot.weights[parameter.component][parameter.name] = parameter.value.detach();
+  for (const Strategy::NamedTensor& tensor : strategy.collect_weights())
+    snapshot.weights[tensor.component][tensor.name] = tensor.value;
   TensorsByName& optimizer = snapshot.training[kOptimizer];
-  for (const FlatOptimizer::NamedState& state : strategy.optimizer().named_states())
-    optimizer[state.name] = state.value;
+  for (const Strategy::NamedTensor& tensor : strategy.collect_optimizer_state())
+    optimizer[tensor.name] = tensor.value;
   return snapshot;
 }
 
@@ -54,13 +56,16 @@ void restore(Strategy& strategy, const Architecture& architecture, const Checkpo
                   .emplace(parameter.component,
                            checkpoint.weights(files_of(model, parameter.component)))
                   .first;
-    found->second.read_into(parameter.name, parameter.value.detach());
+    const at::Tensor value = at::empty(parameter.shape, at::kFloat);
+    found->second.read_into(parameter.name, value);
+    strategy.parameters().set(parameter, value);
   }
-  const std::vector<FlatOptimizer::NamedState> states = strategy.optimizer().named_states();
-  if (states.empty()) return;
-  const TensorFiles optimizer = checkpoint.training(kOptimizer);
-  for (const FlatOptimizer::NamedState& state : states)
-    optimizer.read_into(state.name, state.value);
+  std::optional<TensorFiles> optimizer;  // opened by the first state, if there is one
+  strategy.restore_optimizer_state(
+      [&](const std::string& name, int64_t first, const at::Tensor& into) {
+        if (!optimizer) optimizer = checkpoint.training(kOptimizer);
+        optimizer->read_range(name, first, into);
+      });
 }
 
 std::vector<WeightsPlan> plan_weights(const Architecture& architecture,
@@ -91,8 +96,12 @@ std::string load_weights(Strategy& strategy, const Architecture& architecture, F
   size_t num_read = 0, num_missing = 0, num_reinitialized = 0;
   for (const auto& [tensors, plan] :
        plan_weights(architecture, specs_of(strategy.parameters()), files, directory, options)) {
-    for (const auto& [name, stored] : plan.stored)
-      tensors.read_converted(stored, strategy.parameters().find(name)->value.detach());
+    for (const auto& [name, stored] : plan.stored) {
+      const StoredParameter& parameter = *strategy.parameters().find(name);
+      const at::Tensor value = at::empty(parameter.shape, at::kFloat);
+      tensors.read_converted(stored, value);
+      strategy.parameters().set(parameter, value);
+    }
     num_read += plan.stored.size();
     num_missing += plan.missing.size();
     num_reinitialized += plan.reinitialized.size();

@@ -73,9 +73,9 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
   ConfigNode resolved = inputs.resolved;
   if (decay_steps > 0) set_default_decay_steps(resolved, decay_steps);
   resolved_ = write_resolved(resolved);
-  if (inputs.grid.rank() == 0)
-    writer_ = std::make_unique<CheckpointWriter>(inputs.files, inputs.directory.checkpoints(),
-                                                 writer_options(inputs.experiment));
+  writer_ = std::make_unique<CheckpointWriter>(inputs.files, inputs.directory.checkpoints(),
+                                               writer_options(inputs.experiment),
+                                               inputs.grid.rank() == 0);
   saved_step_ = state.step > 0 ? state.step : -1;
 }
 
@@ -230,22 +230,18 @@ Snapshot Trainer::snapshot() {
   return snapshot;
 }
 
-/// Rank 0 writes; the others wait, for a rank that went on would end the run while the last file is
-/// not durable. A failure to save does not end a run that goes on: the older checkpoints stay.
+/// All ranks write their files, and go on when the last one is durable. A failure to save does not
+/// end a run that goes on: the older checkpoints stay.
 bool Trainer::save(bool is_last) {
   inputs_.grid.world().progress().report(state_.step, "saving a checkpoint");
+  if (inputs_.lease != nullptr) inputs_.lease->check();
   std::string failure;
-  if (inputs_.grid.rank() == 0) {
-    try {
-      if (inputs_.lease != nullptr) inputs_.lease->check();
-      writer_->save(snapshot());
-      for (const std::string& warning : writer_->take_warnings())
-        log_warning("checkpoint", warning);
-    } catch (const CheckpointError& error) {
-      failure = error.what();
-    }
+  try {
+    writer_->save(snapshot(), inputs_.grid.world());
+    for (const std::string& warning : writer_->take_warnings()) log_warning("checkpoint", warning);
+  } catch (const CheckpointError& error) {
+    failure = error.what();  // the same on every rank
   }
-  failure = inputs_.grid.world().broadcast_text(failure, 0, "outcome of saving");
   inputs_.grid.world().progress().report(state_.step, "");
   if (failure.empty()) {
     saved_step_ = state_.step;

@@ -83,7 +83,7 @@ class Trainer {
   std::string resolved_;
   std::vector<MetricSink*> sinks_;
   std::unique_ptr<LearningRateSchedule> schedule_;
-  std::unique_ptr<CheckpointWriter> writer_;    // rank 0 only
+  std::unique_ptr<CheckpointWriter> writer_;
   std::map<std::string, double> last_metrics_;  // of the evaluation at evaluated_step_
   int64_t evaluated_step_ = -1, saved_step_ = -1;
   bool stop_agreed_ = false, out_of_patience_ = false;

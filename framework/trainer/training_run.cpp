@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <new>
+#include <sstream>
 
 #include "base/log_outputs.h"
 #include "checkpoint/environment.h"
@@ -13,6 +14,7 @@
 #include "metrics/json_lines.h"
 #include "metrics/run_status.h"
 #include "metrics/tensorboard.h"
+#include "parallel/data_parallel/bucket_size.h"
 #include "trainer/failure_report.h"
 #include "trainer/lease.h"
 #include "trainer/model_check.h"
@@ -23,21 +25,28 @@
 namespace triga {
 namespace {
 
-/// What a decision of rank 0 looks like as text, for the others.
+/// What a decision of rank 0 looks like as text, for the others: a line a value.
 std::string encode(const StartDecision& decision) {
-  return fmt::format("{}\n{}\n{}", static_cast<int>(decision.kind),
+  const auto number = [](std::optional<int64_t> value) {
+    return value ? std::to_string(*value) : std::string();
+  };
+  return fmt::format("{}\n{}\n{}\n{}\n", static_cast<int>(decision.kind),
                      decision.checkpoint ? decision.checkpoint->string() : "",
-                     decision.decay_steps ? std::to_string(*decision.decay_steps) : "");
+                     number(decision.decay_steps), number(decision.bucket_bytes));
 }
 
 StartDecision decode(const std::string& text) {
-  const size_t first = text.find('\n'), second = text.find('\n', first + 1);
+  std::istringstream lines(text);
+  std::string kind, checkpoint, decay_steps, bucket_bytes;
+  std::getline(lines, kind);
+  std::getline(lines, checkpoint);
+  std::getline(lines, decay_steps);
+  std::getline(lines, bucket_bytes);
   StartDecision decision;
-  decision.kind = static_cast<StartDecision::Kind>(std::stoi(text.substr(0, first)));
-  if (const std::string path = text.substr(first + 1, second - first - 1); !path.empty())
-    decision.checkpoint = path;
-  if (const std::string steps = text.substr(second + 1); !steps.empty())
-    decision.decay_steps = std::stoll(steps);
+  decision.kind = static_cast<StartDecision::Kind>(std::stoi(kind));
+  if (!checkpoint.empty()) decision.checkpoint = checkpoint;
+  if (!decay_steps.empty()) decision.decay_steps = std::stoll(decay_steps);
+  if (!bucket_bytes.empty()) decision.bucket_bytes = std::stoll(bucket_bytes);
   return decision;
 }
 
@@ -46,21 +55,6 @@ Environment environment_with(const std::map<std::string, std::string>& versions)
   Environment environment = this_environment();
   for (const auto& [name, version] : versions) environment[name] = version;
   return environment;
-}
-
-StoreOptions store_options(const Experiment& experiment, int dp) {
-  StoreOptions options;
-  options.bucket_bytes = experiment.parallel.bucket_bytes;
-  options.bucket_alignment = 16 * int64_t{dp};
-  for (const GroupConfig& group : experiment.optimizer.groups) {
-    GroupRule rule;
-    rule.match = group.match;
-    rule.group = {group.learning_rate_scale.value_or(1), group.weight_decay};
-    rule.sets_learning_rate_scale = group.learning_rate_scale.has_value();
-    rule.frozen = group.frozen;
-    options.groups.push_back(std::move(rule));
-  }
-  return options;
 }
 
 class Run {
@@ -95,6 +89,8 @@ class Run {
   ExitStatus train(const StartDecision& decision);
   TrainingState load(Strategy& strategy, const Assembly& assembly, const StartDecision& decision);
   void open_sinks(const TrainingState& state, const TrainerInputs& inputs);
+  int64_t choose_bucket_bytes(const ProcessGrid& grid, const StartDecision& decision,
+                              int64_t num_parameters, ConfigNode& resolved);
   void say_start(Strategy& strategy, const TrainingState& state);
   void write_status(RunStatus::State state, const std::string& cause,
                     std::optional<ExitStatus> exit_status);
@@ -231,18 +227,32 @@ void Run::say_start(Strategy& strategy, const TrainingState& state) {
            directory_.root.string());
 }
 
+/// Set, or measured by an earlier start, or measured now; what was measured is put into `resolved`.
+int64_t Run::choose_bucket_bytes(const ProcessGrid& grid, const StartDecision& decision,
+                                 int64_t num_parameters, ConfigNode& resolved) {
+  if (experiment_.parallel.bucket_bytes) return *experiment_.parallel.bucket_bytes;
+  if (grid.dp() == 1 && !decision.bucket_bytes) return Strategy::Options().bucket_bytes;
+  const int64_t bytes =
+      decision.bucket_bytes
+          ? *decision.bucket_bytes
+          : measure_bucket_bytes(grid.data(), num_parameters * int64_t{sizeof(float)});
+  set_bucket_bytes(resolved, bytes);
+  return bytes;
+}
+
 ExitStatus Run::train(const StartDecision& decision) {
   for (const std::string& note : decision.notes) log_warning("train", note);
   AssemblyOptions assembly_options;
   assembly_options.cache_dir = options_.cache_dir;
   const Assembly assembly = assemble(experiment_, options_.registry, assembly_options);
-  check_model(experiment_, assembly, options_.files);
+  const int64_t num_parameters = check_model(experiment_, assembly, options_.files);
   const ProcessGrid grid(
       world_, resolve_grid(world_.size(), experiment_.parallel.dp, experiment_.parallel.pp));
 
-  Strategy::Options strategy_options;
-  strategy_options.seed = static_cast<uint64_t>(experiment_.train.seed);
-  strategy_options.store = store_options(experiment_, grid.dp());
+  ConfigNode resolved = options_.resolved.node;
+  const int64_t bucket_bytes = choose_bucket_bytes(grid, decision, num_parameters, resolved);
+  Strategy::Options strategy_options = strategy_options_of(experiment_);
+  strategy_options.bucket_bytes = bucket_bytes;
   Strategy strategy(*assembly.architecture, grid.data(), strategy_options,
                     assembly.make_optimizer());
   const TrainingState state = load(strategy, assembly, decision);
@@ -253,7 +263,7 @@ ExitStatus Run::train(const StartDecision& decision) {
                        grid,
                        options_.files,
                        directory_,
-                       options_.resolved.node,
+                       resolved,
                        decision.decay_steps,
                        environment_with(options_.versions),
                        lease_.get(),

@@ -1,5 +1,6 @@
 #include "transformer/gpt2_layers.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/bmm.h>
@@ -120,7 +121,12 @@ at::Tensor Gpt2Block::attention(const at::Tensor& x_ND, LayerContext& context) {
       c_attn_(x_ND).view({batch, -1, 3, num_heads_, width / num_heads_}).permute({2, 0, 3, 1, 4});
   at::Tensor mixed_BHTK;
   if (context.training() && attention_dropout_ > 0) {
-    mixed_BHTK = attention_with_dropout(qkv_3BHTK, attention_dropout_, context);
+    // Its weights, [B, H, T, T], are large and cheap to compute again.
+    mixed_BHTK = context.recompute(
+        [p = attention_dropout_](const std::vector<at::Tensor>& inputs, LayerContext& call) {
+          return std::vector<at::Tensor>{attention_with_dropout(inputs[0], p, call)};
+        },
+        {qkv_3BHTK})[0];
   } else {
     auto qkv = qkv_3BHTK.unbind(0);
     if (auto* state = context.sequence_state()) {

@@ -10,28 +10,32 @@ STEPS = ("--set", "checkpoint.every_steps=10", "--set", "eval.every_steps=10")
 
 
 class ResumeTest(TrigaTest):
-    def straight(self, ranks):
-        run = self.launch(ranks, f"straight{ranks}", *STEPS, "--set", "train.max_steps=40")
-        return run, state_hash(run.directory)
-
     def test_three_starts_equal_one(self):
-        for ranks in (1, 2):
-            straight, expected = self.straight(ranks)
-            name = f"parts{ranks}"
-            # The decay of the schedule is that of the first start, so it must be said here.
-            decay = ("--set", "learning_rate_schedule={kind: cosine, warmup_steps: 5, decay_steps: 40}")
-            for limit in (20, 30, 40):
-                run = self.launch(ranks, name, *STEPS, *decay, "--set", f"train.max_steps={limit}")
-            self.assertEqual(state_hash(run.directory), expected)
-            for column in ("loss", "grad_norm", "learning_rate"):
-                self.assertEqual(run.column(column), straight.column(column), column)
-            self.assertEqual(run.column("loss", "validation"), straight.column("loss", "validation"))
+        for ranks, *settings in ((1,), (2,), (2, "parallel.zero=0"), (3, "parallel.zero=2"), (2, "train.precision=bf16"),
+                                 (2, "parallel.recompute=full", "train.precision=bf16", "parallel.zero=2")):
+            with self.subTest(ranks=ranks, settings=settings):
+                self.check_three_starts(ranks, [word for setting in settings for word in ("--set", setting)])
+
+    def check_three_starts(self, ranks, settings):
+        name = "-".join([str(ranks), *settings[1::2]])
+        straight = self.launch(ranks, f"straight-{name}", *STEPS, *settings, "--set", "train.max_steps=40")
+        expected = state_hash(straight.directory)
+        name = f"parts-{name}"
+        # The decay of the schedule is that of the first start, so it must be said here.
+        decay = ("--set", "learning_rate_schedule={kind: cosine, warmup_steps: 5, decay_steps: 40}")
+        for limit in (20, 30, 40):
+            run = self.launch(ranks, name, *STEPS, *settings, *decay, "--set", f"train.max_steps={limit}")
+        self.assertEqual(state_hash(run.directory), expected)
+        for column in ("loss", "grad_norm", "learning_rate"):
+            self.assertEqual(run.column(column), straight.column(column), column)
+        self.assertEqual(run.column("loss", "validation"), straight.column("loss", "validation"))
 
     def test_resumes_on_any_number_of_ranks(self):
-        straight, _ = self.straight(1)
+        straight = self.launch(1, "straight", *STEPS, "--set", "train.max_steps=40")
         decay = ("--set", "learning_rate_schedule={kind: cosine, warmup_steps: 5, decay_steps: 40}")
-        for ranks, limit in ((3, 10), (1, 20), (4, 30), (2, 40)):
-            run = self.launch(ranks, "moving", *STEPS, *decay, "--set", f"train.max_steps={limit}")
+        for ranks, zero, limit in ((3, 1, 10), (1, 2, 20), (4, 0, 30), (2, 2, 40)):
+            run = self.launch(ranks, "moving", *STEPS, *decay, "--set", f"train.max_steps={limit}", "--set",
+                              f"parallel.zero={zero}")
         for name, tolerance in (("loss", 2e-6), ("grad_norm", 5e-6)):
             expected, got = straight.column(name), run.column(name)
             self.assertEqual(expected.keys(), got.keys())

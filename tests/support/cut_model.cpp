@@ -36,7 +36,8 @@ CutModel::CutModel(const Architecture& architecture, const std::vector<size_t>& 
   }
   states_.resize(stages_.size());
   store_ = std::make_unique<ParameterStore>(
-      owned, StoreOptions{}, [](int64_t numel) { return at::zeros({numel}, at::kFloat); });
+      owned, StoreOptions{},
+      [](int64_t numel, at::ScalarType type) { return at::zeros({numel}, type); });
   store_->initialize(seed);
 }
 

@@ -132,12 +132,20 @@ def read_safetensors(path):
             for name, entry in header.items() if name != "__metadata__"}
 
 
+def read_tensors(folder, stem):
+    """Of `stem`.safetensors in a folder, or of all its shards."""
+    paths = sorted(pathlib.Path(folder).glob(f"{stem}.safetensors")) or sorted(pathlib.Path(folder).glob(f"{stem}-*.safetensors"))
+    if not paths:
+        raise FileNotFoundError(f"{folder}/{stem}.safetensors")
+    return {name: tensor for path in paths for name, tensor in read_safetensors(path).items()}
+
+
 def state_hash(run_directory, checkpoint="latest"):
     """Hash of all weights and optimizer state of a checkpoint, by name."""
     folder = pathlib.Path(run_directory) / "checkpoints" / checkpoint
     digest = hashlib.sha256()
-    for path in (folder / "model.safetensors", folder / "training" / "optimizer.safetensors"):
-        for name, (dtype, shape, data) in sorted(read_safetensors(path).items()):
+    for place, stem in ((folder, "model"), (folder / "training", "optimizer")):
+        for name, (dtype, shape, data) in sorted(read_tensors(place, stem).items()):
             digest.update(f"{name} {dtype} {shape}\n".encode())
             digest.update(data)
     return digest.hexdigest()

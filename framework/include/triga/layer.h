@@ -119,6 +119,18 @@ class LayerContext {
   /// what is minimised, where the count is `Loss::count(batch, name)`. Works on every stage.
   /// Requires: a name of Loss::auxiliary_names().
   virtual void add_loss(std::string_view name, const at::Tensor& sum, double weight) = 0;
+
+  /// A part of forward() whose activations are large and cheap to compute again (attention
+  /// weights): function(inputs, context). With `parallel.recompute: selective` backward runs it
+  /// again instead of keeping what it computes, with the same bits. `function` may capture the
+  /// layer and plain values, but no tensor that needs a gradient and no reference to a local
+  /// variable; it adds no statistics and no losses.
+  using Part =
+      std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>& inputs, LayerContext&)>;
+  virtual std::vector<at::Tensor> recompute(const Part& function,
+                                            const std::vector<at::Tensor>& inputs) {
+    return function(inputs, *this);
+  }
 };
 
 /// A part of a model that is never split: embedding, one transformer block, a head.

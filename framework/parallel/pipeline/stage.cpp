@@ -4,8 +4,10 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "parallel/pipeline/partition.h"
+#include "parallel/pipeline/recompute.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -43,6 +45,24 @@ class LayerCall final : public LayerContext {
     TRIGA_CHECK(contains(auxiliary_names_, name), "layer '", layer_, "' adds a loss '", name,
                 "' that Loss::auxiliary_names() does not list");
     losses_.push_back({std::string(name), sum, weight});
+  }
+  std::vector<at::Tensor> recompute(const Part& function,
+                                    const std::vector<at::Tensor>& inputs) override {
+    if (step_.recompute != Recompute::kSelective || step_.mode != Mode::kTrain ||
+        step_.sequence_state != nullptr)
+      return function(inputs, *this);
+    // The second run comes when this call is over: it gets a call of its own.
+    return recomputed(
+        [function, layer = layer_, &batch = batch_, step = step_,
+         names = auxiliary_names_](const Tensors& again) {
+          std::vector<LossTerm> no_losses;
+          StepContext inner = step;
+          inner.recompute = Recompute::kNone;
+          inner.statistics = nullptr;
+          LayerCall call(layer, batch, inner, names, no_losses);
+          return function(again, call);
+        },
+        inputs);
   }
 
  private:
@@ -83,18 +103,53 @@ Stage::Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end,
   }
 }
 
-Activations Stage::run_layer(size_t i, const Activations& live, const Batch& batch,
-                             const StepContext& step, StageRun& run) const {
+Activations Stage::run_layer(size_t i, const Activations& inputs, const Batch& batch,
+                             const StepContext& step, std::vector<LossTerm>& losses) const {
   const LayerSpec& spec = *layers_[i].spec;
-  Activations inputs;
-  for (const std::string& name : spec.reads) inputs.set(name, live[name]);
-  LayerCall call(spec.name, batch, step, auxiliary_names_, run.losses);
+  LayerCall call(spec.name, batch, step, auxiliary_names_, losses);
   Activations written = layers_[i].layer->forward(inputs, call);
   for (const std::string& name : spec.writes)
     TRIGA_CHECK(written.contains(name), "layer '", spec.name, "' did not write '", name,
                 "' as it declares");
   TRIGA_CHECK(written.size() == spec.writes.size(), "layer '", spec.name,
               "' wrote more than it declares");
+  return written;
+}
+
+// As a function of tensors: the activations that the layer reads, to those that it writes and the
+// sums of the losses that it adds.
+Activations Stage::run_layer_recomputed(size_t i, const Activations& inputs, const Batch& batch,
+                                        const StepContext& step,
+                                        std::vector<LossTerm>& losses) const {
+  const LayerSpec& spec = *layers_[i].spec;
+  Tensors list;
+  for (const std::string& name : spec.reads) list.push_back(inputs[name]);
+  StepContext inner = step;
+  inner.recompute = Recompute::kNone;
+  const auto added = std::make_shared<std::vector<LossTerm>>();  // names and weights
+  const auto run = [this, i, &spec, &batch, added](const Tensors& tensors,
+                                                   const StepContext& context) {
+    Activations read;
+    for (size_t j = 0; j < tensors.size(); ++j) read.set(spec.reads[j], tensors[j]);
+    added->clear();
+    const Activations written = run_layer(i, read, batch, context, *added);
+    Tensors outputs;
+    for (const std::string& name : spec.writes) outputs.push_back(written[name]);
+    for (LossTerm& term : *added) outputs.push_back(std::exchange(term.sum, at::Tensor()));
+    return outputs;
+  };
+  const auto is_first = std::make_shared<bool>(true);  // statistics are added once
+  const Tensors outputs = recomputed(
+      [run, inner, is_first](const Tensors& tensors) {
+        StepContext context = inner;
+        if (!std::exchange(*is_first, false)) context.statistics = nullptr;
+        return run(tensors, context);
+      },
+      list);
+  Activations written;
+  for (size_t j = 0; j < spec.writes.size(); ++j) written.set(spec.writes[j], outputs[j]);
+  for (size_t j = 0; j < added->size(); ++j)
+    losses.push_back({(*added)[j].name, outputs[spec.writes.size() + j], (*added)[j].weight});
   return written;
 }
 
@@ -105,10 +160,16 @@ StageRun Stage::forward(const Activations& inputs, const Batch& batch,
     const bool wants_gradient = step.mode == Mode::kTrain && tensor.is_floating_point();
     run.inputs.set(name, tensor.detach().set_requires_grad(wants_gradient));
   }
+  const bool recompute = step.recompute == Recompute::kFull && step.mode == Mode::kTrain &&
+                         step.sequence_state == nullptr;
   Activations live = run.inputs;
   for (size_t i = 0; i < layers_.size(); ++i) {
-    for (auto& [name, tensor] : run_layer(i, live, batch, step, run))
-      live.set(name, std::move(tensor));
+    if (step.before_layer) step.before_layer(i);
+    Activations read;
+    for (const std::string& name : layers_[i].spec->reads) read.set(name, live[name]);
+    Activations written = recompute ? run_layer_recomputed(i, read, batch, step, run.losses)
+                                    : run_layer(i, read, batch, step, run.losses);
+    for (auto& [name, tensor] : written) live.set(name, std::move(tensor));
     for (const std::string& name : dead_after_[i]) live.erase(name);
   }
   run.outputs = std::move(live);

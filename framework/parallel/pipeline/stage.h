@@ -34,6 +34,13 @@ class StatisticSums {
   std::map<Key, Sum> sums_;
 };
 
+/// Which activations backward computes again instead of keeping them.
+enum class Recompute {
+  kNone,
+  kSelective,  // those of the parts that layers name (LayerContext::recompute)
+  kFull        // all but the inputs of layers
+};
+
 /// What all forward passes of a step have in common.
 struct StepContext {
   Mode mode = Mode::kTrain;
@@ -41,6 +48,9 @@ struct StepContext {
   int64_t step = 0;
   SequenceState* sequence_state = nullptr;
   StatisticSums* statistics = nullptr;  // null: what layers add is dropped
+  Recompute recompute = Recompute::kNone;
+  /// Called before layer `i` of the stage reads its parameters. Null: nothing to do.
+  std::function<void(size_t i)> before_layer = nullptr;
 };
 
 struct LossTerm {
@@ -64,7 +74,8 @@ class Stage {
   Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end, const Loss& loss);
 
   /// `inputs`: what boundary(all_layers, begin) names; none of them has history. Gradients are kept
-  /// track of where grad mode is on. With Mode::kGenerate the loss is left out.
+  /// track of where grad mode is on. With Mode::kGenerate the loss is left out. `batch` must live
+  /// until the backward pass. Nothing is recomputed where layers carry state from call to call.
   StageRun forward(const Activations& inputs, const Batch& batch, const StepContext& step) const;
 
   /// Adds to the gradients of the parameters; gives those of the inputs, by name (undefined where
@@ -84,8 +95,10 @@ class Stage {
   bool is_last() const { return is_last_; }
 
  private:
-  Activations run_layer(size_t i, const Activations& live, const Batch& batch,
-                        const StepContext& step, StageRun& run) const;
+  Activations run_layer(size_t i, const Activations& inputs, const Batch& batch,
+                        const StepContext& step, std::vector<LossTerm>& losses) const;
+  Activations run_layer_recomputed(size_t i, const Activations& inputs, const Batch& batch,
+                                   const StepContext& step, std::vector<LossTerm>& losses) const;
 
   std::vector<BuiltLayer> layers_;
   std::vector<std::vector<std::string>> dead_after_;  // [layer] names that nobody reads any more

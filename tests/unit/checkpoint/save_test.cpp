@@ -7,6 +7,7 @@
 #include "checkpoint/inspect.h"
 #include "checkpoint/reader.h"
 #include "checkpoint/writer.h"
+#include "comm/local_communicator.h"
 #include "tests/support/small_snapshot.h"
 #include "tests/support/temporary_folder.h"
 
@@ -69,18 +70,19 @@ TEST(Save, LaysComponentsOutAsTheModelDirectorySays) {
 }
 
 TEST(Save, RefusesASnapshotWhosePartsClash) {
+  const auto alone = make_single_communicator();
   auto snapshot = small_snapshot(5);
   snapshot.files["config.json"] = "another";
-  EXPECT_THROW(parts_of(snapshot, 1 << 20), Error);
+  EXPECT_THROW(parts_of(snapshot, 1 << 20, *alone), Error);
   snapshot = small_snapshot(5);
   snapshot.weights.clear();
-  EXPECT_THROW(parts_of(snapshot, 1 << 20), Error);
+  EXPECT_THROW(parts_of(snapshot, 1 << 20, *alone), Error);
   snapshot = small_snapshot(5);
   snapshot.weights["unknown"] = {};
-  EXPECT_THROW(parts_of(snapshot, 1 << 20), Error);
+  EXPECT_THROW(parts_of(snapshot, 1 << 20, *alone), Error);
   snapshot = small_snapshot(5);
   snapshot.files["../outside"] = "x";
-  EXPECT_THROW(parts_of(snapshot, 1 << 20), Error);
+  EXPECT_THROW(parts_of(snapshot, 1 << 20, *alone), Error);
 }
 
 TEST(Save, SaysWhenTheFolderCannotBeUsed) {

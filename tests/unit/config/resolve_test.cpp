@@ -155,7 +155,7 @@ TEST(Experiment, TestsItsRules) {
 
 TEST(Experiment, RefusesWhatIsNotThereYet) {
   for (const std::string change :
-       {"parallel.pp=2", "parallel.zero=1", "parallel.recompute=all", "train.precision=bf16",
+       {"parallel.pp=2", "parallel.zero=3", "parallel.recompute=all", "train.precision=fp16",
         "train.device=cuda", "train.deterministic=false", "launch.nodes=2",
         "parallel.pipeline_schedule=zb"})
     EXPECT_THAT(problems_with({change}), SizeIs(1)) << change;

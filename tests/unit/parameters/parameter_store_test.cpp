@@ -31,7 +31,8 @@ struct Model {
   ParameterStore store(const StoreOptions& options = {}) const {
     std::vector<ParameterStore::OwnedLayer> owned;
     for (size_t i = 0; i < specs.size(); ++i) owned.push_back({&specs[i], layers[i].get()});
-    return ParameterStore(owned, options, [](int64_t n) { return at::zeros({n}, at::kFloat); });
+    return ParameterStore(owned, options,
+                          [](int64_t n, at::ScalarType type) { return at::zeros({n}, type); });
   }
 };
 
@@ -109,17 +110,17 @@ TEST(ParameterStore, InitialValuesDependOnSeedAndNameOnly) {
 TEST(ParameterStore, BucketsAreAlignedAndCoverTheBuffer) {
   StoreOptions options;
   options.bucket_bytes = 64;
-  options.bucket_alignment = 48;  // three ranks
+  options.num_parts = 3;
   const ParameterStore store = tied_model().store(options);
   int64_t expected_begin = 0;
   for (const Bucket& bucket : store.buckets()) {
-    EXPECT_EQ(bucket.begin, expected_begin);
-    EXPECT_EQ((bucket.end - bucket.begin) % 48, 0);
+    EXPECT_EQ(bucket.range.begin, expected_begin);
+    EXPECT_EQ(bucket.range.size() % 48, 0);
     for (size_t i : bucket.parameters) {
-      EXPECT_GE(store.parameters()[i].offset, bucket.begin);
-      EXPECT_LE(store.parameters()[i].offset + store.parameters()[i].numel, bucket.end);
+      EXPECT_GE(store.parameters()[i].offset, bucket.range.begin);
+      EXPECT_LE(store.parameters()[i].offset + store.parameters()[i].numel, bucket.range.end);
     }
-    expected_begin = bucket.end;
+    expected_begin = bucket.range.end;
   }
   EXPECT_EQ(store.flat_values().numel(), expected_begin);
   EXPECT_GT(store.buckets().size(), 1u);
@@ -162,13 +163,16 @@ TEST(ParameterStore, RefusesOneNameOfTwoShapes) {
 
 TEST(ParameterStore, RunsCoverEveryTrainableElementOnceWithItsGroup) {
   const ParameterStore store = tied_model().store();
-  const auto runs = store.runs();
+  std::vector<ParameterStore::Run> runs;
+  for (const Bucket& bucket : store.buckets())
+    for (const auto& run : store.runs(bucket.range)) runs.push_back(run);
   EXPECT_LE(runs.size(), 3u);
   for (const auto& parameter : store.parameters()) {
     if (!parameter.is_trainable) continue;
     int num_covering = 0;
     for (const auto& run : runs)
-      if (run.begin <= parameter.offset && parameter.offset + parameter.numel <= run.end) {
+      if (run.range.begin <= parameter.offset &&
+          parameter.offset + parameter.numel <= run.range.end) {
         ++num_covering;
         EXPECT_EQ(run.group, parameter.group);
       }
