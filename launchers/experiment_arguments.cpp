@@ -22,12 +22,19 @@ void ExperimentArguments::add_to(CLI::App& app) {
       ->excludes(resume_option);
   app.add_option("--progress", progress, "auto: a bar on a terminal, lines elsewhere")
       ->check(CLI::IsMember({"auto", "bar", "lines"}));
+  app.add_option(
+         "--profile", profile_steps,
+         "Record so many steps of all ranks: RUN_DIR/trace.json for Perfetto and Chrome, and a "
+         "summary")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
 }
 
 std::vector<std::string> ExperimentArguments::to_command_line() const {
   std::vector<std::string> line = {file};
   for (const std::string& override : overrides) line.insert(line.end(), {"--set", override});
   if (!run_dir.empty()) line.insert(line.end(), {"--run-dir", run_dir});
+  if (profile_steps > 0) line.insert(line.end(), {"--profile", std::to_string(profile_steps)});
   if (fresh)
     line.push_back("--fresh");
   else

@@ -15,6 +15,7 @@ struct ExperimentArguments {
   std::string resume = "auto";         // or the path of a checkpoint
   bool fresh = false;
   std::string progress = "auto";  // bar, lines
+  int64_t profile_steps = 0;
 
   void add_to(CLI::App& app);
   /// Adds only the file and --set.

@@ -3,12 +3,15 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <iostream>
+#include <limits>
 
+#include "base/memory_meter.h"
 #include "comm/local_communicator.h"
 #include "comm/mpi_communicator.h"
 #include "launchers/command.h"
@@ -42,6 +45,14 @@ void catch_signals() {
 /// decides.
 void set_threads(const Placement& placement) {
   at::set_num_threads(std::max(1, num_usable_cores() / std::max(1, placement.local_size)));
+}
+
+/// Tensors of a step are freed and taken again in the next one: the allocator keeps their memory,
+/// in place of giving it back to the system and touching every page anew (up to 10 % of a step).
+void keep_freed_memory() {
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  ::mallopt(M_TOP_PAD, 64 << 20);
 }
 
 std::unique_ptr<Communicator> open_world(const CommandEnvironment& environment,
@@ -78,6 +89,8 @@ std::string command_of(const CommandEnvironment& environment,
 }  // namespace
 
 ExitStatus train(const CommandEnvironment& environment, const ExperimentArguments& arguments) {
+  keep_freed_memory();
+  MemoryMeter::install();
   set_threads(environment.placement);
   const LoadedExperiment loaded(environment, arguments);
   loaded.check_grid(environment.placement.world_size);
@@ -97,7 +110,8 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
                              world->rank() == 0 ? &terminal : nullptr,
                              loaded.kinds().versions(),
                              command_of(environment, arguments),
-                             stop_requested};
+                             stop_requested,
+                             arguments.profile_steps};
   options.start.directory = RunDirectory{loaded.run_directory()};
   options.start.resume = arguments.resume;
   options.start.fresh = arguments.fresh;

@@ -28,14 +28,14 @@ std::vector<Summand> payloads_of(const std::vector<OpeningView>& openings) {
 }  // namespace
 
 Channel::Channel(std::shared_ptr<Fabric> fabric, std::shared_ptr<ProgressTable> table, Group group,
-                 HostMemory host, ProgressStream stream)
+                 HostMemory host, ProgressStream stream, std::shared_ptr<TracePointer> trace)
     : fabric_(std::move(fabric)),
       table_(std::move(table)),
       group_(std::move(group)),
       host_(std::move(host)),
       mine_(own_host(group_)),
       stream_(stream),
-      watch_(table_, group_, stream),
+      watch_(table_, group_, stream, std::move(trace)),
       messages_(fabric_, group_, stream, watch_),
       shared_(group_, messages_) {}
 

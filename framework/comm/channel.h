@@ -32,7 +32,7 @@ struct HostMemory {
 class Channel {
  public:
   Channel(std::shared_ptr<Fabric> fabric, std::shared_ptr<ProgressTable> table, Group group,
-          HostMemory host, ProgressStream stream);
+          HostMemory host, ProgressStream stream, std::shared_ptr<TracePointer> trace);
 
   // Each returns when the operation is done on this rank. Throws: CommError; the channel can then
   // only be destroyed.

@@ -30,6 +30,8 @@
 
 namespace triga {
 
+class Trace;
+
 enum class ReduceOp { kSum, kMax, kMin };
 
 /// An operation under way. Copies refer to the same operation. The tensors of the operation are
@@ -125,6 +127,10 @@ class Communicator {
   /// How long an operation started from now on may take before it is an error. Groups split off
   /// later inherit it.
   virtual void set_deadline(std::chrono::milliseconds deadline) = 0;
+
+  /// Operations of all groups of this rank are recorded there while it records; null: no more. It
+  /// must outlive the communicators, or be taken away.
+  virtual void set_trace(Trace* trace) = 0;
 
   /// What this rank is doing, for the explanation of a failure; the same object in all groups of a
   /// rank.

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 
+#include "base/memory_meter.h"
 #include "comm/reduce.h"
 #include "comm/shared_segment.h"
 #include "triga/log.h"
@@ -78,8 +79,9 @@ std::unique_ptr<Communicator> make_world(std::shared_ptr<Fabric> fabric,
   for (int rank = 0; rank < fabric->size(); ++rank) ranks.push_back(rank);
   Group group = make_group("world", std::move(ranks), fabric->rank(), /*id=*/0, places);
   Progress progress(table, fabric->rank());
-  auto world = std::make_shared<MessageCommunicator::World>(MessageCommunicator::World{
-      std::move(fabric), std::move(table), std::move(places), 1, std::move(progress)});
+  auto world = std::make_shared<MessageCommunicator::World>(
+      MessageCommunicator::World{std::move(fabric), std::move(table), std::move(places), 1,
+                                 std::move(progress), std::make_shared<TracePointer>()});
   return std::make_unique<MessageCommunicator>(std::move(world), std::move(group), deadline);
 }
 
@@ -88,13 +90,14 @@ MessageCommunicator::MessageCommunicator(std::shared_ptr<World> world, Group gro
     : world_(std::move(world)), group_(std::move(group)), deadline_(deadline) {
   HostMemory memory;
   if (group_.hosts.size() < group_.ranks.size()) {  // some share a host
-    Channel messages(world_->fabric, world_->table, group_, {}, ProgressStream::kHost);
+    Channel messages(world_->fabric, world_->table, group_, {}, ProgressStream::kHost,
+                     world_->trace);
     memory = share_memory(messages);
   }
   data_ = std::make_shared<Channel>(world_->fabric, world_->table, group_, memory,
-                                    ProgressStream::kData);
+                                    ProgressStream::kData, world_->trace);
   host_ = std::make_shared<Channel>(world_->fabric, world_->table, group_, memory,
-                                    ProgressStream::kHost);
+                                    ProgressStream::kHost, world_->trace);
   buffers_ = memory.buffers;
 }
 

@@ -37,6 +37,7 @@ class MessageCommunicator final : public Communicator {
     std::vector<RankPlace> places;
     int next_group_id = 1;
     Progress progress;
+    std::shared_ptr<TracePointer> trace = std::make_shared<TracePointer>();
   };
 
   /// Collective over the group.
@@ -67,6 +68,7 @@ class MessageCommunicator final : public Communicator {
   std::unique_ptr<Communicator> split(int color, const std::string& name) override;
   at::Tensor allocate(int64_t numel, at::ScalarType type) override;
   void set_step(int64_t step) override;
+  void set_trace(Trace* trace) override { *world_->trace = trace; }
   void set_deadline(std::chrono::milliseconds deadline) override { deadline_ = deadline; }
   Progress& progress() override { return world_->progress; }
   void finish() override;

@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "base/trace.h"
+
 namespace triga {
 namespace {
 
@@ -27,11 +29,16 @@ class Backoff {
 
 }  // namespace
 
-Watch::Watch(std::shared_ptr<ProgressTable> table, const Group& group, ProgressStream stream)
-    : table_(std::move(table)), group_(group), stream_(stream) {}
+Watch::Watch(std::shared_ptr<ProgressTable> table, const Group& group, ProgressStream stream,
+             std::shared_ptr<TracePointer> trace)
+    : table_(std::move(table)), group_(group), stream_(stream), trace_(std::move(trace)) {}
 
 void Watch::run(const Operation& operation, const std::string& label,
                 const std::function<void()>& body) {
+  // The host channel runs in the computing thread, which waits for it.
+  const TraceSpan span(
+      trace_->load(),
+      stream_ == ProgressStream::kHost ? TraceKind::kWait : TraceKind::kCommunication, label);
   label_ = label;
   operation_ = operation;
   deadline_ = Clock::now() + operation.deadline;

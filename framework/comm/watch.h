@@ -15,9 +15,13 @@
 
 namespace triga {
 
+/// Where a rank's operations are recorded; null: nowhere.
+using TracePointer = std::atomic<Trace*>;
+
 class Watch {
  public:
-  Watch(std::shared_ptr<ProgressTable> table, const Group& group, ProgressStream stream);
+  Watch(std::shared_ptr<ProgressTable> table, const Group& group, ProgressStream stream,
+        std::shared_ptr<TracePointer> trace);
 
   /// Runs one operation. After it threw, the table goes on saying where this rank was.
   void run(const Operation& operation, const std::string& label, const std::function<void()>& body);
@@ -56,6 +60,7 @@ class Watch {
   const std::shared_ptr<ProgressTable> table_;
   const Group& group_;
   const ProgressStream stream_;
+  const std::shared_ptr<TracePointer> trace_;
   std::atomic<bool> cancelled_{false};
   std::atomic<Clock::time_point> deadline_{Clock::time_point::max()};  // of the operation that runs
   std::string label_;

@@ -10,6 +10,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/trace.h"
 #include "optim/gradient_norm.h"
 #include "parallel/pipeline/partition.h"
 #include "parallel/pipeline/wire.h"
@@ -149,8 +150,13 @@ StepContext Strategy::context(Mode mode, int64_t step) {
   context.mode = mode;
   context.seed = options_.seed;
   context.step = step;
+  context.trace = options_.trace;
   context.before_layer = [this](size_t layer) {
-    for (const size_t bucket : buckets_of_layer_[layer]) gatherer_.await(bucket);
+    for (const size_t bucket : buckets_of_layer_[layer]) {
+      if (gatherer_.is_here(bucket)) continue;
+      const TraceSpan span(options_.trace, TraceKind::kWait, "values");
+      gatherer_.await(bucket);
+    }
   };
   if (mode == Mode::kTrain) {
     context.statistics = &statistics_;
@@ -204,11 +210,15 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
       StageRun run = stage_.forward({}, batch, step_context);
       for (const LossTerm& term : run.losses)
         loss.totals.at(term.name).sum += term.sum.item<double>();
+      const TraceSpan span(options_.trace, TraceKind::kBackward, "backward");
       stage_.backward(std::move(run), {}, scale);
     }
     reducer_.end_round();
   }
-  reducer_.finish();
+  {
+    const TraceSpan span(options_.trace, TraceKind::kWait, "gradients");
+    reducer_.finish();
+  }
   sum_losses(loss, {}, "loss of the step");
   for (auto& [name, total] : loss.totals) total.count = global.totals.at(name).count;
   return loss;
@@ -217,6 +227,7 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
 // Each rank looks at its part of every bucket. The sums of squares are made in fp64 and the norm is
 // rounded to fp32, so that it does not depend on how gradients are cut into buckets and parts.
 double Strategy::clip_gradients(double clip_norm) {
+  const TraceSpan span(options_.trace, TraceKind::kOptimizer, "gradient norm");
   double sum = 0;
   for (size_t bucket = 0; bucket < store_.buckets().size(); ++bucket)
     sum += sum_of_squares(reducer_.gradients(bucket, store_.part(store_.buckets()[bucket])));
@@ -255,6 +266,7 @@ void Strategy::update(double learning_rate) {
   gather_statistics();
   stage_.apply_statistics(statistics_.sums());
   statistics_.clear();
+  const TraceSpan span(options_.trace, TraceKind::kOptimizer, "update");
   optimizer_.begin_step();
   // The next forward pass needs the last buckets first.
   for (size_t bucket = store_.buckets().size(); bucket-- > 0;) {

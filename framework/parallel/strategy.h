@@ -53,6 +53,7 @@ class Strategy {
     int64_t bucket_bytes = 4 << 20;
     at::ScalarType compute_type = at::kFloat;  // or bf16
     std::vector<GroupRule> groups;
+    Trace* trace = nullptr;  // what a step does is recorded there; must outlive the strategy
   };
 
   /// Builds the layers of this rank, without values. `data`: the ranks that hold the same layers.

@@ -196,6 +196,7 @@ void ParameterStore::bind(const std::unordered_map<std::string, std::vector<Para
     for (const Parameter& handle : handles.at(parameter.name)) {
       handle.bind(parameter.value);
       handle.set_trainable(parameter.is_trainable);
+      if (parameter.is_trainable) handles_.emplace_back(index_.at(parameter.name), handle);
     }
   }
 }
@@ -250,6 +251,10 @@ void ParameterStore::set(const StoredParameter& parameter, const at::Tensor& val
   if (mine.is_empty()) return;
   const int64_t begin = mine.begin - parameter.offset;
   masters(bucket, mine).copy_(value.flatten().slice(0, begin, begin + mine.size()));
+}
+
+void ParameterStore::set_sink(GradientSink* sink) const {
+  for (const auto& [index, handle] : handles_) handle.set_sink(sink, index);
 }
 
 void ParameterStore::zero_gradients() {

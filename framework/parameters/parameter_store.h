@@ -141,6 +141,10 @@ class ParameterStore {
 
   void zero_gradients();
 
+  /// Tells the layers where the gradients of their parameters belong: `sink` and the index in
+  /// parameters().
+  void set_sink(GradientSink* sink) const;
+
   /// Runs of a range of the flat buffers whose parameters belong to one group: what an optimizer
   /// updates in one call; or, with whole parameters, one parameter each.
   struct Run {
@@ -164,6 +168,7 @@ class ParameterStore {
   std::vector<int> layer_of_;       // of parameters_[i]: index of the layer that declared it first
   std::vector<size_t> flat_order_;  // trainable parameters in the order of the flat buffer
   std::unordered_map<std::string, size_t> index_;
+  std::vector<std::pair<size_t, Parameter>> handles_;  // of trainable parameters, by index
   std::vector<Bucket> buckets_;
   std::vector<int64_t> owned_offsets_;  // [bucket]
   int64_t num_owned_ = 0;

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "config/resolve.h"
+#include "trainer/profile.h"
 #include "trainer/snapshot_of_run.h"
 #include "triga/log.h"
 
@@ -83,17 +84,42 @@ Outcome Trainer::run() {
   const Experiment& experiment = inputs_.experiment;
   started_ = Clock::now();
   while (!is_limit_reached() && !stop_agreed_ && !out_of_patience_) {
-    const StepReport report = train_step();
-    if (is_due(experiment.log.every_steps) || report.is_skipped) log_step(report);
-    for (MetricSink* sink : sinks_) sink->step_done(state_.step);
+    profile();
+    StepReport report;
+    {
+      const TraceSpan step(&inputs_.trace, TraceKind::kStep, "step");
+      report = train_step();
+      const TraceSpan span(&inputs_.trace, TraceKind::kMetrics, "metrics");
+      if (is_due(experiment.log.every_steps) || report.is_skipped) log_step(report);
+      for (MetricSink* sink : sinks_) sink->step_done(state_.step);
+    }
+    ++num_steps_;
     judge_skipped(report);
     if (is_due(experiment.eval.every_steps) && !stop_agreed_) evaluate();
     if (is_due(experiment.checkpoint.every_steps)) save(/*is_last=*/false);
   }
+  profile();
   if (!stop_agreed_ && evaluated_step_ != state_.step) evaluate();
   if (saved_step_ != state_.step) save(/*is_last=*/true);
   if (stop_agreed_) return Outcome::kStopped;
   return out_of_patience_ ? Outcome::kStoppedEarly : Outcome::kDone;
+}
+
+/// The first steps of a start are not those that it is about: memory is touched for the first time.
+void Trainer::profile() {
+  constexpr int64_t kWarmup = 3;
+  if (inputs_.profile_steps == 0) return;
+  if (num_steps_ == kWarmup) inputs_.trace.record(true);
+  if (!inputs_.trace.is_recording() || num_steps_ < kWarmup + inputs_.profile_steps) return;
+  inputs_.trace.record(false);
+  const std::string summary = write_profile(inputs_.files, inputs_.directory.root / "trace.json",
+                                            inputs_.grid.world(), inputs_.trace.take());
+  if (inputs_.grid.rank() == 0) log_info("profile", summary);
+}
+
+std::vector<Batch> Trainer::next_microbatches() {
+  const TraceSpan span(&inputs_.trace, TraceKind::kData, "data");
+  return loader_.next();
 }
 
 /// One update. The order of a training step is these few lines, whatever the layout.
@@ -102,7 +128,7 @@ Trainer::StepReport Trainer::train_step() {
   StepReport report;
   inputs_.grid.world().set_step(state_.step);
   const StepPlan plan = plan_.step(state_.step);
-  const std::vector<Batch> microbatches = loader_.next();  // 1 data: my share of the step
+  const std::vector<Batch> microbatches = next_microbatches();  // 1 data: my share of the step
   double votes[] = {inputs_.stop_requested ? 1.0 : 0.0};
   report.loss = strategy_.forward_backward(microbatches, state_.step,
                                            votes);  // 2 gradients of the global mean
@@ -173,7 +199,8 @@ void Trainer::log_step(const StepReport& report) {
                  {"grad_norm", report.grad_norm},
                  {"learning_rate", report.learning_rate},
                  {"epoch", static_cast<double>(plan.epoch)},
-                 {"step_seconds", report.seconds}};
+                 {"step_seconds", report.seconds},
+                 {"train_seconds", state_.train_seconds}};
   for (const auto& [name, total] : report.loss.totals)
     if (name != "loss") line.values.emplace_back(name, total.mean());
   const bool has_tokens = inputs_.assembly.architecture->sequence_length() > 0;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "base/trace.h"
 #include "checkpoint/writer.h"
 #include "comm/process_grid.h"
 #include "config/experiment.h"
@@ -33,6 +34,8 @@ struct TrainerInputs {
   Environment environment;                  // for the manifests of checkpoints
   const Lease* lease = nullptr;             // of rank 0; null elsewhere
   const std::atomic<bool>& stop_requested;  // set by a signal
+  Trace& trace;                             // that the strategy and the communicators write to
+  int64_t profile_steps = 0;                // 0: nothing is recorded
 };
 
 enum class Outcome { kDone, kStoppedEarly, kStopped };
@@ -66,11 +69,13 @@ class Trainer {
   };
 
   StepReport train_step();
+  std::vector<Batch> next_microbatches();
   bool is_limit_reached() const;
   void judge_skipped(const StepReport& report);
   void log_step(const StepReport& report);
   void evaluate();
   bool save(bool is_last);
+  void profile();
   bool is_due(int64_t every) const { return every > 0 && state_.step % every == 0; }
   Snapshot snapshot();
 
@@ -86,6 +91,7 @@ class Trainer {
   std::unique_ptr<CheckpointWriter> writer_;
   std::map<std::string, double> last_metrics_;  // of the evaluation at evaluated_step_
   int64_t evaluated_step_ = -1, saved_step_ = -1;
+  int64_t num_steps_ = 0;  // of this start
   bool stop_agreed_ = false, out_of_patience_ = false;
   std::chrono::steady_clock::time_point started_;
   double seconds_before_ = 0;

@@ -65,6 +65,9 @@ class Run {
         experiment_(options.resolved.experiment),
         directory_(options.start.directory),
         is_first_(world.rank() == 0) {}
+  ~Run() { world_.set_trace(nullptr); }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
 
   ExitStatus go() {
     check_agreement();
@@ -101,6 +104,7 @@ class Run {
   RunDirectory directory_;
   bool is_first_, has_begun_ = false;
   int64_t step_ = 0;
+  Trace trace_;
   std::unique_ptr<LogOutputs> log_;
   std::unique_ptr<Lease> lease_;
   std::vector<std::unique_ptr<MetricSink>> sinks_;
@@ -253,6 +257,8 @@ ExitStatus Run::train(const StartDecision& decision) {
   const int64_t bucket_bytes = choose_bucket_bytes(grid, decision, num_parameters, resolved);
   Strategy::Options strategy_options = strategy_options_of(experiment_);
   strategy_options.bucket_bytes = bucket_bytes;
+  strategy_options.trace = &trace_;
+  world_.set_trace(&trace_);
   Strategy strategy(*assembly.architecture, grid.data(), strategy_options,
                     assembly.make_optimizer());
   const TrainingState state = load(strategy, assembly, decision);
@@ -267,7 +273,9 @@ ExitStatus Run::train(const StartDecision& decision) {
                        decision.decay_steps,
                        environment_with(options_.versions),
                        lease_.get(),
-                       options_.stop_requested};
+                       options_.stop_requested,
+                       trace_,
+                       options_.profile_steps};
   trainer_ = std::make_unique<Trainer>(inputs, strategy, state);
   if (is_first_) atomic_write(options_.files, directory_.resolved(), trainer_->resolved());
   open_sinks(state, inputs);

@@ -24,6 +24,7 @@ struct TrainingRunOptions {
   std::map<std::string, std::string> versions;  // for the manifest: "plugin transformer" -> "0.1.0"
   std::string command;                          // to start it again
   const std::atomic<bool>& stop_requested;
+  int64_t profile_steps = 0;
 };
 
 /// Collective over `world`. Returns kDone, or kStopped after a signal. When it fails, failure.txt

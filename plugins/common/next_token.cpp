@@ -1,10 +1,11 @@
 #include "common/next_token.h"
 
-#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
+
+#include "triga/ops.h"
 
 namespace triga::common {
 namespace {
@@ -63,8 +64,7 @@ double NextTokenLoss::count(const Batch& batch, std::string_view /*name*/) const
 
 at::Tensor NextTokenLoss::sum(const Activations& outputs, const Batch& batch) const {
   const auto& logits = outputs["logits"];
-  return at::cross_entropy_loss(logits.flatten(0, 1).to(at::kFloat), batch["labels"].flatten(),
-                                /*weight=*/{}, at::Reduction::Sum, kNoLabel);
+  return cross_entropy_sum(logits.flatten(0, 1), batch["labels"].flatten(), kNoLabel);
 }
 
 void NextTokenAccuracy::update(const Batch& batch, const Activations& outputs) {

@@ -1,22 +1,14 @@
 #include "transformer/gpt2_layers.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/baddbmm.h>
-#include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/embedding.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/softmax.h>
 
 #include <cmath>
-#include <limits>
 
+#include "triga/ops.h"
 #include "triga/sequence_state.h"
 
 namespace triga::transformer {
@@ -24,22 +16,6 @@ namespace {
 
 const std::string kTokenEmbedding =
     "transformer.wte.weight";  // declared by the embedding and by the head: shared
-
-/// Attention with dropout of its weights, on training's way only. Written out, because the masks
-/// must come from triga::dropout: the fused kernel draws its own from a generator that depends on
-/// the layout.
-at::Tensor attention_with_dropout(const at::Tensor& qkv_3BHTK, double p,
-                                  const LayerContext& context) {
-  const auto batch = qkv_3BHTK.size(1), heads = qkv_3BHTK.size(2), time = qkv_3BHTK.size(3),
-             size = qkv_3BHTK.size(4);
-  const auto qkv = qkv_3BHTK.reshape({3, batch * heads, time, size}).unbind(0);
-  const auto future =
-      at::full({time, time}, -std::numeric_limits<double>::infinity(), qkv_3BHTK.options()).triu(1);
-  const auto scores =
-      at::baddbmm(future, qkv[0], qkv[1].transpose(1, 2), /*beta=*/1, 1 / std::sqrt(double(size)));
-  const auto weights = dropout(at::softmax(scores, -1), p, context, "attention");
-  return at::bmm(weights, qkv[2]).view({batch, heads, time, size});
-}
 
 /// Attention of T new tokens to S >= T tokens, the new ones at the end. q: [B, H, T, K]; k, v: [B,
 /// H, S, K].
@@ -60,7 +36,7 @@ at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
 }
 
 at::Tensor Projection::operator()(const at::Tensor& x) const {
-  return at::addmm(bias, x, weight);
+  return linear(x, weight, &bias, WeightLayout::kInOut);
 }
 
 Gpt2Embedding::Gpt2Embedding(const Gpt2Config& config)
@@ -78,7 +54,7 @@ Activations Gpt2Embedding::forward(const Activations& /*inputs*/, LayerContext& 
     throw Error(c10::str("gpt2: the input reaches position ", first + time,
                          ", but the model has positions for ", wpe_->size(0),
                          " tokens (context_length)"));
-  const auto hidden_BTD = at::embedding(wte_, input_ids_BT) + wpe_->narrow(0, first, time);
+  const auto hidden_BTD = embedding(input_ids_BT, wte_) + wpe_->narrow(0, first, time);
   return {{"hidden", dropout(hidden_BTD.flatten(0, 1), dropout_, context, "embedding")}};
 }
 
@@ -110,8 +86,10 @@ Gpt2Block::Gpt2Block(const Gpt2Config& config, int64_t index, std::string name)
 
 Activations Gpt2Block::forward(const Activations& inputs, LayerContext& context) {
   const auto& x_ND = inputs["hidden"];
-  const auto attended_ND = x_ND + attention(ln_1_(x_ND), context);
-  return {{"hidden", attended_ND + mlp(ln_2_(attended_ND), context)}};
+  const auto attended_ND = dropout_add(x_ND, attention(ln_1_(x_ND), context), residual_dropout_,
+                                       context, "attention_output");
+  return {{"hidden", dropout_add(attended_ND, mlp(ln_2_(attended_ND)), residual_dropout_, context,
+                                 "mlp_output")}};
 }
 
 at::Tensor Gpt2Block::attention(const at::Tensor& x_ND, LayerContext& context) {
@@ -121,10 +99,14 @@ at::Tensor Gpt2Block::attention(const at::Tensor& x_ND, LayerContext& context) {
       c_attn_(x_ND).view({batch, -1, 3, num_heads_, width / num_heads_}).permute({2, 0, 3, 1, 4});
   at::Tensor mixed_BHTK;
   if (context.training() && attention_dropout_ > 0) {
-    // Its weights, [B, H, T, T], are large and cheap to compute again.
+    // Its weights, [B * H, T, T], are large and cheap to compute again.
     mixed_BHTK = context.recompute(
         [p = attention_dropout_](const std::vector<at::Tensor>& inputs, LayerContext& call) {
-          return std::vector<at::Tensor>{attention_with_dropout(inputs[0], p, call)};
+          const auto& qkv = inputs[0];
+          const auto rows = qkv.reshape({3, qkv.size(1) * qkv.size(2), qkv.size(3), qkv.size(4)});
+          const auto mixed =
+              causal_attention_with_dropout(rows[0], rows[1], rows[2], p, call, "attention");
+          return std::vector<at::Tensor>{mixed.view(qkv.sizes().slice(1))};
         },
         {qkv_3BHTK})[0];
   } else {
@@ -139,12 +121,11 @@ at::Tensor Gpt2Block::attention(const at::Tensor& x_ND, LayerContext& context) {
     mixed_BHTK = causal_attention(qkv[0], qkv[1], qkv[2]);
   }
   const auto mixed_ND = mixed_BHTK.transpose(1, 2).reshape({-1, width});
-  return dropout(attn_c_proj_(mixed_ND), residual_dropout_, context, "attention_output");
+  return attn_c_proj_(mixed_ND);
 }
 
-at::Tensor Gpt2Block::mlp(const at::Tensor& x_ND, LayerContext& context) {
-  return dropout(mlp_c_proj_(at::gelu(c_fc_(x_ND), "tanh")), residual_dropout_, context,
-                 "mlp_output");
+at::Tensor Gpt2Block::mlp(const at::Tensor& x_ND) {
+  return mlp_c_proj_(gelu_tanh(c_fc_(x_ND)));
 }
 
 Gpt2Head::Gpt2Head(const Gpt2Config& config)
@@ -155,7 +136,7 @@ Gpt2Head::Gpt2Head(const Gpt2Config& config)
                      Init::normal(config.initializer_range))) {}
 
 Activations Gpt2Head::forward(const Activations& inputs, LayerContext& context) {
-  const auto logits_NV = at::linear(ln_f_(inputs["hidden"]), wte_);
+  const auto logits_NV = linear(ln_f_(inputs["hidden"]), wte_, nullptr);
   return {
       {"logits", logits_NV.view({context.batch()["input_ids"].size(0), -1, logits_NV.size(1)})}};
 }

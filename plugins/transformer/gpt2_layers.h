@@ -50,7 +50,7 @@ class Gpt2Block final : public Layer {
 
  private:
   at::Tensor attention(const at::Tensor& x_ND, LayerContext& context);
-  at::Tensor mlp(const at::Tensor& x_ND, LayerContext& context);
+  at::Tensor mlp(const at::Tensor& x_ND);
 
   std::string name_;
   int64_t num_heads_;

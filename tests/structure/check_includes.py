@@ -14,7 +14,7 @@ import sys
 import sources
 
 # Folders of framework/ and their levels. `cuda` implements interfaces of the levels below 6 and is reached only through them.
-LEVELS = {"base": 1, "config": 2, "comm": 3, "data": 3, "metrics": 3, "plugin_host": 3, "parameters": 3, "optim": 4,
+LEVELS = {"base": 1, "config": 2, "ops": 2, "comm": 3, "data": 3, "metrics": 3, "plugin_host": 3, "parameters": 3, "optim": 4,
           "parallel": 5, "cuda": 5.5, "checkpoint": 6, "trainer": 7}
 LAUNCHERS_LEVEL = 8
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "triga/ops.h"
 #include "triga/sequence_state.h"
 
 namespace triga::test {

@@ -57,6 +57,20 @@ struct ParameterSpec {
   }
 };
 
+/// Where gradients of parameters belong: for operations (triga/ops.h) that write them there
+/// themselves. What they write they also give to autograd as the gradient, which then is not
+/// copied.
+class GradientSink {
+ public:
+  virtual ~GradientSink() = default;
+  /// Memory for a gradient, fp32 and contiguous, in the parameter's shape. `accumulate`: it holds a
+  /// sum that is to be added to. Undefined: the gradient is to be made elsewhere.
+  virtual at::Tensor destination(size_t parameter, bool& accumulate) = 0;
+  /// Memory that holds a part of this backward pass's gradient, to which another part may be added;
+  /// the operation that does so gives autograd none. Undefined: there is none.
+  virtual at::Tensor begun(size_t parameter) = 0;
+};
+
 /// A layer's handle on a parameter that it declared; usable as a tensor inside forward().
 class Parameter {
  public:
@@ -73,11 +87,28 @@ class Parameter {
   void bind(at::Tensor tensor) const { slot_->tensor = std::move(tensor); }
   /// For the core: takes part in training or not, before memory is given.
   void set_trainable(bool trainable) const { slot_->spec.trainable = trainable; }
+  /// For the core: where the gradient belongs; null: autograd keeps it. It must outlive the layer's
+  /// backward passes.
+  void set_sink(GradientSink* sink, size_t index) const {
+    slot_->sink = sink;
+    slot_->index = index;
+  }
+
+  /// For operations; see GradientSink.
+  at::Tensor gradient_destination(bool& accumulate) const {
+    return slot_->sink == nullptr ? at::Tensor()
+                                  : slot_->sink->destination(slot_->index, accumulate);
+  }
+  at::Tensor begun_gradient() const {
+    return slot_->sink == nullptr ? at::Tensor() : slot_->sink->begun(slot_->index);
+  }
 
  private:
   struct Slot {
     ParameterSpec spec;
     at::Tensor tensor;
+    GradientSink* sink = nullptr;
+    size_t index = 0;
   };
   std::shared_ptr<Slot> slot_;
 };
@@ -181,12 +212,5 @@ struct LayerSpec {
   std::string component = {};                     // "" or the named part of the model (unet, vae)
   bool frozen = false;                            // no gradients for its parameters
 };
-
-/// Inverted dropout (Srivastava et al. 2014): zero with probability p, else x / (1 - p). The mask
-/// is a pure function of (seed, step, layer, call site) and (microbatch, element): the same on
-/// every layout and under recomputation. x: any shape and floating type. Identity unless training.
-/// Requires: 0 <= p < 1.
-at::Tensor dropout(const at::Tensor& x, double p, const LayerContext& context,
-                   std::string_view call_site);
 
 }  // namespace triga

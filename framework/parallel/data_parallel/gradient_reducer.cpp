@@ -39,6 +39,7 @@ GradientReducer::GradientReducer(ParameterStore& store, Communicator& data, int 
     : store_(store), data_(data), zero_(zero) {
   const size_t num_parameters = store.parameters().size();
   is_written_.resize(num_parameters);
+  is_begun_.resize(num_parameters);
   is_ready_.resize(num_parameters);
   num_parts_.resize(num_parameters, 1);
   if (zero == 2) {
@@ -50,6 +51,7 @@ GradientReducer::GradientReducer(ParameterStore& store, Communicator& data, int 
     }
     sums_ = at::zeros({store.num_owned()}, at::kFloat);
   }
+  store.set_sink(this);
   for (size_t i = 0; i < num_parameters; ++i) {
     if (!store.parameters()[i].is_trainable) continue;
     auto accumulator = torch::autograd::impl::grad_accumulator(store.parameters()[i].value);
@@ -58,7 +60,9 @@ GradientReducer::GradientReducer(ParameterStore& store, Communicator& data, int 
   }
 }
 
-GradientReducer::~GradientReducer() = default;
+GradientReducer::~GradientReducer() {
+  store_.set_sink(nullptr);
+}
 
 void GradientReducer::begin_step(int num_rounds, int last_round) {
   TRIGA_CHECK(last_round < num_rounds, "round ", last_round, " of ", num_rounds);
@@ -110,7 +114,7 @@ void GradientReducer::place(size_t parameter, const at::Tensor& gradient) {
   write(parameter, gradient);
 }
 
-at::Tensor GradientReducer::destination(size_t parameter) const {
+at::Tensor GradientReducer::place_of(size_t parameter) const {
   const StoredParameter& stored = store_.parameters()[parameter];
   if (zero_ != 2) return stored.gradient;
   const auto bucket = static_cast<size_t>(stored.bucket);
@@ -120,8 +124,12 @@ at::Tensor GradientReducer::destination(size_t parameter) const {
 
 void GradientReducer::write(size_t parameter, const at::Tensor& gradient) {
   const at::NoGradGuard no_grad;
-  at::Tensor target = destination(parameter);
-  if (is_written_[parameter])
+  at::Tensor target = place_of(parameter);
+  // What an operation wrote comes back as the very memory, or as a new sum that has it inside.
+  const bool is_begun = is_begun_[parameter];
+  is_begun_[parameter] = false;
+  if (is_begun && gradient.data_ptr() == target.data_ptr()) {
+  } else if (is_written_[parameter] && !is_begun)
     target.add_(gradient);
   else if (is_plain(gradient) && is_plain(target))
     std::memcpy(target.mutable_data_ptr(), gradient.const_data_ptr(), target.nbytes());
@@ -129,6 +137,20 @@ void GradientReducer::write(size_t parameter, const at::Tensor& gradient) {
     target.copy_(gradient);
   is_written_[parameter] = true;
   mark_ready(parameter);
+}
+
+at::Tensor GradientReducer::destination(size_t parameter, bool& accumulate) {
+  const StoredParameter& stored = store_.parameters()[parameter];
+  const bool has_memory = zero_ != 2 || static_cast<size_t>(stored.bucket) < num_slotted_;
+  if (round_ < 0 || is_begun_[parameter] || !has_memory || stored.value.scalar_type() != at::kFloat)
+    return {};
+  is_begun_[parameter] = true;
+  accumulate = is_written_[parameter];
+  return place_of(parameter);
+}
+
+at::Tensor GradientReducer::begun(size_t parameter) {
+  return is_begun_[parameter] ? place_of(parameter) : at::Tensor();
 }
 
 void GradientReducer::mark_ready(size_t parameter) {
@@ -148,7 +170,7 @@ void GradientReducer::send(size_t bucket) {
   const Bucket& of = store_.buckets()[bucket];
   for (const size_t parameter : of.parameters)
     if (!is_written_[parameter]) {
-      destination(parameter).zero_();
+      place_of(parameter).zero_();
       is_written_[parameter] = true;
     }
   if (data_.size() == 1 && zero_ != 2) {

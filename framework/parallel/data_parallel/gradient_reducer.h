@@ -27,12 +27,12 @@ struct Node;
 
 namespace triga {
 
-class GradientReducer {
+class GradientReducer final : public GradientSink {
  public:
   /// Puts hooks on the store's parameters. Both must outlive it. `zero`: 0, 1 or 2; the store is
   /// sharded when it is not 0, and has gradients when it is not 2. Collective.
   GradientReducer(ParameterStore& store, Communicator& data, int zero);
-  ~GradientReducer();
+  ~GradientReducer() override;
   GradientReducer(const GradientReducer&) = delete;
   GradientReducer& operator=(const GradientReducer&) = delete;
 
@@ -50,6 +50,10 @@ class GradientReducer {
   /// After the last round: afterwards gradients() are the sums over all ranks. Collective. Throws:
   /// CommError.
   void finish();
+
+  // GradientSink: the memory of the bucket itself, where it is fp32 as the gradient.
+  at::Tensor destination(size_t parameter, bool& accumulate) override;
+  at::Tensor begun(size_t parameter) override;
 
   /// The sums of a range of a bucket that this rank owns. Its memory is the same in every step.
   at::Tensor gradients(size_t bucket, FlatRange range) const;
@@ -72,7 +76,7 @@ class GradientReducer {
   bool take_slot(size_t bucket);
   void take_result(size_t bucket);
   void fill_slots();
-  at::Tensor destination(size_t parameter) const;
+  at::Tensor place_of(size_t parameter) const;
 
   ParameterStore& store_;
   Communicator& data_;
@@ -88,6 +92,7 @@ class GradientReducer {
   std::map<size_t, Parts> collected_;  // by parameter, of this backward pass
   int round_ = 0, last_round_ = -1;
   std::vector<bool> is_written_;     // [parameter] in this step (zero 2: in this round)
+  std::vector<bool> is_begun_;       // [parameter] an operation writes it in this backward pass
   std::vector<bool> is_ready_;       // [parameter] has its last gradient
   std::vector<size_t> num_missing_;  // [bucket] parameters without their last gradient
   std::vector<Work> in_flight_;      // [bucket] that was sent

@@ -21,6 +21,7 @@ class ValueGatherer {
 
   /// Starts the gather of a bucket. Collective: in the same order on all ranks.
   void start(size_t bucket);
+  bool is_here(size_t bucket) const { return !pending_[bucket]; }
   /// Throws: CommError.
   void await(size_t bucket);
   void await_all();

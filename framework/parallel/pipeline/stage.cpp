@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/trace.h"
 #include "parallel/pipeline/partition.h"
 #include "parallel/pipeline/recompute.h"
 #include "triga/error.h"
@@ -164,6 +165,7 @@ StageRun Stage::forward(const Activations& inputs, const Batch& batch,
                          step.sequence_state == nullptr;
   Activations live = run.inputs;
   for (size_t i = 0; i < layers_.size(); ++i) {
+    const TraceSpan span(step.trace, TraceKind::kForward, layers_[i].spec->name);
     if (step.before_layer) step.before_layer(i);
     Activations read;
     for (const std::string& name : layers_[i].spec->reads) read.set(name, live[name]);

@@ -18,6 +18,8 @@
 
 namespace triga {
 
+class Trace;
+
 /// Sums of Layer::add_statistic over the microbatches of a step on this rank, by (layer, name).
 class StatisticSums {
  public:
@@ -49,6 +51,7 @@ struct StepContext {
   SequenceState* sequence_state = nullptr;
   StatisticSums* statistics = nullptr;  // null: what layers add is dropped
   Recompute recompute = Recompute::kNone;
+  Trace* trace = nullptr;
   /// Called before layer `i` of the stage reads its parameters. Null: nothing to do.
   std::function<void(size_t i)> before_layer = nullptr;
 };

@@ -10,6 +10,7 @@
 
 #include "base/philox.h"
 #include "triga/layer.h"
+#include "triga/ops.h"
 
 namespace triga {
 namespace {

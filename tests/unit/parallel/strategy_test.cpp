@@ -12,6 +12,7 @@
 #include "comm/local_communicator.h"
 #include "optim/optimizers.h"
 #include "tests/support/local_ranks.h"
+#include "triga/ops.h"
 
 namespace triga {
 namespace {

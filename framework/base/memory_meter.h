@@ -1,0 +1,27 @@
+// MemoryMeter: how many bytes tensors of this process take, by counting in the allocator that
+// LibTorch takes them from, and in memory shared with other ranks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace triga {
+
+struct MemoryUse {
+  int64_t now_bytes = 0;
+  int64_t peak_bytes = 0;  // since the last reset_peak()
+};
+
+/// LibTorch has one allocator of CPU memory a process, so the meter is one a process as well.
+/// Threads: any thread may call.
+class MemoryMeter {
+ public:
+  /// From now on LibTorch's allocations are counted. Calling it again is harmless.
+  static void install();
+  /// Of memory that does not come from LibTorch's allocator; negative when it is given back.
+  static void add(int64_t bytes);
+  static MemoryUse use();
+  static void reset_peak();
+};
+
+}  // namespace triga

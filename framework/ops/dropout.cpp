@@ -1,0 +1,140 @@
+// triga::dropout: the mask comes from a counter, not from a generator with a state.
+#include <ATen/ops/add.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <c10/util/BFloat16.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "base/philox.h"
+#include "ops/vector_math.h"
+#include "triga/ops.h"
+
+namespace triga {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// keep[i] = 1 where element i stays: word i of the stream is at least `threshold`.
+TRIGA_VECTOR void fill_keep_mask(uint8_t* keep, int64_t numel, uint64_t key, uint64_t counter_high,
+                                 uint32_t threshold) {
+  constexpr int64_t kLanes = 16;  // blocks at a time: what the compiler turns into vectors
+  int64_t block = 0;
+  uint32_t words[kLanes][4];
+  for (; (block + kLanes) * 4 <= numel; block += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane)
+      philox_block(key, counter_high, static_cast<uint64_t>(block + lane), words[lane]);
+    const uint32_t* flat = &words[0][0];
+    for (int64_t i = 0; i < kLanes * 4; ++i) keep[block * 4 + i] = flat[i] >= threshold;
+  }
+  for (int64_t i = block * 4; i < numel; ++i) {
+    if (i % 4 == 0) philox_block(key, counter_high, static_cast<uint64_t>(i / 4), words[0]);
+    keep[i] = words[0][i % 4] >= threshold;
+  }
+}
+
+/// y = keep ? x * scale : 0. A product with 0 or 1 would let a NaN of a dropped element through.
+TRIGA_VECTOR void mask_kernel(const float* x, const uint8_t* keep, float scale, float* y,
+                              int64_t numel) {
+  for (int64_t i = 0; i < numel; ++i) {
+    const float kept = x[i] * scale;
+    y[i] = keep[i] != 0 ? kept : 0.0f;
+  }
+}
+
+TRIGA_VECTOR void mask_add_kernel(const float* x, const uint8_t* keep, float scale,
+                                  const float* residual, float* y, int64_t numel) {
+  for (int64_t i = 0; i < numel; ++i) {
+    const float kept = x[i] * scale;
+    y[i] = residual[i] + (keep[i] != 0 ? kept : 0.0f);
+  }
+}
+
+void mask_kernel(const c10::BFloat16* x, const uint8_t* keep, float scale, c10::BFloat16* y,
+                 int64_t numel) {
+  for (int64_t i = 0; i < numel; ++i)
+    y[i] = keep[i] != 0 ? c10::BFloat16(static_cast<float>(x[i]) * scale) : c10::BFloat16(0.0f);
+}
+
+at::Tensor masked(const at::Tensor& x, const at::Tensor& keep, double scale) {
+  const at::Tensor dense = x.contiguous();
+  at::Tensor y = at::empty_like(dense);
+  const auto* mask = keep.const_data_ptr<uint8_t>();
+  const auto factor = static_cast<float>(scale);
+  if (x.scalar_type() == at::kFloat)
+    mask_kernel(dense.const_data_ptr<float>(), mask, factor, y.mutable_data_ptr<float>(),
+                dense.numel());
+  else if (x.scalar_type() == at::kBFloat16)
+    mask_kernel(dense.const_data_ptr<c10::BFloat16>(), mask, factor,
+                y.mutable_data_ptr<c10::BFloat16>(), dense.numel());
+  else
+    return x.mul(keep.to(x.scalar_type())).mul(scale);
+  return y;
+}
+
+struct Dropout : torch::autograd::Function<Dropout> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& keep,
+                            double scale) {
+    context->save_for_backward({keep});
+    context->saved_data["scale"] = scale;
+    return masked(x, keep, scale);
+  }
+  static variable_list backward(AutogradContext* context, variable_list grad) {
+    const at::Tensor keep = context->get_saved_variables()[0];
+    return {masked(grad[0], keep, context->saved_data["scale"].toDouble()), {}, {}};
+  }
+};
+
+struct DropoutAdd : torch::autograd::Function<DropoutAdd> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& residual,
+                            const at::Tensor& x, const at::Tensor& keep, double scale) {
+    context->save_for_backward({keep});
+    context->saved_data["scale"] = scale;
+    if (x.scalar_type() != at::kFloat || residual.scalar_type() != at::kFloat)
+      return at::add(residual, masked(x, keep, scale));
+    const at::Tensor dense = x.contiguous(), base = residual.contiguous();
+    at::Tensor y = at::empty_like(dense);
+    mask_add_kernel(dense.const_data_ptr<float>(), keep.const_data_ptr<uint8_t>(),
+                    static_cast<float>(scale), base.const_data_ptr<float>(),
+                    y.mutable_data_ptr<float>(), dense.numel());
+    return y;
+  }
+  static variable_list backward(AutogradContext* context, variable_list grad) {
+    const at::Tensor keep = context->get_saved_variables()[0];
+    return {grad[0], masked(grad[0], keep, context->saved_data["scale"].toDouble()), {}, {}};
+  }
+};
+
+/// uint8 in the shape of x.
+at::Tensor keep_mask(const at::Tensor& x, double p, const LayerContext& context,
+                     std::string_view call_site) {
+  TRIGA_CHECK(x.is_cpu(), "dropout has no kernel for ", x.device());
+  at::Tensor keep = at::empty(x.sizes(), x.options().dtype(at::kByte).requires_grad(false));
+  fill_keep_mask(keep.mutable_data_ptr<uint8_t>(), x.numel(), context.random_key(call_site).value(),
+                 static_cast<uint64_t>(context.batch().microbatch),
+                 static_cast<uint32_t>(p * 4294967296.0));
+  return keep;
+}
+
+bool is_identity(double p, const LayerContext& context) {
+  TRIGA_CHECK(p >= 0 && p < 1, "dropout probability ", p);
+  return !context.training() || p == 0;
+}
+
+}  // namespace
+
+at::Tensor dropout(const at::Tensor& x, double p, const LayerContext& context,
+                   std::string_view call_site) {
+  if (is_identity(p, context)) return x;
+  return Dropout::apply(x, keep_mask(x, p, context, call_site), 1.0 / (1.0 - p));
+}
+
+at::Tensor dropout_add(const at::Tensor& residual, const at::Tensor& x, double p,
+                       const LayerContext& context, std::string_view call_site) {
+  TRIGA_CHECK(residual.sizes() == x.sizes(), "dropout_add of ", residual.sizes(), " and ",
+              x.sizes());
+  if (is_identity(p, context)) return at::add(residual, x);
+  return DropoutAdd::apply(residual, x, keep_mask(x, p, context, call_site), 1.0 / (1.0 - p));
+}
+
+}  // namespace triga

@@ -1,0 +1,73 @@
+"""The benchmarks, by the names of the bars in docs/performance.md."""
+
+import statistics
+
+from harness import BUILD, PYTHON, PYTORCH, Rows, Workplace, interleave, json_lines, run
+
+SMALL = {"num_layers": 4, "num_heads": 4, "hidden_size": 128, "context_length": 64, "dropout": 0.1}
+MEDIUM = {"num_layers": 12, "num_heads": 6, "hidden_size": 384, "context_length": 256, "dropout": 0.1}
+LARGE_VOCABULARY = {"num_layers": 12, "num_heads": 6, "hidden_size": 384, "context_length": 256, "dropout": 0.1,
+                    "vocab_size": 8192}  # 24.5 million parameters
+
+
+def pytorch_options(model):
+    return {"layers": model["num_layers"], "heads": model["num_heads"], "width": model["hidden_size"],
+            "context": model["context_length"], "dropout": model["dropout"], "vocab": model.get("vocab_size", 257)}
+
+
+def one_rank(rounds):
+    """P1: the whole step on one rank, one thread: loader, forward, backward, clipping, AdamW, metrics."""
+    rows = Rows()
+    with Workplace() as place:
+        for name, model, batch, steps, at_most, aim in (
+                ("GPT 4 x 128, T 64, batch 1", SMALL, 1, 200, 0.75, 0.65),
+                ("GPT 4 x 128, T 64, batch 12", SMALL, 12, 60, 0.90, 0.80),
+                ("GPT 12 x 384, T 256, batch 4", MEDIUM, 4, 10, 1.00, 0.92)):
+            warmup = max(10, steps // 5 // 10 * 10)
+            experiment = place.gpt_experiment(model, batch, steps + warmup)
+            samples = interleave(
+                rounds,
+                triga=lambda: place.triga_seconds(experiment, 1, 1, warmup),
+                pytorch=lambda: place.pytorch_seconds(1, 1, batch=batch, steps=steps, warmup=warmup, **pytorch_options(model)))
+            rows.add(name, "s/step", samples["triga"], samples["pytorch"], at_most, aim)
+    return rows
+
+
+def two_ranks(rounds):
+    """P2: two ranks on one host, one thread each, against DDP over gloo (and FSDP2, without a bar)."""
+    rows = Rows()
+    with Workplace() as place:
+        for name, time, batch, steps, at_most, aim in (("gradient-bound: T 64, batch 1 a rank", 64, 1, 30, 0.65, 0.50),
+                                                       ("compute-bound: T 256, batch 4 a rank", 256, 4, 10, 0.98, 0.85)):
+            model = {**LARGE_VOCABULARY, "context_length": time}
+            experiment = place.gpt_experiment(model, batch, steps + 10, global_batch=2 * batch)
+            options = {"batch": batch, "steps": steps, "warmup": 10, **pytorch_options(model)}
+            samples = interleave(rounds, triga=lambda: place.triga_seconds(experiment, 2, 1, 10),
+                                 ddp=lambda: place.pytorch_seconds(2, 1, parallel="ddp", **options),
+                                 fsdp2=lambda: place.pytorch_seconds(2, 1, parallel="fsdp2", **options))
+            rows.add(name, "s/step", samples["triga"], samples["ddp"], at_most, aim, other_name="DDP over gloo")
+            rows.add(name, "s/step", samples["triga"], samples["fsdp2"], other_name="FSDP2 over gloo")
+    return rows
+
+
+def all_reduce(rounds):
+    """P3: all_reduce of fp32 on two ranks of one host, against gloo and against memory at the speed of STREAM's copy."""
+    rows = Rows()
+    sizes = [64 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20]
+    samples = interleave(
+        rounds,
+        triga=lambda: json_lines(run(["mpirun", "-n", 2, "--bind-to", "none", BUILD / "bin" / "bench_all_reduce", 15, *sizes])),
+        gloo=lambda: json_lines(run([PYTHON, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2,
+                                     PYTORCH / "all_reduce.py", 15, *sizes], OMP_NUM_THREADS=1)))
+    for i, size in enumerate(sizes):
+        name = f"{size >> 10} KB" if size < 1 << 20 else f"{size >> 20} MB"
+        ours = [statistics.median(one[i]["microseconds"]) for one in samples["triga"]]
+        theirs = [statistics.median(one[i]["microseconds"]) for one in samples["gloo"]]
+        rows.add(name, "us", ours, theirs, 0.33, 0.15, other_name="gloo")
+        # Each rank reads its slice of both tensors and writes it into both: twice the tensor on each of two ranks.
+        memory = [2 * 2 * size / one[i]["stream_bytes_per_second"] * 1e6 for one in samples["triga"]]
+        rows.add(name, "us", ours, memory, 2.5, 1.6, other_name="memory traffic")
+    return rows
+
+
+CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce}

@@ -1,0 +1,126 @@
+"""How benchmarks are run: the two sides in turn, several rounds, the median of the ratios and their spread."""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("TRIGA_BUILD", ROOT / "build" / "dev"))
+TRIGA = BUILD / "bin" / "triga"
+PYTHON = os.environ.get("TRIGA_PYTHON", str(ROOT / ".deps" / "venv" / "bin" / "python"))
+PYTORCH = ROOT / "tests" / "bench" / "pytorch"
+
+
+class Rows(list):
+    """Results of one benchmark: a dictionary a line of its table."""
+
+    def add(self, name, unit, triga, other, at_most=None, aim=None, at_least=False, other_name="PyTorch"):
+        """`triga`, `other`: samples of both sides, taken in turn; the ratio is that of each pair."""
+        ratios = sorted(t / o for t, o in zip(triga, other))
+        row = {"name": name, "unit": unit, "triga": statistics.median(triga), "other": statistics.median(other),
+               "other_name": other_name, "ratio": statistics.median(ratios), "ratio_min": ratios[0], "ratio_max": ratios[-1],
+               "rounds": len(ratios), "at_most": at_most, "aim": aim, "at_least": at_least}
+        row["met"] = None if at_most is None else (row["ratio"] >= at_most if at_least else row["ratio"] <= at_most)
+        self.append(row)
+        print(f"  {name}: {row['triga']:.4g} {unit} against {row['other']:.4g} ({other_name}): ratio {row['ratio']:.3f} "
+              f"({ratios[0]:.3f} .. {ratios[-1]:.3f}, {len(ratios)} rounds)"
+              + ("" if at_most is None else f", bar {at_most:g}: {'met' if row['met'] else 'NOT met'}"), flush=True)
+        return row
+
+
+def environment(**changes):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "TRIGA_", "SLURM_", "OMP_"))}
+    kept.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", NO_COLOR="1")
+    kept.update({k: str(v) for k, v in changes.items()})
+    return kept
+
+
+def run(line, cwd=None, timeout=900, **changes):
+    """The output of a command; its failure ends the benchmark with what it said."""
+    done = subprocess.run([str(word) for word in line], cwd=cwd, env=environment(**changes), capture_output=True, text=True,
+                          timeout=timeout)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, line))}\nended with status {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def json_lines(output):
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+
+def interleave(rounds, **sides):
+    """Calls each side once a round, in an order that alternates; name -> list of what it returned."""
+    samples = {name: [] for name in sides}
+    for i in range(rounds):
+        for name in (list(sides) if i % 2 == 0 else reversed(list(sides))):
+            samples[name].append(sides[name]())
+    return samples
+
+
+def make_text(folder):
+    """Text that every machine with the test environment has: the Python sources of torch.nn."""
+    path = pathlib.Path(folder) / "text.txt"
+    sources = sorted((pathlib.Path(PYTHON).parents[1] / "lib").glob("python3*/site-packages/torch/nn/**/*.py"))
+    if not sources:
+        sys.exit(f"no PyTorch beside {PYTHON}")
+    path.write_bytes(b"\n".join(source.read_bytes() for source in sources))
+    return path
+
+
+class Workplace:
+    """A folder with the text, for experiments and runs."""
+
+    def __enter__(self):
+        self.temporary = tempfile.TemporaryDirectory(prefix="triga-bench-")
+        self.folder = pathlib.Path(self.temporary.name)
+        self.text = make_text(self.folder)
+        return self
+
+    def __exit__(self, *_):
+        self.temporary.cleanup()
+
+    def gpt_experiment(self, model, batch, steps, global_batch=None, extra=""):
+        """Writes an experiment of the transformer plugin's gpt2."""
+        path = self.folder / "experiment.yaml"
+        options = ", ".join(f"{key}: {value}" for key, value in model.items())
+        path.write_text(f"""\
+name: bench
+model: {{plugin: transformer, kind: gpt2, config: {{{options}}}}}
+data: {{train: {{kind: text, files: [text.txt]}}, tokenizer: {{kind: bytes}}}}
+train: {{max_steps: {steps}, global_batch: {{samples: {global_batch or batch}}}, microbatch_size: {batch}, seed: 1}}
+optimizer: {{kind: adamw, learning_rate: 1.0e-3, weight_decay: 0.1}}
+checkpoint: {{every_steps: 0, keep_last: 1}}
+eval: {{every_steps: 0}}
+log: {{every_steps: 10}}
+{extra}
+""")
+        return path
+
+    def triga_seconds(self, experiment, ranks, threads, warmup, settings=()):
+        """Seconds a step of `triga train`, all of it: loader, step, metrics; without the steps of the warm-up."""
+        line = [TRIGA, "launch" if ranks > 1 else "train", experiment, "--fresh", "--run-dir", self.folder / "run"]
+        if ranks > 1:
+            line += ["-n", ranks]
+        for setting in settings:
+            line += ["--set", setting]
+        if ranks == 1:
+            line = ["taskset", "-c", ",".join(map(str, range(threads))), *line]
+        run(line, cwd=self.folder)
+        lines = json_lines((self.folder / "run" / "metrics.jsonl").read_text())
+        first = next(l for l in lines if l["step"] >= warmup)
+        return (lines[-1]["train_seconds"] - first["train_seconds"]) / (lines[-1]["step"] - first["step"])
+
+    def pytorch_seconds(self, ranks, threads, **options):
+        """Seconds a step of pytorch/train_gpt.py."""
+        line = [PYTORCH / "train_gpt.py", "--text", self.text, "--threads", threads]
+        for key, value in options.items():
+            line += [f"--{key}", value]
+        if ranks == 1:
+            line = ["taskset", "-c", ",".join(map(str, range(threads))), PYTHON, *line]
+        else:
+            line = [PYTHON, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", ranks, *line]
+        return json_lines(run(line, OMP_NUM_THREADS=threads))[0]["seconds"]
