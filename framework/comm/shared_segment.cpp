@@ -11,6 +11,7 @@
 #include <fstream>
 #include <limits>
 
+#include "base/memory_meter.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -64,7 +65,10 @@ std::shared_ptr<SharedSegment> SharedSegment::create(size_t bytes) {
     close(file);
     throw error;
   }
-  return std::shared_ptr<SharedSegment>(new SharedSegment(file, bytes));
+  std::shared_ptr<SharedSegment> segment(new SharedSegment(file, bytes));
+  segment->is_own_ = true;
+  MemoryMeter::add(static_cast<int64_t>(bytes));
+  return segment;
 }
 
 std::shared_ptr<SharedSegment> SharedSegment::open(const std::string& address, size_t bytes) {
@@ -87,6 +91,7 @@ SharedSegment::SharedSegment(int file, size_t bytes) : file_(file), bytes_(bytes
 }
 
 SharedSegment::~SharedSegment() {
+  if (is_own_) MemoryMeter::add(-static_cast<int64_t>(bytes_));
   if (data_ != nullptr) munmap(data_, bytes_);
   close(file_);
 }

@@ -33,6 +33,7 @@ class SharedSegment {
 
   int file_;
   size_t bytes_;
+  bool is_own_ = false;  // counted by the process that made it
   std::byte* data_ = nullptr;
 };
 

@@ -366,4 +366,17 @@ void Strategy::restore_optimizer_state(
   }
 }
 
+MemoryPlan Strategy::memory_plan() const {
+  MemoryQuestion question;
+  question.num_elements = store_.flat_values().numel();
+  question.num_buckets = static_cast<int64_t>(store_.buckets().size());
+  for (const Bucket& bucket : store_.buckets())
+    question.longest_bucket = std::max(question.longest_bucket, bucket.range.size());
+  question.num_ranks = data_.size();
+  question.zero = options_.zero;
+  question.num_states = static_cast<int>(optimizer_.state_names().size());
+  question.compute_type = options_.compute_type;
+  return plan_memory(question);
+}
+
 }  // namespace triga

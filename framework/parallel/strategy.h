@@ -18,6 +18,7 @@
 #include "parallel/data_parallel/gradient_reducer.h"
 #include "parallel/data_parallel/shard_collector.h"
 #include "parallel/data_parallel/value_gatherer.h"
+#include "parallel/memory_plan.h"
 #include "parallel/pipeline/stage.h"
 #include "parameters/parameter_store.h"
 #include "triga/architecture.h"
@@ -76,6 +77,10 @@ class Strategy {
   /// Instead of update(): forgets the step.
   void skip();
 
+  /// Until every rank has all values of the last update: who reads them otherwise than through this
+  /// class waits first.
+  void await_values() { gatherer_.await_all(); }
+
   /// Loss and metrics of a split. `next` gives this rank's batches one after the other, which lie
   /// in sample order by rank, then nothing.
   EvaluationResult evaluate(const std::function<std::optional<Batch>()>& next);
@@ -96,6 +101,9 @@ class Strategy {
   /// tensor with elements [first, ...) of the stored one.
   void restore_optimizer_state(const std::function<void(const std::string& name, int64_t first,
                                                         const at::Tensor& into)>& read);
+
+  /// What parameters, gradients and the optimizer's state of this rank take.
+  MemoryPlan memory_plan() const;
 
   ParameterStore& parameters() { return store_; }
   FlatOptimizer& optimizer() { return optimizer_; }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/memory_meter.h"
 #include "config/resolve.h"
 #include "trainer/profile.h"
 #include "trainer/snapshot_of_run.h"
@@ -93,7 +94,10 @@ Outcome Trainer::run() {
       if (is_due(experiment.log.every_steps) || report.is_skipped) log_step(report);
       for (MetricSink* sink : sinks_) sink->step_done(state_.step);
     }
-    ++num_steps_;
+    if (++num_steps_ == 1 && inputs_.grid.rank() == 0)
+      log_info("train", fmt::format("memory after the first step: {:.1f} MB, {:.1f} MB at its peak",
+                                    static_cast<double>(MemoryMeter::use().now_bytes) * 1e-6,
+                                    static_cast<double>(MemoryMeter::use().peak_bytes) * 1e-6));
     judge_skipped(report);
     if (is_due(experiment.eval.every_steps) && !stop_agreed_) evaluate();
     if (is_due(experiment.checkpoint.every_steps)) save(/*is_last=*/false);

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/log_outputs.h"
+#include "base/memory_meter.h"
 #include "checkpoint/environment.h"
 #include "comm/process_grid.h"
 #include "metrics/console.h"
@@ -57,6 +58,10 @@ Environment environment_with(const std::map<std::string, std::string>& versions)
   return environment;
 }
 
+double megabytes(int64_t bytes) {
+  return static_cast<double>(bytes) * 1e-6;
+}
+
 class Run {
  public:
   Run(Communicator& world, const TrainingRunOptions& options)
@@ -94,7 +99,7 @@ class Run {
   void open_sinks(const TrainingState& state, const TrainerInputs& inputs);
   int64_t choose_bucket_bytes(const ProcessGrid& grid, const StartDecision& decision,
                               int64_t num_parameters, ConfigNode& resolved);
-  void say_start(Strategy& strategy, const TrainingState& state);
+  void say_start(Strategy& strategy, const TrainingState& state, int64_t taken_bytes);
   void write_status(RunStatus::State state, const std::string& cause,
                     std::optional<ExitStatus> exit_status);
 
@@ -221,7 +226,7 @@ void Run::open_sinks(const TrainingState& state, const TrainerInputs& inputs) {
   for (const auto& sink : sinks_) trainer_->add_sink(*sink);
 }
 
-void Run::say_start(Strategy& strategy, const TrainingState& state) {
+void Run::say_start(Strategy& strategy, const TrainingState& state, int64_t taken_bytes) {
   if (!is_first_) return;
   log_info("train", experiment_.name, ": ",
            fmt::format("{:L}", strategy.parameters().num_trainable()), " parameters, ",
@@ -229,6 +234,14 @@ void Run::say_start(Strategy& strategy, const TrainingState& state) {
            at::get_num_threads() == 1 ? " thread" : " threads", " each; ",
            state.step == 0 ? "a new run" : fmt::format("from step {}", state.step), " in ",
            directory_.root.string());
+  const MemoryPlan plan = strategy.memory_plan();
+  log_info(
+      "train",
+      fmt::format("memory of a rank: {:.1f} MB planned (values {:.1f}, gradients {:.1f}, "
+                  "optimizer {:.1f}), {:.1f} MB taken",
+                  megabytes(plan.total_bytes()), megabytes(plan.values_bytes),
+                  megabytes(plan.gradients_bytes),
+                  megabytes(plan.masters_bytes + plan.optimizer_bytes), megabytes(taken_bytes)));
 }
 
 /// Set, or measured by an earlier start, or measured now; what was measured is put into `resolved`.
@@ -259,6 +272,7 @@ ExitStatus Run::train(const StartDecision& decision) {
   strategy_options.bucket_bytes = bucket_bytes;
   strategy_options.trace = &trace_;
   world_.set_trace(&trace_);
+  const int64_t bytes_before = MemoryMeter::use().now_bytes;
   Strategy strategy(*assembly.architecture, grid.data(), strategy_options,
                     assembly.make_optimizer());
   const TrainingState state = load(strategy, assembly, decision);
@@ -279,7 +293,7 @@ ExitStatus Run::train(const StartDecision& decision) {
   trainer_ = std::make_unique<Trainer>(inputs, strategy, state);
   if (is_first_) atomic_write(options_.files, directory_.resolved(), trainer_->resolved());
   open_sinks(state, inputs);
-  say_start(strategy, state);
+  say_start(strategy, state, MemoryMeter::use().now_bytes - bytes_before);
   const Outcome outcome = trainer_->run();
 
   sinks_.clear();

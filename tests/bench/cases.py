@@ -1,8 +1,9 @@
 """The benchmarks, by the names of the bars in docs/performance.md."""
 
 import statistics
+import time
 
-from harness import BUILD, PYTHON, PYTORCH, Rows, Workplace, interleave, json_lines, run
+from harness import BUILD, PYTHON, PYTORCH, TRIGA, Rows, Workplace, interleave, json_lines, run
 
 SMALL = {"num_layers": 4, "num_heads": 4, "hidden_size": 128, "context_length": 64, "dropout": 0.1}
 MEDIUM = {"num_layers": 12, "num_heads": 6, "hidden_size": 384, "context_length": 256, "dropout": 0.1}
@@ -70,4 +71,56 @@ def all_reduce(rounds):
     return rows
 
 
-CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce}
+def clip_and_update(rounds):
+    """P6: clipping, AdamW and zeroing of 24.5 million parameters, one thread, against PyTorch's three calls and against copying."""
+    rows = Rows()
+    samples = interleave(rounds, triga=lambda: json_lines(run(["taskset", "-c", 0, BUILD / "bin" / "bench_clip_and_update", 15, 1]))[0],
+                         pytorch=lambda: json_lines(run(["taskset", "-c", 0, PYTHON, PYTORCH / "clip_and_update.py", 15, 1]))[0])
+    ours = [statistics.median(one["milliseconds"][3:]) for one in samples["triga"]]
+    rows.add("clip + AdamW + zero", "ms", ours, [statistics.median(one["milliseconds"][3:]) for one in samples["pytorch"]],
+             0.85, 0.70)
+    rows.add("against 28 bytes a parameter at copy speed", "ms", ours,
+             [statistics.median(one["copy_milliseconds"][3:]) for one in samples["triga"]], 1.2, 1.0, other_name="copying")
+    return rows
+
+
+def launch(rounds):
+    """P9: from the command to the end of the first optimizer step, two ranks, warm, against torchrun with DDP."""
+    rows = Rows()
+    with Workplace() as place:
+        experiment = place.gpt_experiment(SMALL, 12, 1000000, global_batch=24, extra="")
+        options = [word for key, value in {"batch": 12, **pytorch_options(SMALL)}.items() for word in (f"--{key}", value)]
+
+        def triga():
+            return place.seconds_to_first_line([TRIGA, "launch", experiment, "--fresh", "-n", 2, "--run-dir",
+                                                place.folder / "run", "--set", "log.every_steps=1"])
+
+        def pytorch():
+            start = time.time()
+            line = [PYTHON, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, PYTORCH / "train_gpt.py", "--text",
+                    place.text, "--threads", 1, "--parallel", "ddp", "--first-step", *options]
+            return json_lines(run(line, OMP_NUM_THREADS=1))[0]["first_step"] - start
+
+        triga(), pytorch()  # warm
+        samples = interleave(rounds, triga=triga, pytorch=pytorch)
+        rows.add("command to first step", "s", samples["triga"], samples["pytorch"], 0.25, 0.15, other_name="torchrun + DDP")
+    return rows
+
+
+def overlap(rounds):
+    """P4: what a step cannot hide of its communication on a link of 200 MB/s and 100 us; GPT 12 x 384, two ranks, T 256, batch 4."""
+    rows = Rows()
+    outputs = [json_lines(run(["mpirun", "-n", 2, "--bind-to", "none", BUILD / "bin" / "bench_overlap", 4])) for _ in range(rounds)]
+    for i in (0, 1):
+        exposed, standalone = [], []
+        for output in outputs:
+            one = output[i]
+            exposed.append(statistics.median(w - o for w, o in zip(one["with"], one["without"])))
+            standalone.append(one["standalone"])
+        share = standalone[0] / statistics.median(outputs[0][i]["backward"])
+        rows.add(f"zero {outputs[0][i]['zero']} (communication is {share:.2f} of backward)", "s", exposed, standalone, 0.30, 0.15,
+                 other_name="communication alone")
+    return rows
+
+
+CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P6": clip_and_update, "P9": launch}

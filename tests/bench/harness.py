@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TRIGA_BUILD", ROOT / "build" / "dev"))
@@ -113,6 +114,22 @@ log: {{every_steps: 10}}
         lines = json_lines((self.folder / "run" / "metrics.jsonl").read_text())
         first = next(l for l in lines if l["step"] >= warmup)
         return (lines[-1]["train_seconds"] - first["train_seconds"]) / (lines[-1]["step"] - first["step"])
+
+    def seconds_to_first_line(self, line):
+        """From the start of a command to the first line of metrics.jsonl; then the command is told to stop."""
+        metrics = self.folder / "run" / "metrics.jsonl"
+        metrics.unlink(missing_ok=True)
+        start = time.time()
+        process = subprocess.Popen([str(word) for word in line], cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        while not (metrics.exists() and metrics.stat().st_size > 0):
+            if process.poll() is not None or time.time() > start + 60:
+                sys.exit(f"{' '.join(map(str, line))}: no step was made")
+            time.sleep(0.002)
+        seconds = time.time() - start
+        process.terminate()
+        process.wait()
+        return seconds
 
     def pytorch_seconds(self, ranks, threads, **options):
         """Seconds a step of pytorch/train_gpt.py."""

@@ -29,6 +29,8 @@ namespace triga {
 
 class GradientReducer final : public GradientSink {
  public:
+  static constexpr size_t kNumSlots = 3;  // buckets of memory with zero 2
+
   /// Puts hooks on the store's parameters. Both must outlive it. `zero`: 0, 1 or 2; the store is
   /// sharded when it is not 0, and has gradients when it is not 2. Collective.
   GradientReducer(ParameterStore& store, Communicator& data, int zero);
@@ -99,7 +101,6 @@ class GradientReducer final : public GradientSink {
   bool is_sending_ = false;          // in the last round that this rank computes
 
   // zero 2.
-  static constexpr size_t kNumSlots = 3;
   std::vector<at::Tensor> slots_;    // fp32, each as long as the longest bucket
   std::vector<at::Tensor> results_;  // [slot] this rank's part of the sum
   at::Tensor sums_;                  // fp32 [num_owned]

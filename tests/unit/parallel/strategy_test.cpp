@@ -9,6 +9,9 @@
 #include <ATen/ops/tanh.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
+#include "base/memory_meter.h"
 #include "comm/local_communicator.h"
 #include "optim/optimizers.h"
 #include "tests/support/local_ranks.h"
@@ -289,6 +292,57 @@ TEST(BucketSize, ChangesNoBit) {
   const auto small = train_on(3, settings);
   settings.bucket_bytes = 1 << 20;
   expect_same_bits(train_on(3, settings)[0], small[0]);
+}
+
+// Of a model with so large matrices that padding and single numbers do not show.
+class Wide : public Architecture {
+ public:
+  std::vector<LayerSpec> layers() const override {
+    class Matrices : public Layer {
+     public:
+      Matrices() {
+        for (int i = 0; i < 6; ++i) parameter("w" + std::to_string(i), {200, 100}, Init::zeros());
+      }
+      Activations forward(const Activations&, LayerContext&) override { return {}; }
+    };
+    return {{.name = "wide", .build = [] { return std::make_unique<Matrices>(); }}};
+  }
+  std::unique_ptr<Loss> loss() const override { return std::make_unique<SquaredError>(); }
+  Batch collate(const std::vector<Sample>&, const CollateContext&) const override { return {}; }
+  ModelDirectory model_directory() const override { return {}; }
+  void check_compatible(const std::map<std::string, std::string>&) const override {}
+};
+
+TEST(Memory, IsWhatTheFormulaSays) {
+  MemoryMeter::install();
+  for (const int num_ranks : {1, 2, 4})
+    for (const int zero : {0, 1, 2})
+      for (const auto type : {at::kFloat, at::kBFloat16}) {
+        Strategy::Options options;
+        options.zero = zero;
+        options.compute_type = type;
+        options.bucket_bytes = 100'000;
+        std::atomic<int64_t> planned{0};
+        int64_t before = 0, after = 0;  // of all ranks, which are threads of this process
+        testing::run_ranks(num_ranks, [&](Communicator& world) {
+          world.barrier("before");
+          if (world.rank() == 0) before = MemoryMeter::use().now_bytes;
+          world.barrier("measured");
+          const Wide wide;
+          const Strategy strategy(wide, world, options, make_optimizer("adamw"));
+          planned += strategy.memory_plan().total_bytes();
+          world.barrier("made");
+          if (world.rank() == 0) after = MemoryMeter::use().now_bytes;
+          world.barrier("measured again");
+        });
+        EXPECT_NEAR(static_cast<double>(after - before) / static_cast<double>(planned), 1, 0.02)
+            << num_ranks << " ranks, zero " << zero << ", " << toString(type);
+        const double p = 120'000, n = num_ranks, values = type == at::kFloat ? 4 : 2;
+        const double masters = type == at::kFloat ? 0 : 4;
+        if (zero < 2)
+          EXPECT_NEAR(static_cast<double>(planned) / n,
+                      p * (values + 4 + (masters + 8) / (zero == 0 ? 1 : n)), 0.02 * p * 16);
+      }
 }
 
 TEST(Recomputation, GivesTheBitsOfNone) {

@@ -1,0 +1,38 @@
+// MemoryPlan: what a rank needs for the state of a model in training, before there is any.
+//
+//                            zero 0      zero 1       zero 2        bytes an element
+//   values                   P           P            P             4, bf16: 2
+//   gradients                P           P            P/n + slots   4
+//   masters (bf16 only)      P           P/n          P/n           4
+//   optimizer (k states)     k P         k P/n        k P/n         4
+//
+// P trainable parameters of a stage with padding, n data-parallel ranks, slots: up to three buckets
+// and a part of each.
+#pragma once
+
+#include <cstdint>
+
+#include "parameters/parameter_store.h"
+
+namespace triga {
+
+struct MemoryPlan {
+  int64_t values_bytes = 0, gradients_bytes = 0, masters_bytes = 0, optimizer_bytes = 0;
+  int64_t total_bytes() const {
+    return values_bytes + gradients_bytes + masters_bytes + optimizer_bytes;
+  }
+};
+
+struct MemoryQuestion {
+  int64_t num_elements = 0;    // P
+  int64_t longest_bucket = 0;  // elements
+  int64_t num_buckets = 1;
+  int num_ranks = 1;  // n
+  int zero = 0;
+  int num_states = 0;  // k
+  at::ScalarType compute_type = at::kFloat;
+};
+
+MemoryPlan plan_memory(const MemoryQuestion& question);
+
+}  // namespace triga
