@@ -1,10 +1,11 @@
-"""Takes from the torch wheel (and two NVIDIA wheels) only what a C++ program without GPU needs.
+"""Takes from the torch wheel (and two NVIDIA wheels) only what a C++ program without GPU needs, or only the rest.
 
-    unpack_torch.py WHEELS DEST
+    unpack_torch.py [--cuda] WHEELS DEST
 
 DEST/include, DEST/lib    headers; libtorch_cpu, libc10, and the three libraries that these need
 DEST/python/torch         the wheel's Python sources (43 MB): never run, the quickstart's real text
 DEST/LICENSE ...          as the wheel has them
+--cuda: DEST/lib          what only a program with a GPU needs (1.3 GB)
 """
 
 import pathlib
@@ -24,6 +25,7 @@ PARTS = {
     "nvidia_cuda_runtime": [(r".+/(libcudart\.so\.13)", r"lib/\1")],
     "nvidia_cuda_cupti": [(r".+/(libcupti\.so\.13)", r"lib/\1")],
 }
+CUDA_PARTS = {"torch": [(r"torch/(lib/(libtorch_cuda|libc10_cuda|libtorch_nvshmem|libtorch_cuda_linalg|libcaffe2_nvrtc)\.so)", r"\1")]}
 
 
 def unpack(wheel, parts, destination):
@@ -42,8 +44,9 @@ def unpack(wheel, parts, destination):
 
 
 def main():
-    wheels, destination = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    for name, parts in PARTS.items():
+    with_cuda = sys.argv[1] == "--cuda"
+    wheels, destination = map(pathlib.Path, sys.argv[-2:])
+    for name, parts in (CUDA_PARTS if with_cuda else PARTS).items():
         wheel, = wheels.glob(f"{name}-*.whl")
         unpack(wheel, parts, destination)
     for library in ("libtorch_cpu.so", "libc10.so", "libgomp.so.1", "libcudart.so.13", "libcupti.so.13"):

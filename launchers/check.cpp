@@ -14,7 +14,7 @@ namespace triga {
 
 std::string check_experiment(const CommandEnvironment& environment,
                              const ExperimentArguments& arguments, std::optional<int> num_ranks) {
-  const LoadedExperiment loaded(environment, arguments);
+  const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kLook);
   if (num_ranks) loaded.check_grid(*num_ranks);
   const Assembly assembly = loaded.assemble(environment, /*with_data=*/true);
   assembly.make_optimizer();

@@ -149,7 +149,8 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
   if (environment.placement.is_launched())
     throw ConfigError("triga launch runs inside a rank of " + environment.placement.launcher +
                       " already; there, the command is: triga train EXPERIMENT");
-  const LoadedExperiment loaded(environment, arguments.experiment);
+  const LoadedExperiment loaded(environment, arguments.experiment,
+                                LoadedExperiment::Purpose::kLook);
   const LaunchConfig& config = loaded.experiment().launch;
   const int num_ranks = arguments.num_ranks.value_or(static_cast<int>(config.ranks_per_node));
   if (num_ranks < 1) throw ConfigError(c10::str("-n: ", num_ranks, " ranks; at least 1"));

@@ -29,7 +29,7 @@ std::map<std::string, std::string> OpenRegistry::versions() const {
 }
 
 LoadedExperiment::LoadedExperiment(const CommandEnvironment& environment,
-                                   const ExperimentArguments& arguments)
+                                   const ExperimentArguments& arguments, Purpose purpose)
     : kinds_(environment), arguments_(arguments) {
   ConfigSource source;
   source.file = arguments.file;
@@ -37,8 +37,11 @@ LoadedExperiment::LoadedExperiment(const CommandEnvironment& environment,
   source.variables.data_dir = environment.data_dir;
   source.variables.environment = environment_variable;
   ConfigNode root = load_config(source);
+  if (purpose == Purpose::kCompute) device_ = ChosenDevice(environment, root);
   for (const std::string& plugin : named_plugins(root)) kinds_.host().open(plugin);
   resolved_ = resolve_experiment(root, kinds_.registry());
+  device_.check();
+  device_.set_deterministic(experiment().train.deterministic);
 }
 
 std::filesystem::path LoadedExperiment::run_directory() const {

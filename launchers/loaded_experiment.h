@@ -1,5 +1,5 @@
-// LoadedExperiment: an experiment read, its plugins opened, everything checked that needs no data,
-// device or MPI. What train, launch, check, evaluate and generate begin with.
+// LoadedExperiment: an experiment read, its plugins opened, everything checked that needs no data
+// and no MPI. What train, launch, check, evaluate and generate begin with.
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include <string>
 
 #include "config/resolve.h"
+#include "launchers/chosen_device.h"
 #include "launchers/environment.h"
 #include "launchers/experiment_arguments.h"
 #include "plugin_host/plugin_host.h"
@@ -33,12 +34,16 @@ class OpenRegistry {
 
 class LoadedExperiment {
  public:
-  /// Throws: ConfigError, PluginError.
-  LoadedExperiment(const CommandEnvironment& environment, const ExperimentArguments& arguments);
+  enum class Purpose { kLook, kCompute };
+
+  /// To compute, its device is opened as well. Throws: ConfigError, PluginError.
+  LoadedExperiment(const CommandEnvironment& environment, const ExperimentArguments& arguments,
+                   Purpose purpose);
 
   const Experiment& experiment() const { return resolved_.experiment; }
   const ResolvedExperiment& resolved() const { return resolved_; }
   const OpenRegistry& kinds() const { return kinds_; }
+  const ChosenDevice& device() const { return device_; }
 
   /// --run-dir, else runs/<name>.
   std::filesystem::path run_directory() const;
@@ -48,6 +53,7 @@ class LoadedExperiment {
   Assembly assemble(const CommandEnvironment& environment, bool with_data) const;
 
  private:
+  ChosenDevice device_;
   OpenRegistry kinds_;
   ExperimentArguments arguments_;
   ResolvedExperiment resolved_;

@@ -48,9 +48,10 @@ LoadedModel::LoadedModel(const CommandEnvironment& environment, const ModelArgum
   ExperimentArguments experiment;
   experiment.file = experiment_file(arguments, chosen_.directory);
   experiment.overrides = arguments.overrides;
-  experiment_ = std::make_unique<LoadedExperiment>(environment, experiment);
+  experiment_ = std::make_unique<LoadedExperiment>(environment, experiment,
+                                                   LoadedExperiment::Purpose::kCompute);
   assembly_ = experiment_->assemble(environment, with_data);
-  world_ = make_single_communicator();
+  world_ = experiment_->device().attach(make_single_communicator(), std::chrono::minutes(5));
   Strategy::Options options = strategy_options_of(experiment_->experiment());
   options.zero = 0;  // nothing is trained
   strategy_ = std::make_unique<Strategy>(*assembly_.architecture, *world_, options,

@@ -56,12 +56,12 @@ void keep_freed_memory() {
 }
 
 std::unique_ptr<Communicator> open_world(const CommandEnvironment& environment,
-                                         const Experiment& experiment) {
+                                         const LoadedExperiment& loaded) {
   const auto deadline = std::chrono::milliseconds(
-      static_cast<int64_t>(experiment.parallel.communication_timeout * 1000));
-  if (!environment.placement.is_launched() || environment.placement.world_size == 1)
-    return make_single_communicator();
-  return open_mpi_world({{}, deadline});
+      static_cast<int64_t>(loaded.experiment().parallel.communication_timeout * 1000));
+  const bool alone = !environment.placement.is_launched() || environment.placement.world_size == 1;
+  return loaded.device().attach(alone ? make_single_communicator() : open_mpi_world({{}, deadline}),
+                                deadline);
 }
 
 /// How the user starts the run again.
@@ -92,10 +92,10 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
   keep_freed_memory();
   MemoryMeter::install();
   set_threads(environment.placement);
-  const LoadedExperiment loaded(environment, arguments);
+  const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kCompute);
   loaded.check_grid(environment.placement.world_size);
   catch_signals();
-  const std::unique_ptr<Communicator> world = open_world(environment, loaded.experiment());
+  const std::unique_ptr<Communicator> world = open_world(environment, loaded);
 
   TerminalOptions terminal_options;
   terminal_options.is_interactive =
@@ -109,6 +109,8 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
                              environment.cache_dir,
                              world->rank() == 0 ? &terminal : nullptr,
                              loaded.kinds().versions(),
+                             loaded.device().description(),
+                             loaded.device().versions(),
                              command_of(environment, arguments),
                              stop_requested,
                              arguments.profile_steps};

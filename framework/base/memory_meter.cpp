@@ -1,6 +1,7 @@
 #include "base/memory_meter.h"
 
 #include <c10/core/CPUAllocator.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
 #include <malloc.h>
 
@@ -48,6 +49,14 @@ void MemoryMeter::add(int64_t bytes) {
 
 MemoryUse MemoryMeter::use() {
   return {now_bytes.load(), peak_bytes.load()};
+}
+
+MemoryUse MemoryMeter::use(c10::Device device) {
+  if (device.is_cpu()) return use();
+  const auto stats = at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+  const auto& bytes =
+      stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)];
+  return {bytes.current, bytes.peak};
 }
 
 void MemoryMeter::reset_peak() {

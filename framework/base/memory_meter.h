@@ -2,6 +2,8 @@
 // LibTorch takes them from, and in memory shared with other ranks.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -21,6 +23,8 @@ class MemoryMeter {
   /// Of memory that does not come from LibTorch's allocator; negative when it is given back.
   static void add(int64_t bytes);
   static MemoryUse use();
+  /// On any device; elsewhere than on the CPU by its allocator's own count.
+  static MemoryUse use(c10::Device device);
   static void reset_peak();
 };
 

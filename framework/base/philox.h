@@ -4,10 +4,16 @@
 
 #include <cstdint>
 
+#ifdef __CUDACC__
+#define TRIGA_ANY_PROCESSOR __host__ __device__
+#else
+#define TRIGA_ANY_PROCESSOR
+#endif
+
 namespace triga {
 
-inline void philox_block(uint64_t key, uint64_t counter_high, uint64_t counter_low,
-                         uint32_t* words) {
+TRIGA_ANY_PROCESSOR inline void philox_block(uint64_t key, uint64_t counter_high,
+                                             uint64_t counter_low, uint32_t* words) {
   constexpr uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
   constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);

@@ -17,6 +17,28 @@ set_target_properties(torch_cpu PROPERTIES
   INTERFACE_COMPILE_DEFINITIONS AT_PER_OPERATOR_HEADERS
   INTERFACE_LINK_LIBRARIES torch_c10)
 
+# CUDA, where there are a toolkit (TRIGA_CUDA: a folder with bin/nvcc and include/) and LibTorch's libraries for it.
+set(TRIGA_CUDA "" CACHE PATH "CUDA toolkit for libtriga_cuda.so; empty: without CUDA")
+if(TRIGA_CUDA)
+  find_program(TRIGA_NVCC nvcc HINTS ${TRIGA_CUDA}/bin NO_DEFAULT_PATH REQUIRED)
+  find_file(TRIGA_CUDART libcudart.so.13 HINTS ${TRIGA_CUDA}/lib64 ${TRIGA_CUDA}/lib NO_DEFAULT_PATH REQUIRED)
+  find_file(TRIGA_NCCL libnccl.so.2 HINTS ${TRIGA_CUDA}/lib64 ${TRIGA_CUDA}/lib ${TRIGA_CUDA}/../nccl/lib NO_DEFAULT_PATH REQUIRED)
+  find_path(TRIGA_NCCL_INCLUDE nccl.h HINTS ${TRIGA_CUDA}/include ${TRIGA_CUDA}/../nccl/include NO_DEFAULT_PATH REQUIRED)
+  foreach(library torch_cuda c10_cuda)
+    if(NOT EXISTS ${TRIGA_TORCH}/lib/lib${library}.so)
+      message(FATAL_ERROR "The LibTorch in ${TRIGA_TORCH} has no lib${library}.so: './dev build --cuda' brings it")
+    endif()
+  endforeach()
+  add_library(torch_c10_cuda SHARED IMPORTED GLOBAL)
+  set_target_properties(torch_c10_cuda PROPERTIES IMPORTED_LOCATION ${TRIGA_TORCH}/lib/libc10_cuda.so)
+  add_library(torch_cuda SHARED IMPORTED GLOBAL)
+  set_target_properties(torch_cuda PROPERTIES IMPORTED_LOCATION ${TRIGA_TORCH}/lib/libtorch_cuda.so
+    INTERFACE_INCLUDE_DIRECTORIES "${TRIGA_CUDA}/include;${TRIGA_NCCL_INCLUDE}"
+    INTERFACE_LINK_LIBRARIES "torch_c10_cuda;${TRIGA_CUDART};${TRIGA_NCCL}"
+    # What libtorch_cuda itself needs (cuBLAS, cuDNN, ...) is looked for when it is loaded, not when we link.
+    INTERFACE_LINK_OPTIONS LINKER:--allow-shlib-undefined)
+endif()
+
 # LibTorch ships the headers of an fmt of its own, without the library: the system's fmt (and spdlog, built with it) must
 # be found first.
 foreach(library fmt spdlog)

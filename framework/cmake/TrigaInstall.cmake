@@ -12,7 +12,7 @@ set(TRIGA_TORCH_RUNTIME "${TRIGA_TORCH}/lib" CACHE PATH "LibTorch's lib folder a
 set(library_folders "$ORIGIN/../lib" "$ORIGIN/../lib/triga/bundled" "$ORIGIN/../lib/torch")
 set(plugin_folders "$ORIGIN/../.." "$ORIGIN/../bundled" "$ORIGIN/../../torch")
 get_property(plugins GLOBAL PROPERTY TRIGA_PLUGINS)
-foreach(target triga triga_mpi triga_command)
+foreach(target triga triga_mpi triga_cuda triga_command)
   if(TARGET ${target})
     set_target_properties(${target} PROPERTIES INSTALL_RPATH "${library_folders}")
     install(TARGETS ${target} RUNTIME DESTINATION bin LIBRARY DESTINATION lib)

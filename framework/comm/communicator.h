@@ -76,11 +76,15 @@ class Communicator {
   virtual const std::string& name() const = 0;
   /// Host name of a rank of this group.
   virtual const std::string& host(int rank) const = 0;
+  /// Where this rank computes: the device of the tensors of its data operations. The default is the
+  /// CPU.
+  virtual at::Device device() const { return at::kCPU; }
 
   // Data operations. Tensors: contiguous, fp32, fp64, fp16, bf16, int32, int64 or uint8, on the
-  // device of the group. fp16 and bf16 sums are accumulated in fp32. Sums are the same to the bit
-  // on all ranks and do not depend on how a tensor is cut into operations. A NaN of any rank wins
-  // in kMax and kMin too. `what` names the operation in messages ("gradients of bucket 3") and is
+  // device of the group or on the CPU. fp16 and bf16 sums are accumulated in fp32. Sums are the
+  // same to the bit on all ranks and do not depend on how a tensor is cut into operations (with
+  // NCCL and more than two ranks: they are the same for the same cut). A NaN of any rank wins in
+  // kMax and kMin too. `what` names the operation in messages ("gradients of bucket 3") and is
   // compared among the ranks.
 
   /// In place. Collective.

@@ -1,5 +1,7 @@
 #include "comm/mpi_communicator.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <boost/dll/runtime_symbol_info.hpp>
 #include <boost/dll/shared_library.hpp>
@@ -19,11 +21,15 @@ boost::dll::shared_library open_library(const MpiOptions& options) {
           ? (boost::dll::this_line_location().parent_path() / "libtriga_mpi.so").string()
           : options.library.string();
   boost::system::error_code error;
+  ::dlerror();
   boost::dll::shared_library library(path, boost::dll::load_mode::rtld_now, error);
-  if (error)
-    throw CommError(c10::str(
-        "cannot open ", path, ", which communication between ranks needs: ", error.message(),
-        "\n  Is Open MPI installed? A run of one rank without mpirun does not need it."));
+  if (error) {
+    const char* text = ::dlerror();
+    throw CommError(
+        c10::str("cannot open ", path,
+                 ", which communication between ranks needs: ", text ? text : error.message(),
+                 "\n  Is Open MPI installed? A run of one rank without mpirun does not need it."));
+  }
   return library;
 }
 

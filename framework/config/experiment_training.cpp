@@ -90,8 +90,10 @@ void describe(Fields& fields, TrainConfig& config) {
       .one_of({"fp32", "bf16"})
       .known_as({"dtype", "torch_dtype", "mixed_precision", "amp", "fp16", "bf16", "autocast"});
   fields.field("device", config.device)
-      .help("Where ranks compute; auto: the best that is there.")
-      .one_of({"auto", "cpu"})
+      .help(
+          "Where ranks compute: each on a GPU of its own (cuda, needs a build with CUDA), or on "
+          "the cores of its host. auto: on GPUs where there are any.")
+      .one_of({"auto", "cpu", "cuda"})
       .known_as({"accelerator", "device_type", "use_cpu", "no_cuda", "cpu_threads"});
   fields.field("deterministic", config.deterministic)
       .help("The same run gives the same bits; a resumed one those of the uninterrupted one.")

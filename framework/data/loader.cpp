@@ -47,6 +47,8 @@ Batch make_batch(const LoaderOptions& options, const MicrobatchPlan& plan, bool 
                         describe_samples(plan.samples));
       },
       [&] { return options.architecture->collate(samples, context); });
+  if (options.pin_memory)
+    for (auto& [name, tensor] : batch.fields) tensor = tensor.pin_memory();
   batch.num_samples = static_cast<int64_t>(plan.samples.size());
   batch.microbatch = plan.microbatch;
   batch.first_position = plan.first_position;

@@ -22,6 +22,7 @@ struct LoaderOptions {
   uint64_t seed = 0;
   int64_t rank = 0, num_ranks = 1;  // of the data axis
   int64_t prefetch = 2;             // items made ahead
+  bool pin_memory = false;          // fields lie where a device can copy them from by itself
 };
 
 /// The steps of training, from any step on.

@@ -4,6 +4,8 @@
 // dropped. That is all that backward needs; the weights themselves are made from it again.
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/softmax.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -146,6 +148,19 @@ struct CausalAttention : torch::autograd::Function<CausalAttention> {
   }
 };
 
+/// Elsewhere than on the CPU, of LibTorch's operations.
+at::Tensor composed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                              double p, const LayerContext& context, std::string_view call_site) {
+  const auto type = q.scalar_type();
+  const int64_t time = q.size(1);
+  const at::Tensor scores = at::bmm(q.to(at::kFloat), k.to(at::kFloat).transpose(1, 2))
+                                .mul(1 / std::sqrt(static_cast<double>(q.size(2))));
+  const at::Tensor later =
+      at::ones({time, time}, q.options().dtype(at::kBool).requires_grad(false)).triu(1);
+  const at::Tensor weights = at::softmax(scores.masked_fill(later, -INFINITY), -1);
+  return at::bmm(dropout(weights, p, context, call_site), v.to(at::kFloat)).to(type);
+}
+
 }  // namespace
 
 at::Tensor causal_attention_with_dropout(const at::Tensor& q, const at::Tensor& k,
@@ -154,7 +169,7 @@ at::Tensor causal_attention_with_dropout(const at::Tensor& q, const at::Tensor& 
   TRIGA_CHECK(p >= 0 && p < 1, "dropout probability ", p);
   TRIGA_CHECK(q.dim() == 3 && q.sizes() == k.sizes() && k.size(1) == v.size(1), "attention of ",
               q.sizes(), " to ", k.sizes());
-  TRIGA_CHECK(q.is_cpu(), "attention with dropout has no kernel for ", q.device());
+  if (!q.is_cpu()) return composed_attention(q, k, v, p, context, call_site);
   Dropping dropping;
   dropping.key = context.random_key(call_site).value();
   dropping.counter_high = static_cast<uint64_t>(context.batch().microbatch);

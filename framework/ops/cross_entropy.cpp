@@ -1,3 +1,5 @@
+#include <ATen/core/Reduction.h>
+#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/scalar_tensor.h>
@@ -103,6 +105,8 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
 at::Tensor cross_entropy_sum(const at::Tensor& logits, const at::Tensor& labels, int64_t ignored) {
   TRIGA_CHECK(logits.dim() == 2 && labels.dim() == 1 && labels.size(0) == logits.size(0), "logits ",
               logits.sizes(), " for labels ", labels.sizes());
+  if (!logits.is_cpu())
+    return at::cross_entropy_loss(logits.to(at::kFloat), labels, {}, at::Reduction::Sum, ignored);
   return CrossEntropy::apply(logits.to(at::kFloat), labels, ignored);
 }
 

@@ -5,7 +5,10 @@
 #include <c10/util/BFloat16.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <optional>
+
 #include "base/philox.h"
+#include "ops/device_kernels.h"
 #include "ops/vector_math.h"
 #include "triga/ops.h"
 
@@ -105,14 +108,44 @@ struct DropoutAdd : torch::autograd::Function<DropoutAdd> {
   }
 };
 
+/// Elsewhere than on the CPU: nothing is kept for backward, which draws the mask again.
+struct DeviceDropout : torch::autograd::Function<DeviceDropout> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
+                            const std::optional<at::Tensor>& residual, const Masking& masking) {
+    context->saved_data["key"] = static_cast<int64_t>(masking.key);
+    context->saved_data["counter"] = static_cast<int64_t>(masking.counter_high);
+    context->saved_data["threshold"] = static_cast<int64_t>(masking.threshold);
+    context->saved_data["scale"] = static_cast<double>(masking.scale);
+    context->saved_data["has_residual"] = residual.has_value();
+    return device_kernels().mask(x.contiguous(), residual ? residual->contiguous() : at::Tensor(),
+                                 masking);
+  }
+  static variable_list backward(AutogradContext* context, variable_list grad) {
+    Masking masking;
+    masking.key = static_cast<uint64_t>(context->saved_data["key"].toInt());
+    masking.counter_high = static_cast<uint64_t>(context->saved_data["counter"].toInt());
+    masking.threshold = static_cast<uint32_t>(context->saved_data["threshold"].toInt());
+    masking.scale = static_cast<float>(context->saved_data["scale"].toDouble());
+    const at::Tensor of_x = device_kernels().mask(grad[0].contiguous(), at::Tensor(), masking);
+    const bool has_residual = context->saved_data["has_residual"].toBool();
+    return {of_x, has_residual ? grad[0] : at::Tensor(), at::Tensor()};
+  }
+};
+
+Masking masking_of(double p, const LayerContext& context, std::string_view call_site) {
+  Masking masking;
+  masking.key = context.random_key(call_site).value();
+  masking.counter_high = static_cast<uint64_t>(context.batch().microbatch);
+  masking.threshold = static_cast<uint32_t>(p * 4294967296.0);
+  masking.scale = static_cast<float>(1.0 / (1.0 - p));
+  return masking;
+}
+
 /// uint8 in the shape of x.
-at::Tensor keep_mask(const at::Tensor& x, double p, const LayerContext& context,
-                     std::string_view call_site) {
-  TRIGA_CHECK(x.is_cpu(), "dropout has no kernel for ", x.device());
+at::Tensor keep_mask(const at::Tensor& x, const Masking& masking) {
   at::Tensor keep = at::empty(x.sizes(), x.options().dtype(at::kByte).requires_grad(false));
-  fill_keep_mask(keep.mutable_data_ptr<uint8_t>(), x.numel(), context.random_key(call_site).value(),
-                 static_cast<uint64_t>(context.batch().microbatch),
-                 static_cast<uint32_t>(p * 4294967296.0));
+  fill_keep_mask(keep.mutable_data_ptr<uint8_t>(), x.numel(), masking.key, masking.counter_high,
+                 masking.threshold);
   return keep;
 }
 
@@ -126,7 +159,9 @@ bool is_identity(double p, const LayerContext& context) {
 at::Tensor dropout(const at::Tensor& x, double p, const LayerContext& context,
                    std::string_view call_site) {
   if (is_identity(p, context)) return x;
-  return Dropout::apply(x, keep_mask(x, p, context, call_site), 1.0 / (1.0 - p));
+  const Masking masking = masking_of(p, context, call_site);
+  if (!x.is_cpu()) return DeviceDropout::apply(x, std::optional<at::Tensor>(), masking);
+  return Dropout::apply(x, keep_mask(x, masking), 1.0 / (1.0 - p));
 }
 
 at::Tensor dropout_add(const at::Tensor& residual, const at::Tensor& x, double p,
@@ -134,7 +169,9 @@ at::Tensor dropout_add(const at::Tensor& residual, const at::Tensor& x, double p
   TRIGA_CHECK(residual.sizes() == x.sizes(), "dropout_add of ", residual.sizes(), " and ",
               x.sizes());
   if (is_identity(p, context)) return at::add(residual, x);
-  return DropoutAdd::apply(residual, x, keep_mask(x, p, context, call_site), 1.0 / (1.0 - p));
+  const Masking masking = masking_of(p, context, call_site);
+  if (!x.is_cpu()) return DeviceDropout::apply(x, std::optional<at::Tensor>(residual), masking);
+  return DropoutAdd::apply(residual, x, keep_mask(x, masking), 1.0 / (1.0 - p));
 }
 
 }  // namespace triga

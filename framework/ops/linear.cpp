@@ -83,7 +83,7 @@ struct Embedding : torch::autograd::Function<Embedding> {
     const int64_t num_rows = context->saved_data["num_rows"].toInt();
     const at::Tensor& grad = grads[0];
     at::Tensor begun = kept(context).begun_gradient();
-    if (!begun.defined() || grad.scalar_type() != begun.scalar_type())
+    if (!begun.defined() || !grad.is_cpu() || grad.scalar_type() != begun.scalar_type())
       return {at::Tensor(),
               at::embedding_dense_backward(grad, index, num_rows, /*padding_idx=*/-1, false),
               at::Tensor()};

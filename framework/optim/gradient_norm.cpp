@@ -1,5 +1,7 @@
 #include "optim/gradient_norm.h"
 
+#include <ATen/ops/linalg_vector_norm.h>
+
 #include "triga/error.h"
 
 namespace triga {
@@ -24,6 +26,21 @@ double sum_of_squares(const at::Tensor& tensor) {
   TRIGA_CHECK(tensor.is_contiguous() && tensor.scalar_type() == at::kFloat && tensor.is_cpu(),
               "sum_of_squares needs contiguous fp32 on the CPU");
   return sum_of_squares(tensor.const_data_ptr<float>(), tensor.numel());
+}
+
+double sum_of_squares(const std::vector<at::Tensor>& tensors) {
+  double sum = 0;
+  at::Tensor on_device;  // of those that are not on the CPU
+  for (const at::Tensor& tensor : tensors) {
+    if (tensor.is_cpu()) {
+      sum += sum_of_squares(tensor);
+      continue;
+    }
+    const at::Tensor squares =
+        at::linalg_vector_norm(tensor, 2, std::nullopt, false, at::kDouble).square();
+    on_device = on_device.defined() ? on_device.add(squares) : squares;
+  }
+  return on_device.defined() ? sum + on_device.item<double>() : sum;
 }
 
 }  // namespace triga

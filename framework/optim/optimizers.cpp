@@ -3,7 +3,7 @@
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
-#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/full.h>
 
 #include <array>
 
@@ -83,10 +83,15 @@ void describe(Fields& fields, SgdConfig& config) {
   });
 }
 
+/// Filled by the device itself: a copy from the host would wait for it.
+at::Tensor scalar_on(at::Device device, double value) {
+  return at::full({}, value, at::TensorOptions().dtype(at::kFloat).device(device));
+}
+
 /// A fused kernel divides the gradient by this scale while it reads it.
-std::optional<at::Tensor> divisor(double gradient_scale) {
+std::optional<at::Tensor> divisor(double gradient_scale, at::Device device) {
   if (gradient_scale == 1) return std::nullopt;
-  return at::scalar_tensor(1 / gradient_scale, at::kFloat);
+  return scalar_on(device, 1 / gradient_scale);
 }
 
 /// Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), with torch.optim's numerics.
@@ -98,8 +103,9 @@ class Adam final : public Optimizer {
 
   void update(std::span<OptimizerSlice> slices, double learning_rate, int64_t step,
               double gradient_scale) override {
-    const at::Tensor step_tensor = at::scalar_tensor(static_cast<double>(step), at::kFloat);
-    const auto scale = divisor(gradient_scale);
+    const at::Device device = slices[0].parameter.device();
+    const at::Tensor step_tensor = scalar_on(device, static_cast<double>(step));
+    const auto scale = divisor(gradient_scale, device);
     const auto kernel = decoupled_ ? static_cast<decltype(&call_adam)>(call_adamw) : call_adam;
     for (const OptimizerSlice& slice : slices)
       kernel(slice, step_tensor, learning_rate * slice.group.learning_rate_scale, config_, scale);
@@ -138,7 +144,7 @@ class Sgd final : public Optimizer {
 
   void update(std::span<OptimizerSlice> slices, double learning_rate, int64_t step,
               double gradient_scale) override {
-    const auto scale = divisor(gradient_scale);
+    const auto scale = divisor(gradient_scale, slices[0].parameter.device());
     for (const OptimizerSlice& slice : slices) {
       std::vector<at::Tensor> momentum;
       if (config_.momentum > 0) momentum.push_back(slice.states[0]);

@@ -18,21 +18,30 @@
 namespace triga {
 namespace {
 
+/// The batch where the model is. From pinned memory the copy goes on while the host does.
+Batch on_device(const Batch& batch, at::Device device) {
+  if (device.is_cpu()) return batch;
+  Batch moved = batch;
+  for (auto& [name, tensor] : moved.fields) tensor = tensor.to(device, /*non_blocking=*/true);
+  return moved;
+}
+
 /// Runs the whole model without gradients.
 class StagePredictor final : public Predictor {
  public:
-  StagePredictor(const Stage& stage, StepContext context)
-      : stage_(stage), context_(std::move(context)) {}
+  StagePredictor(const Stage& stage, StepContext context, at::Device device)
+      : stage_(stage), context_(std::move(context)), device_(device) {}
   Activations predict(const Batch& batch, SequenceState* state) override {
     const c10::AutoGradMode no_grad(false);
     StepContext step = context_;
     step.sequence_state = state;
-    return stage_.forward({}, batch, step).outputs;
+    return stage_.forward({}, on_device(batch, device_), step).outputs;
   }
 
  private:
   const Stage& stage_;
   const StepContext context_;
+  const at::Device device_;
 };
 
 std::vector<LayerSpec> checked_layers(const Architecture& architecture) {
@@ -67,7 +76,8 @@ std::string describe_statistics(StatisticSums& statistics) {
 }
 
 /// Adds a zero for each statistic that another rank has and this one has not.
-void add_missing_statistics(StatisticSums& statistics, const std::string& description) {
+void add_missing_statistics(StatisticSums& statistics, const std::string& description,
+                            at::Device device) {
   std::istringstream lines(description);
   for (std::string line; std::getline(lines, line);) {
     std::istringstream fields(line);
@@ -77,7 +87,8 @@ void add_missing_statistics(StatisticSums& statistics, const std::string& descri
     std::vector<int64_t> sizes;
     while (std::getline(fields, size, '\t')) sizes.push_back(std::stoll(size));
     StatisticSums::Sum& sum = statistics.sums()[{layer, name}];
-    if (!sum.sum.defined()) sum.sum = at::zeros(sizes, at::kDouble);
+    if (!sum.sum.defined())
+      sum.sum = at::zeros(sizes, at::TensorOptions().dtype(at::kDouble).device(device));
   }
 }
 
@@ -104,6 +115,7 @@ StoreOptions store_options(const Strategy::Options& options, const Communicator&
   store.whole_parameters = optimizer.needs_whole_parameters();
   store.has_gradients = options.zero < 2;
   store.compute_type = options.compute_type;
+  store.device = data.device();
   store.groups = options.groups;
   return store;
 }
@@ -130,7 +142,8 @@ Strategy::Strategy(const Architecture& architecture, Communicator& data, const O
       collector_(store_, data),
       buckets_of_layer_(buckets_by_layer(stage_, store_)) {
   expect_tied_parts();
-  predictor_ = std::make_unique<StagePredictor>(stage_, context(Mode::kGenerate, 0));
+  predictor_ =
+      std::make_unique<StagePredictor>(stage_, context(Mode::kGenerate, 0), data_.device());
 }
 
 /// Recomputed layers go backward one by one, so each brings its part of a shared parameter's
@@ -201,15 +214,13 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
   for (size_t i = 0; i < microbatches.size(); ++i)
     if (microbatches[i].num_samples > 0) last_round = static_cast<int>(i);
   reducer_.begin_step(static_cast<int>(microbatches.size()), last_round);
-  StepLoss loss;
-  for (const std::string& name : loss_names_) loss.totals[name] = {};
+  std::vector<std::pair<std::string, at::Tensor>> sums;  // read when the device has all to do
   for (size_t i = 0; i < microbatches.size(); ++i) {
-    const Batch& batch = microbatches[i];
     reducer_.begin_round(static_cast<int>(i));
-    if (batch.num_samples > 0) {
+    if (microbatches[i].num_samples > 0) {
+      const Batch batch = on_device(microbatches[i], data_.device());
       StageRun run = stage_.forward({}, batch, step_context);
-      for (const LossTerm& term : run.losses)
-        loss.totals.at(term.name).sum += term.sum.item<double>();
+      for (const LossTerm& term : run.losses) sums.emplace_back(term.name, term.sum.detach());
       const TraceSpan span(options_.trace, TraceKind::kBackward, "backward");
       stage_.backward(std::move(run), {}, scale);
     }
@@ -219,6 +230,9 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
     const TraceSpan span(options_.trace, TraceKind::kWait, "gradients");
     reducer_.finish();
   }
+  StepLoss loss;
+  for (const std::string& name : loss_names_) loss.totals[name] = {};
+  for (const auto& [name, sum] : sums) loss.totals.at(name).sum += sum.item<double>();
   sum_losses(loss, {}, "loss of the step");
   for (auto& [name, total] : loss.totals) total.count = global.totals.at(name).count;
   return loss;
@@ -228,9 +242,10 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
 // rounded to fp32, so that it does not depend on how gradients are cut into buckets and parts.
 double Strategy::clip_gradients(double clip_norm) {
   const TraceSpan span(options_.trace, TraceKind::kOptimizer, "gradient norm");
-  double sum = 0;
+  std::vector<at::Tensor> parts;
   for (size_t bucket = 0; bucket < store_.buckets().size(); ++bucket)
-    sum += sum_of_squares(reducer_.gradients(bucket, store_.part(store_.buckets()[bucket])));
+    parts.push_back(reducer_.gradients(bucket, store_.part(store_.buckets()[bucket])));
+  double sum = sum_of_squares(parts);
   if (data_.size() > 1) data_.all_reduce_values({&sum, 1}, ReduceOp::kSum, "norm of the gradient");
   const double norm = static_cast<float>(std::sqrt(sum));
   gradient_scale_ = clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1;
@@ -252,7 +267,7 @@ void Strategy::gather_statistics() {
   if (has_any == 0) return;
   for (const std::string& description :
        data_.all_gather_text(describe_statistics(statistics_), "names of statistics"))
-    add_missing_statistics(statistics_, description);
+    add_missing_statistics(statistics_, description, data_.device());
   for (auto& [key, total] : statistics_.sums()) {
     total.sum = total.sum.contiguous();
     data_.all_reduce(total.sum, ReduceOp::kSum, "statistic " + key.second + " of " + key.first)
@@ -304,20 +319,21 @@ EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>&
   EvaluationResult result;
   for (const std::string& name : loss_names_) result.loss.totals[name] = {};
   for (const auto& metric : metrics_) metric->reset();
-  while (std::optional<Batch> batch = next()) {
-    if (batch->num_samples == 0) continue;
-    const StageRun run = stage_.forward({}, *batch, evaluation);
+  while (const std::optional<Batch> given = next()) {
+    if (given->num_samples == 0) continue;
+    const Batch batch = on_device(*given, data_.device());
+    const StageRun run = stage_.forward({}, batch, evaluation);
     for (const LossTerm& term : run.losses) {
       LossTotal& total = result.loss.totals.at(term.name);
       total.sum += term.sum.item<double>();
-      total.count += loss_->count(*batch, term.name);
+      total.count += loss_->count(*given, term.name);
     }
-    for (const auto& metric : metrics_) metric->update(*batch, run.outputs);
+    for (const auto& metric : metrics_) metric->update(batch, run.outputs);
   }
   sum_losses(result.loss, {}, "loss of the evaluation");
   for (const auto& metric : metrics_) {
     const std::vector<at::Tensor> states =
-        gather_states(metric->state(), "metric " + metric->name());
+        gather_states(metric->state().cpu(), "metric " + metric->name());
     metric->reset();
     for (const at::Tensor& state : states) metric->merge(state);
     result.metrics[metric->name()] = metric->result();
@@ -331,13 +347,14 @@ std::vector<Strategy::NamedTensor> Strategy::collect_weights() {
   if (options_.compute_type != at::kFloat) {
     for (const auto& [parameter, value] :
          collector_.collect(store_.masters(), "weights", /*to_first=*/true))
-      collected.push_back({parameter->component, parameter->name, value});
+      collected.push_back({parameter->component, parameter->name, value.cpu()});
   }
   if (data_.rank() != 0) return {};
   for (const StoredParameter& parameter : store_.parameters())
     if (options_.compute_type == at::kFloat || !parameter.is_trainable)
       collected.push_back(
-          {parameter.component, parameter.name, parameter.value.detach().to(at::kFloat)});
+
+          {parameter.component, parameter.name, parameter.value.detach().to(at::kCPU, at::kFloat)});
   return collected;
 }
 
@@ -347,7 +364,7 @@ std::vector<Strategy::NamedTensor> Strategy::collect_optimizer_state() {
     const std::string& state = optimizer_.state_names()[i];
     for (const auto& [parameter, value] :
          collector_.collect(optimizer_.state(i), state, /*to_first=*/false))
-      collected.push_back({parameter->component, parameter->name + "." + state, value});
+      collected.push_back({parameter->component, parameter->name + "." + state, value.cpu()});
   }
   return collected;
 }
@@ -360,9 +377,13 @@ void Strategy::restore_optimizer_state(
     const auto bucket = static_cast<size_t>(parameter.bucket);
     const FlatRange mine = parameter.range().intersect(store_.owned(store_.buckets()[bucket]));
     if (mine.is_empty()) continue;
-    for (size_t i = 0; i < optimizer_.state_names().size(); ++i)
+    for (size_t i = 0; i < optimizer_.state_names().size(); ++i) {
+      at::Tensor state = store_.owned_view(optimizer_.state(i), bucket, mine);
+      const at::Tensor on_host = state.is_cpu() ? state : at::empty({mine.size()}, at::kFloat);
       read(parameter.name + "." + optimizer_.state_names()[i], mine.begin - parameter.offset,
-           store_.owned_view(optimizer_.state(i), bucket, mine));
+           on_host);
+      if (!state.is_cpu()) state.copy_(on_host);
+    }
   }
 }
 

@@ -59,7 +59,9 @@ ParameterStore::ParameterStore(const std::vector<OwnedLayer>& layers, const Stor
   const int64_t num_elements = buckets_.empty() ? 0 : buckets_.back().range.end;
   flat_values_ = allocate(num_elements, options.compute_type);
   if (options.has_gradients) flat_gradients_ = allocate(num_elements, at::kFloat);
-  if (options.compute_type != at::kFloat) masters_ = at::zeros({num_owned_}, at::kFloat);
+  if (options.compute_type != at::kFloat)
+    masters_ =
+        at::zeros({num_owned_}, at::TensorOptions().dtype(at::kFloat).device(options.device));
   bind(handles);
 }
 
@@ -191,7 +193,8 @@ void ParameterStore::bind(const std::unordered_map<std::string, std::vector<Para
       }
     } else {
       const auto type = parameter.is_buffer ? at::kFloat : options_.compute_type;
-      parameter.value = at::zeros(parameter.shape, type);
+      parameter.value =
+          at::zeros(parameter.shape, at::TensorOptions().dtype(type).device(options_.device));
     }
     for (const Parameter& handle : handles.at(parameter.name)) {
       handle.bind(parameter.value);

@@ -87,6 +87,7 @@ struct StoreOptions {
   bool whole_parameters = false;             // parts begin and end between parameters
   bool has_gradients = true;                 // false: whoever reduces them gives them memory
   at::ScalarType compute_type = at::kFloat;  // or bf16: of values and frozen parameters
+  at::Device device = at::kCPU;              // where `allocate` gives memory
   std::vector<GroupRule> groups;
 };
 

@@ -40,6 +40,7 @@ LoaderOptions loader_options(const TrainerInputs& inputs, const Dataset& dataset
   options.rank = inputs.grid.dp_rank();
   options.num_ranks = inputs.grid.dp();
   options.prefetch = inputs.experiment.data.prefetch;
+  options.pin_memory = !inputs.grid.data().device().is_cpu();
   return options;
 }
 
@@ -94,10 +95,12 @@ Outcome Trainer::run() {
       if (is_due(experiment.log.every_steps) || report.is_skipped) log_step(report);
       for (MetricSink* sink : sinks_) sink->step_done(state_.step);
     }
-    if (++num_steps_ == 1 && inputs_.grid.rank() == 0)
+    if (++num_steps_ == 1 && inputs_.grid.rank() == 0) {
+      const MemoryUse use = MemoryMeter::use(inputs_.grid.data().device());
       log_info("train", fmt::format("memory after the first step: {:.1f} MB, {:.1f} MB at its peak",
-                                    static_cast<double>(MemoryMeter::use().now_bytes) * 1e-6,
-                                    static_cast<double>(MemoryMeter::use().peak_bytes) * 1e-6));
+                                    static_cast<double>(use.now_bytes) * 1e-6,
+                                    static_cast<double>(use.peak_bytes) * 1e-6));
+    }
     judge_skipped(report);
     if (is_due(experiment.eval.every_steps) && !stop_agreed_) evaluate();
     if (is_due(experiment.checkpoint.every_steps)) save(/*is_last=*/false);

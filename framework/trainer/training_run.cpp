@@ -52,9 +52,10 @@ StartDecision decode(const std::string& text) {
 }
 
 /// This process's libraries and processor, with the versions that only the command knows.
-Environment environment_with(const std::map<std::string, std::string>& versions) {
+Environment environment_of(const TrainingRunOptions& options) {
   Environment environment = this_environment();
-  for (const auto& [name, version] : versions) environment[name] = version;
+  for (const auto* more : {&options.versions, &options.device_environment})
+    for (const auto& [name, version] : *more) environment[name] = version;
   return environment;
 }
 
@@ -196,8 +197,8 @@ TrainingState Run::load(Strategy& strategy, const Assembly& assembly,
     strategy.optimizer().set_num_updates(state.step - state.skipped_steps);
     if (is_first_) {
       log_info("train", "goes on from ", decision.checkpoint->string(), " (step ", state.step, ")");
-      for (const std::string& difference : environment_differences(
-               checkpoint.manifest().environment, environment_with(options_.versions)))
+      for (const std::string& difference :
+           environment_differences(checkpoint.manifest().environment, environment_of(options_)))
         log_warning("train", difference, "; the run may differ in the last bits");
     }
     return state;
@@ -230,7 +231,8 @@ void Run::say_start(Strategy& strategy, const TrainingState& state, int64_t take
   if (!is_first_) return;
   log_info("train", experiment_.name, ": ",
            fmt::format("{:L}", strategy.parameters().num_trainable()), " parameters, ",
-           world_.size(), world_.size() == 1 ? " rank, " : " ranks, ", at::get_num_threads(),
+           world_.size(), world_.size() == 1 ? " rank on " : " ranks, this one on ",
+           options_.device, ", ", at::get_num_threads(),
            at::get_num_threads() == 1 ? " thread" : " threads", " each; ",
            state.step == 0 ? "a new run" : fmt::format("from step {}", state.step), " in ",
            directory_.root.string());
@@ -272,7 +274,7 @@ ExitStatus Run::train(const StartDecision& decision) {
   strategy_options.bucket_bytes = bucket_bytes;
   strategy_options.trace = &trace_;
   world_.set_trace(&trace_);
-  const int64_t bytes_before = MemoryMeter::use().now_bytes;
+  const int64_t bytes_before = MemoryMeter::use(world_.device()).now_bytes;
   Strategy strategy(*assembly.architecture, grid.data(), strategy_options,
                     assembly.make_optimizer());
   const TrainingState state = load(strategy, assembly, decision);
@@ -285,7 +287,7 @@ ExitStatus Run::train(const StartDecision& decision) {
                        directory_,
                        resolved,
                        decision.decay_steps,
-                       environment_with(options_.versions),
+                       environment_of(options_),
                        lease_.get(),
                        options_.stop_requested,
                        trace_,
@@ -293,7 +295,7 @@ ExitStatus Run::train(const StartDecision& decision) {
   trainer_ = std::make_unique<Trainer>(inputs, strategy, state);
   if (is_first_) atomic_write(options_.files, directory_.resolved(), trainer_->resolved());
   open_sinks(state, inputs);
-  say_start(strategy, state, MemoryMeter::use().now_bytes - bytes_before);
+  say_start(strategy, state, MemoryMeter::use(world_.device()).now_bytes - bytes_before);
   const Outcome outcome = trainer_->run();
 
   sinks_.clear();

@@ -22,7 +22,9 @@ struct TrainingRunOptions {
   std::filesystem::path cache_dir;
   Terminal* terminal = nullptr;                 // of rank 0; null elsewhere
   std::map<std::string, std::string> versions;  // for the manifest: "plugin transformer" -> "0.1.0"
-  std::string command;                          // to start it again
+  std::string device;                           // of this rank, in words
+  std::map<std::string, std::string> device_environment;  // for the manifest too; ranks may differ
+  std::string command;                                    // to start it again
   const std::atomic<bool>& stop_requested;
   int64_t profile_steps = 0;
 };

@@ -31,6 +31,7 @@ class ThrottledCommunicator final : public Communicator {
   int size() const override { return inner_.size(); }
   const std::string& name() const override { return inner_.name(); }
   const std::string& host(int rank) const override { return inner_.host(rank); }
+  at::Device device() const override { return inner_.device(); }
 
   // As ring algorithms do, each rank sends (n - 1) / n of the tensor, twice for an all_reduce.
   Work all_reduce(at::Tensor tensor, ReduceOp op, std::string_view what) override {

@@ -1,6 +1,6 @@
 // Operations for layers: what LibTorch has not, or not as fast. Each gives what the operation of
-// LibTorch that it names gives, up to rounding. All work on fp32 and bf16 on the CPU, and can be
-// mixed freely with LibTorch's own.
+// LibTorch that it names gives, up to rounding. All work on fp32 and bf16 on the CPU and on CUDA
+// devices, and can be mixed freely with LibTorch's own.
 #pragma once
 
 #include <ATen/core/Tensor.h>

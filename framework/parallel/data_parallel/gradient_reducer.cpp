@@ -43,13 +43,14 @@ GradientReducer::GradientReducer(ParameterStore& store, Communicator& data, int 
   is_ready_.resize(num_parameters);
   num_parts_.resize(num_parameters, 1);
   if (zero == 2) {
+    const auto options = at::TensorOptions().dtype(at::kFloat).device(store.options().device);
     int64_t longest = 0;
     for (const Bucket& bucket : store.buckets()) longest = std::max(longest, bucket.range.size());
     for (size_t i = 0; i < std::min(kNumSlots, store.buckets().size()); ++i) {
       slots_.push_back(data.allocate(longest, at::kFloat));
-      results_.push_back(at::empty({longest / data.size()}, at::kFloat));
+      results_.push_back(at::empty({longest / data.size()}, options));
     }
-    sums_ = at::zeros({store.num_owned()}, at::kFloat);
+    sums_ = at::zeros({store.num_owned()}, options);
   }
   store.set_sink(this);
   for (size_t i = 0; i < num_parameters; ++i) {

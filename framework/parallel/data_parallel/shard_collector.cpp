@@ -32,7 +32,7 @@ std::vector<ShardCollector::Collected> ShardCollector::collect(const at::Tensor&
       data_.send(mine, collector, name);
       continue;
     }
-    whole[bucket] = at::empty({of.range.size()}, at::kFloat);
+    whole[bucket] = at::empty({of.range.size()}, mine.options());
     for (int rank = 0; rank < data_.size(); ++rank) {
       const FlatRange part = of.part(rank, data_.size());
       const at::Tensor place =

@@ -1,0 +1,69 @@
+// What libtriga_cuda.so offers, put together.
+#include <ATen/DeviceAccelerator.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <cuda_runtime_api.h>
+
+#include "comm/cuda_entry.h"
+#include "cuda/device_ops.h"
+#include "cuda/nccl_communicator.h"
+#include "triga/error.h"
+
+namespace triga {
+namespace {
+
+/// 13000 is 13.0.
+std::string version_text(int version) {
+  return c10::str(version / 1000, ".", version % 1000 / 10);
+}
+
+cudaDeviceProp properties_of(int index) {
+  cudaDeviceProp properties{};
+  if (const cudaError_t error = cudaGetDeviceProperties(&properties, index); error != cudaSuccess)
+    throw Error(c10::str("GPU ", index, ": ", cudaGetErrorString(error)));
+  return properties;
+}
+
+class Backend final : public CudaBackend {
+ public:
+  Backend() { set_device_kernels(cuda_kernels()); }
+
+  int num_devices() const override {
+    int count = 0;
+    return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+  }
+
+  void use_device(int index) override {
+    TRIGA_CHECK(index >= 0 && index < num_devices(), "GPU ", index, " of ", num_devices());
+    c10::cuda::set_device(static_cast<c10::DeviceIndex>(index));
+  }
+
+  std::string describe_device(int index) const override {
+    const cudaDeviceProp properties = properties_of(index);
+    return c10::str(properties.name, ", ", properties.totalGlobalMem >> 30, " GB");
+  }
+
+  std::map<std::string, std::string> versions() const override {
+    int runtime = 0, driver = 0;
+    cudaRuntimeGetVersion(&runtime);
+    cudaDriverGetVersion(&driver);
+    return {{"CUDA", version_text(runtime)},
+            {"CUDA driver", version_text(driver)},
+            {"NCCL", nccl_version()}};
+  }
+
+  std::unique_ptr<Communicator> make_communicator(std::unique_ptr<Communicator> host,
+                                                  std::chrono::milliseconds deadline) override {
+    return std::make_unique<NcclCommunicator>(std::move(host), deadline);
+  }
+};
+
+}  // namespace
+}  // namespace triga
+
+extern "C" {
+
+__attribute__((visibility("default"))) triga::CudaBackend* triga_open_cuda_backend() {
+  static triga::Backend backend;
+  return &backend;
+}
+}

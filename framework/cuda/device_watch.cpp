@@ -1,0 +1,95 @@
+#include "cuda/device_watch.h"
+
+#include <c10/util/Exception.h>
+
+#include <utility>
+
+#include "triga/error.h"
+
+namespace triga {
+namespace {
+
+constexpr auto kPause = std::chrono::milliseconds(100);
+
+}  // namespace
+
+DeviceWatch::DeviceWatch(Actions actions)
+    : actions_(std::move(actions)), thread_([this] { run(); }) {}
+
+DeviceWatch::~DeviceWatch() {
+  stop();
+}
+
+void DeviceWatch::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_stopped_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void DeviceWatch::add(std::string name, std::shared_ptr<c10::cuda::CUDAEvent> end,
+                      std::chrono::milliseconds deadline) {
+  {
+    const std::lock_guard lock(mutex_);
+    operations_.push_back(
+        {std::move(name), std::move(end), std::chrono::steady_clock::now() + deadline, deadline});
+  }
+  changed_.notify_all();
+}
+
+void DeviceWatch::check() const {
+  const std::lock_guard lock(mutex_);
+  if (reason_) throw CommError(*reason_);
+}
+
+void DeviceWatch::await(const c10::cuda::CUDAEvent& end) const {
+  for (int looks = 0; !end.query(); ++looks) {
+    check();
+    if (looks < 1000)
+      std::this_thread::yield();
+    else
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+  check();
+}
+
+std::optional<std::string> DeviceWatch::problem_of(const Operation& operation) const {
+  try {
+    if (const auto failure = actions_.find_failure()) return failure;
+    if (std::chrono::steady_clock::now() > operation.deadline)
+      return c10::str(operation.name, " is not done after ", operation.allowed.count() / 1000,
+                      " s: a rank does not take part, or it hangs");
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return std::nullopt;
+}
+
+void DeviceWatch::run() {
+  std::unique_lock lock(mutex_);
+  while (!is_stopped_) {
+    changed_.wait(lock, [this] { return is_stopped_ || !operations_.empty(); });
+    changed_.wait_for(lock, kPause, [this] { return is_stopped_; });
+    if (is_stopped_) return;
+    std::optional<std::string> problem;
+    try {
+      while (!operations_.empty() && operations_.front().end->query()) operations_.pop_front();
+    } catch (const c10::Error& error) {  // the device itself failed
+      problem = error.what_without_backtrace();
+    }
+    if (operations_.empty()) continue;
+    const Operation first = operations_.front();
+    lock.unlock();
+    if (!problem) problem = problem_of(first);
+    lock.lock();
+    if (!problem) continue;
+    reason_ = problem;
+    lock.unlock();
+    actions_.give_up(*problem);
+    return;
+  }
+}
+
+}  // namespace triga
