@@ -10,7 +10,7 @@ find_cuda() {
     echo "$TRIGA_CUDA"
     return
   fi
-  if [[ -e $deps/nvidia/cu13/bin/nvcc ]]; then
+  if [[ -e $deps/nvidia/cu13/bin/nvcc && -e $deps/nvidia/nccl/lib/libnccl.so.2 ]]; then
     echo "$deps/nvidia/cu13"
     return
   fi

@@ -63,7 +63,8 @@ download_wheel() {
   local pin=$1 part=$deps/wheels.part attempt log
   local pip=(python3 -m pip download --no-deps --only-binary=:all: --require-hashes --no-cache-dir --progress-bar off
     --disable-pip-version-check --python-version 3.11 --implementation cp --platform manylinux_2_28_x86_64
-    --platform manylinux_2_25_x86_64 --platform manylinux2014_x86_64)
+    --platform manylinux_2_27_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux_2_18_x86_64
+    --platform manylinux2014_x86_64)
   wheel_name=${pin%% *} wheel_megabytes=${pin##*# }
   for attempt in 1 2 3; do
     rm -rf "$part"

@@ -113,17 +113,23 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
                              loaded.device().versions(),
                              command_of(environment, arguments),
                              stop_requested,
-                             arguments.profile_steps};
+                             arguments.profile_steps,
+                             {}};
   options.start.directory = RunDirectory{loaded.run_directory()};
   options.start.resume = arguments.resume;
   options.start.fresh = arguments.fresh;
+  const auto give_up = [&](const Error& error) {
+    terminal.keep_bar();
+    leave(error, *world);
+  };
+  options.on_failure = give_up;
   try {
     const ExitStatus status = run_training(*world, options);
     world->finish();
     return status;
   } catch (const Error& error) {
-    terminal.keep_bar();
-    leave(error, *world);
+    give_up(error);
+    throw;
   }
 }
 

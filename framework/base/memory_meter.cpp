@@ -59,8 +59,4 @@ MemoryUse MemoryMeter::use(c10::Device device) {
   return {bytes.current, bytes.peak};
 }
 
-void MemoryMeter::reset_peak() {
-  peak_bytes = now_bytes.load();
-}
-
 }  // namespace triga

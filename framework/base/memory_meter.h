@@ -11,7 +11,7 @@ namespace triga {
 
 struct MemoryUse {
   int64_t now_bytes = 0;
-  int64_t peak_bytes = 0;  // since the last reset_peak()
+  int64_t peak_bytes = 0;
 };
 
 /// LibTorch has one allocator of CPU memory a process, so the meter is one a process as well.
@@ -25,7 +25,6 @@ class MemoryMeter {
   static MemoryUse use();
   /// On any device; elsewhere than on the CPU by its allocator's own count.
   static MemoryUse use(c10::Device device);
-  static void reset_peak();
 };
 
 }  // namespace triga

@@ -96,7 +96,9 @@ std::string to_json(const TrainingState& state) {
                {"train_seconds", state.train_seconds},
                {"best_value", nullptr},
                {"best_step", state.best_step},
-               {"evaluations_without_improvement", state.evaluations_without_improvement}};
+               {"evaluated_step", state.evaluated_step},
+               {"evaluations_without_improvement", state.evaluations_without_improvement},
+               {"data", state.data}};
   if (state.best_value && std::isfinite(*state.best_value)) json["best_value"] = *state.best_value;
   return json.dump(2) + "\n";
 }
@@ -115,8 +117,10 @@ TrainingState training_state_from_json(const std::string& text, const std::strin
   if (json.contains("best_value") && !json["best_value"].is_null())
     state.best_value = json_member<double>(json, "best_value", where);
   state.best_step = json_member<int64_t>(json, "best_step", where);
+  state.evaluated_step = json_member<int64_t>(json, "evaluated_step", where);
   state.evaluations_without_improvement =
       json_member<int64_t>(json, "evaluations_without_improvement", where);
+  state.data = json_member<std::map<std::string, std::string>>(json, "data", where);
   return state;
 }
 

@@ -25,9 +25,11 @@ struct TrainingState {
   int64_t skipped_steps = 0;
   int64_t skipped_in_a_row = 0;
   double train_seconds = 0;          // for train.max_minutes, over all starts
-  std::optional<double> best_value;  // of the metric that keep_best or early stopping watches
+  std::optional<double> best_value;  // the lowest validation/loss, for early stopping
   int64_t best_step = 0;
+  int64_t evaluated_step = 0;                   // of the last evaluation
   int64_t evaluations_without_improvement = 0;  // for eval.patience
+  std::map<std::string, std::string> data;      // Dataset::fingerprint() by split
 
   bool operator==(const TrainingState&) const = default;
 };

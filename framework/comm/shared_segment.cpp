@@ -11,6 +11,7 @@
 #include <fstream>
 #include <limits>
 
+#include "base/control_group.h"
 #include "base/memory_meter.h"
 #include "triga/error.h"
 
@@ -49,12 +50,14 @@ size_t left_in_group(const std::string& folder, const char* limit, const char* u
 }  // namespace
 
 size_t available_memory_bytes() {
-  const size_t host = value_in("/proc/meminfo", "MemAvailable:", 0) * 1024;
-  const size_t version2 =
-      left_in_group("/sys/fs/cgroup/", "memory.max", "memory.current", "inactive_file");
-  const size_t version1 = left_in_group("/sys/fs/cgroup/memory/", "memory.limit_in_bytes",
-                                        "memory.usage_in_bytes", "total_inactive_file");
-  return std::min({host, version2, version1});
+  size_t left = value_in("/proc/meminfo", "MemAvailable:", 0) * 1024;
+  const ControlGroups groups = control_groups("memory");
+  for (const std::string& folder : groups.version2)
+    left = std::min(left, left_in_group(folder, "memory.max", "memory.current", "inactive_file"));
+  for (const std::string& folder : groups.version1)
+    left = std::min(left, left_in_group(folder, "memory.limit_in_bytes", "memory.usage_in_bytes",
+                                        "total_inactive_file"));
+  return left;
 }
 
 std::shared_ptr<SharedSegment> SharedSegment::create(size_t bytes) {

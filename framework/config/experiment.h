@@ -2,8 +2,8 @@
 // but for the options of kinds (a model, a data set, an optimizer ...), which whoever registers the
 // kind describes.
 //
-//   load_config -> ConfigNode -> (plugins opened) -> resolve_experiment -> Experiment, and the text
-//   of resolved.yaml
+//   load_config -> ConfigNode -> (plugins opened) -> resolve_experiment -> Experiment
+//                                                                       -> text of resolved.yaml
 #pragma once
 
 #include <optional>

@@ -70,26 +70,29 @@ BatchPlan::Place BatchPlan::place_by_tokens(int64_t step) const {
   while (first_steps_.back() <= step) walk(static_cast<int64_t>(first_steps_.size()) - 1);
   const auto after = std::upper_bound(first_steps_.begin(), first_steps_.end(), step);
   const int64_t epoch = after - first_steps_.begin() - 1;
-  if (walked_epoch_ != epoch) walk(epoch);
+  const Starts& starts = walk(epoch);
   const auto index = static_cast<size_t>(step - first_steps_[static_cast<size_t>(epoch)]);
-  return {epoch, starts_[index], starts_[index + 1]};
+  return {epoch, starts[index], starts[index + 1]};
 }
 
-void BatchPlan::walk(int64_t epoch) const {
-  starts_.clear();
+const BatchPlan::Starts& BatchPlan::walk(int64_t epoch) const {
+  constexpr size_t kMostWalked = 2;
+  if (const auto known = walked_.find(epoch); known != walked_.end()) return known->second;
+  if (walked_.size() == kMostWalked) walked_.erase(walked_.begin());  // the earlier one
+  Starts& starts = walked_[epoch];
   int64_t tokens = 0;
   for (int64_t i = 0; i < size_; ++i) {
     const int64_t length = dataset_.length(sample(epoch, i));
     if (i == 0 || tokens + length > options_.tokens_per_step) {
-      starts_.push_back(i);
+      starts.push_back(i);
       tokens = 0;
     }
     tokens += length;
   }
-  walked_epoch_ = epoch;
   if (static_cast<int64_t>(first_steps_.size()) == epoch + 1)
-    first_steps_.push_back(first_steps_.back() + static_cast<int64_t>(starts_.size()));
-  starts_.push_back(size_);
+    first_steps_.push_back(first_steps_.back() + static_cast<int64_t>(starts.size()));
+  starts.push_back(size_);
+  return starts;
 }
 
 }  // namespace triga

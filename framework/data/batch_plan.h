@@ -4,12 +4,12 @@
 // resume reads nothing twice and skips nothing.
 //
 //   epoch 0                               epoch 1
-//   |- step 0 -|- step 1 -|- step 2 -|    |- step 3 -| ...      the last step of an epoch may be
-//   short |mb0 mb1 mb2|                                               the last microbatch of a step
-//   may be short
+//   |- step 0 -|- step 1 -|- step 2 -|    |- step 3 -| ...   the last step of an epoch, and the
+//   |mb0 mb1 mb2|                                            last microbatch of a step, may be short
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -72,8 +72,10 @@ class BatchPlan {
   };
   Place place(int64_t step) const;
   Place place_by_tokens(int64_t step) const;
-  /// Makes starts_ that of `epoch`. Requires: mutex_ is held.
-  void walk(int64_t epoch) const;
+  /// Where the steps of an epoch begin: [step] first sample; then the size.
+  using Starts = std::vector<int64_t>;
+  /// Requires: mutex_ is held.
+  const Starts& walk(int64_t epoch) const;
 
   const Dataset& dataset_;
   const BatchPlanOptions options_;
@@ -84,8 +86,8 @@ class BatchPlan {
   mutable std::mutex mutex_;
   mutable std::vector<int64_t> first_steps_ = {
       0};  // [epoch] number of steps before it, as far as walked
-  mutable int64_t walked_epoch_ = -1;
-  mutable std::vector<int64_t> starts_;  // [step of walked_epoch_] first sample; then the size
+  // Of the last epochs walked: the trainer is in one, the prefetcher may be in the next.
+  mutable std::map<int64_t, Starts> walked_;
 };
 
 }  // namespace triga

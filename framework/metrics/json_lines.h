@@ -1,6 +1,5 @@
 // JsonLinesSink: metrics.jsonl, one JSON object a record: {"step": 10, "loss": 2.3, ...}, and of an
-// evaluation
-// {"step": 250, "split": "validation", "loss": 2.2}. A number that is not finite is null.
+// evaluation {"step": 250, "split": "validation", "loss": 2.2}. A number that is not finite is null.
 #pragma once
 
 #include <optional>

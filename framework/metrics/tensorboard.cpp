@@ -61,6 +61,11 @@ std::string make_event(double time, int64_t step, const F& add) {
   return event;
 }
 
+bool has_other_files(const std::string& file) {
+  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  return std::distance(std::filesystem::directory_iterator(folder), {}) > 1;
+}
+
 }  // namespace
 
 double wall_clock() {
@@ -71,7 +76,8 @@ TensorBoardSink::TensorBoardSink(const std::string& folder, int64_t last_step,
                                  std::function<double()> clock)
     : clock_(std::move(clock)), path_(new_file(folder, clock_())), file_(path_) {
   append_event(make_event(clock_(), 0, [](auto& event) { event.add_string(3, "brain.Event:2"); }));
-  if (last_step == 0) return;
+  if (!has_other_files(path_)) return;
+  // What earlier starts wrote of later steps is forgotten, as in metrics.jsonl.
   append_event(make_event(clock_(), last_step + 1, [](auto& event) {
     protozero::pbf_writer session_log(event, 7);
     session_log.add_enum(1, kSessionStart);

@@ -20,7 +20,7 @@ double wall_clock();
 
 class TensorBoardSink final : public MetricSink {
  public:
-  /// Makes a file in `folder`, of a run that goes on after `last_step` steps (0: that starts).
+  /// Makes a file in `folder`, of a run that goes on after `last_step` steps.
   /// Throws: Error.
   TensorBoardSink(const std::string& folder, int64_t last_step,
                   std::function<double()> clock = wall_clock);

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/parallel.h"
 #include "base/philox.h"
 #include "ops/vector_math.h"
 #include "triga/error.h"
@@ -107,8 +108,11 @@ TRIGA_VECTOR void grad_row(const float* signed_p, float* grad, int64_t size, int
 
 at::Tensor weights_of(const at::Tensor& signed_p, float factor) {
   at::Tensor weights = at::empty_like(signed_p);
-  weights_of(signed_p.const_data_ptr<float>(), weights.mutable_data_ptr<float>(), signed_p.numel(),
-             factor);
+  const auto* from = signed_p.const_data_ptr<float>();
+  auto* to = weights.mutable_data_ptr<float>();
+  parallel_for(signed_p.numel(), kElementsForAThread, [&](int64_t begin, int64_t end) {
+    weights_of(from + begin, to + begin, end - begin, factor);
+  });
   return weights;
 }
 
@@ -119,13 +123,15 @@ struct CausalAttention : torch::autograd::Function<CausalAttention> {
     const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(q.size(2))));
     const auto factor = static_cast<float>(1 / (1 - p));
     at::Tensor signed_p = at::bmm(q, k.transpose(1, 2));  // scores at first
-    auto* row = signed_p.mutable_data_ptr<float>();
-    std::vector<uint8_t> keep(static_cast<size_t>(time + 2 * kLanes * 4));
-    for (int64_t i = 0; i < num * time; ++i, row += time) {
-      const int64_t size = i % time + 1, first = i * time, shift = first % 4;
-      draw_row(keep.data(), first - shift, size + shift, dropping);
-      softmax_row(row, size, time, scale, keep.data() + shift);
-    }
+    auto* scores = signed_p.mutable_data_ptr<float>();
+    parallel_for(num * time, rows_for_a_thread(time), [&](int64_t begin, int64_t end) {
+      std::vector<uint8_t> keep(static_cast<size_t>(time + 2 * kLanes * 4));
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t size = i % time + 1, first = i * time, shift = first % 4;
+        draw_row(keep.data(), first - shift, size + shift, dropping);
+        softmax_row(scores + first, size, time, scale, keep.data() + shift);
+      }
+    });
     context->save_for_backward({q, k, v, signed_p});
     context->saved_data["factor"] = static_cast<double>(factor);
     context->saved_data["scale"] = static_cast<double>(scale);
@@ -140,10 +146,12 @@ struct CausalAttention : torch::autograd::Function<CausalAttention> {
     const int64_t num = q.size(0), time = q.size(1);
     const at::Tensor grad_v = at::bmm(weights_of(signed_p, factor).transpose(1, 2), grads[0]);
     at::Tensor grad_scores = at::bmm(grads[0], v.transpose(1, 2));  // of the weights at first
-    auto* row = grad_scores.mutable_data_ptr<float>();
+    auto* gradient = grad_scores.mutable_data_ptr<float>();
     const auto* p = signed_p.const_data_ptr<float>();
-    for (int64_t i = 0; i < num * time; ++i, row += time, p += time)
-      grad_row(p, row, i % time + 1, time, factor, scale);
+    parallel_for(num * time, rows_for_a_thread(time), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        grad_row(p + i * time, gradient + i * time, i % time + 1, time, factor, scale);
+    });
     return {at::bmm(grad_scores, k), at::bmm(grad_scores.transpose(1, 2), q), grad_v, {}, {}};
   }
 };

@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "base/parallel.h"
 #include "ops/vector_math.h"
 #include "triga/error.h"
 #include "triga/ops.h"
@@ -63,15 +64,22 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
     const auto* row = x.const_data_ptr<float>();
     const auto* label = y.const_data_ptr<int64_t>();
     auto* log_sum = log_sums.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < num_rows; ++i)
+      TRIGA_CHECK(label[i] == ignored || (0 <= label[i] && label[i] < num_classes), "label ",
+                  label[i], " of ", num_classes, " classes");
+    parallel_for(num_rows, rows_for_a_thread(num_classes), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        if (label[i] == ignored) continue;
+        const float* x_i = row + i * num_classes;
+        const float maximum = row_maximum(x_i, num_classes);
+        log_sum[i] = maximum + std::log(sum_of_exp(x_i, num_classes, maximum));
+      }
+    });
     double loss = 0;
-    for (int64_t i = 0; i < num_rows; ++i, row += num_classes) {
-      if (label[i] == ignored) continue;
-      TRIGA_CHECK(0 <= label[i] && label[i] < num_classes, "label ", label[i], " of ", num_classes,
-                  " classes");
-      const float maximum = row_maximum(row, num_classes);
-      log_sum[i] = maximum + std::log(sum_of_exp(row, num_classes, maximum));
-      loss += static_cast<double>(log_sum[i]) - static_cast<double>(row[label[i]]);
-    }
+    for (int64_t i = 0; i < num_rows; ++i)
+      if (label[i] != ignored)
+        loss +=
+            static_cast<double>(log_sum[i]) - static_cast<double>(row[i * num_classes + label[i]]);
     context->save_for_backward({x, y, log_sums});
     context->saved_data["ignored"] = ignored;
     return at::scalar_tensor(loss, at::kFloat);
@@ -88,14 +96,17 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
     const auto* label = y.const_data_ptr<int64_t>();
     const auto* log_sum = log_sums.const_data_ptr<float>();
     auto* out = result.mutable_data_ptr<float>();
-    for (int64_t i = 0; i < num_rows; ++i, row += num_classes, out += num_classes) {
-      if (label[i] == ignored) {
-        std::fill_n(out, num_classes, 0.0f);
-        continue;
+    parallel_for(num_rows, rows_for_a_thread(num_classes), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        float* out_i = out + i * num_classes;
+        if (label[i] == ignored) {
+          std::fill_n(out_i, num_classes, 0.0f);
+          continue;
+        }
+        softmax_times(row + i * num_classes, out_i, num_classes, log_sum[i], scale);
+        out_i[label[i]] -= scale;
       }
-      softmax_times(row, out, num_classes, log_sum[i], scale);
-      out[label[i]] -= scale;
-    }
+    });
     return {result, at::Tensor(), at::Tensor()};
   }
 };

@@ -5,8 +5,10 @@
 #include <c10/util/BFloat16.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <optional>
 
+#include "base/parallel.h"
 #include "base/philox.h"
 #include "ops/device_kernels.h"
 #include "ops/vector_math.h"
@@ -18,19 +20,20 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// keep[i] = 1 where element i stays: word i of the stream is at least `threshold`.
-TRIGA_VECTOR void fill_keep_mask(uint8_t* keep, int64_t numel, uint64_t key, uint64_t counter_high,
-                                 uint32_t threshold) {
+/// keep[i] = 1 where element i stays: word i of the stream is at least `threshold`. For i in
+/// [first, end); `first` is a multiple of 4.
+TRIGA_VECTOR void fill_keep_mask(uint8_t* keep, int64_t first, int64_t end, uint64_t key,
+                                 uint64_t counter_high, uint32_t threshold) {
   constexpr int64_t kLanes = 16;  // blocks at a time: what the compiler turns into vectors
-  int64_t block = 0;
+  int64_t block = first / 4;
   uint32_t words[kLanes][4];
-  for (; (block + kLanes) * 4 <= numel; block += kLanes) {
+  for (; (block + kLanes) * 4 <= end; block += kLanes) {
     for (int64_t lane = 0; lane < kLanes; ++lane)
       philox_block(key, counter_high, static_cast<uint64_t>(block + lane), words[lane]);
     const uint32_t* flat = &words[0][0];
     for (int64_t i = 0; i < kLanes * 4; ++i) keep[block * 4 + i] = flat[i] >= threshold;
   }
-  for (int64_t i = block * 4; i < numel; ++i) {
+  for (int64_t i = block * 4; i < end; ++i) {
     if (i % 4 == 0) philox_block(key, counter_high, static_cast<uint64_t>(i / 4), words[0]);
     keep[i] = words[0][i % 4] >= threshold;
   }
@@ -64,12 +67,15 @@ at::Tensor masked(const at::Tensor& x, const at::Tensor& keep, double scale) {
   at::Tensor y = at::empty_like(dense);
   const auto* mask = keep.const_data_ptr<uint8_t>();
   const auto factor = static_cast<float>(scale);
+  const auto run = [&](const auto* from, auto* to) {
+    parallel_for(dense.numel(), kElementsForAThread, [&](int64_t begin, int64_t end) {
+      mask_kernel(from + begin, mask + begin, factor, to + begin, end - begin);
+    });
+  };
   if (x.scalar_type() == at::kFloat)
-    mask_kernel(dense.const_data_ptr<float>(), mask, factor, y.mutable_data_ptr<float>(),
-                dense.numel());
+    run(dense.const_data_ptr<float>(), y.mutable_data_ptr<float>());
   else if (x.scalar_type() == at::kBFloat16)
-    mask_kernel(dense.const_data_ptr<c10::BFloat16>(), mask, factor,
-                y.mutable_data_ptr<c10::BFloat16>(), dense.numel());
+    run(dense.const_data_ptr<c10::BFloat16>(), y.mutable_data_ptr<c10::BFloat16>());
   else
     return x.mul(keep.to(x.scalar_type())).mul(scale);
   return y;
@@ -97,9 +103,13 @@ struct DropoutAdd : torch::autograd::Function<DropoutAdd> {
       return at::add(residual, masked(x, keep, scale));
     const at::Tensor dense = x.contiguous(), base = residual.contiguous();
     at::Tensor y = at::empty_like(dense);
-    mask_add_kernel(dense.const_data_ptr<float>(), keep.const_data_ptr<uint8_t>(),
-                    static_cast<float>(scale), base.const_data_ptr<float>(),
-                    y.mutable_data_ptr<float>(), dense.numel());
+    const auto *from = dense.const_data_ptr<float>(), *add = base.const_data_ptr<float>();
+    const auto* mask = keep.const_data_ptr<uint8_t>();
+    auto* to = y.mutable_data_ptr<float>();
+    parallel_for(dense.numel(), kElementsForAThread, [&](int64_t begin, int64_t end) {
+      mask_add_kernel(from + begin, mask + begin, static_cast<float>(scale), add + begin,
+                      to + begin, end - begin);
+    });
     return y;
   }
   static variable_list backward(AutogradContext* context, variable_list grad) {
@@ -144,8 +154,13 @@ Masking masking_of(double p, const LayerContext& context, std::string_view call_
 /// uint8 in the shape of x.
 at::Tensor keep_mask(const at::Tensor& x, const Masking& masking) {
   at::Tensor keep = at::empty(x.sizes(), x.options().dtype(at::kByte).requires_grad(false));
-  fill_keep_mask(keep.mutable_data_ptr<uint8_t>(), x.numel(), masking.key, masking.counter_high,
-                 masking.threshold);
+  auto* to = keep.mutable_data_ptr<uint8_t>();
+  constexpr int64_t kBlock = 4;  // elements of one Philox block: never cut
+  parallel_for((x.numel() + kBlock - 1) / kBlock, kElementsForAThread / kBlock,
+               [&](int64_t begin, int64_t end) {
+                 fill_keep_mask(to, begin * kBlock, std::min(end * kBlock, x.numel()), masking.key,
+                                masking.counter_high, masking.threshold);
+               });
   return keep;
 }
 
@@ -170,6 +185,8 @@ at::Tensor dropout_add(const at::Tensor& residual, const at::Tensor& x, double p
               x.sizes());
   if (is_identity(p, context)) return at::add(residual, x);
   const Masking masking = masking_of(p, context, call_site);
+  if (!x.is_cpu() && residual.scalar_type() != x.scalar_type())
+    return at::add(residual, DeviceDropout::apply(x, std::optional<at::Tensor>(), masking));
   if (!x.is_cpu()) return DeviceDropout::apply(x, std::optional<at::Tensor>(residual), masking);
   return DropoutAdd::apply(residual, x, keep_mask(x, masking), 1.0 / (1.0 - p));
 }

@@ -3,6 +3,7 @@
 #include <ATen/ops/gelu_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "base/parallel.h"
 #include "ops/vector_math.h"
 #include "triga/ops.h"
 
@@ -36,15 +37,22 @@ struct Gelu : torch::autograd::Function<Gelu> {
     const at::Tensor dense = x.contiguous();
     context->save_for_backward({dense});
     at::Tensor y = at::empty_like(dense);
-    forward_kernel(dense.const_data_ptr<float>(), y.mutable_data_ptr<float>(), y.numel());
+    const auto* from = dense.const_data_ptr<float>();
+    auto* to = y.mutable_data_ptr<float>();
+    parallel_for(y.numel(), kElementsForAThread, [&](int64_t begin, int64_t end) {
+      forward_kernel(from + begin, to + begin, end - begin);
+    });
     return y;
   }
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const at::Tensor x = context->get_saved_variables()[0];
     const at::Tensor grad = grads[0].contiguous();
     at::Tensor out = at::empty_like(x);
-    backward_kernel(x.const_data_ptr<float>(), grad.const_data_ptr<float>(),
-                    out.mutable_data_ptr<float>(), out.numel());
+    const auto *from = x.const_data_ptr<float>(), *gradient = grad.const_data_ptr<float>();
+    auto* to = out.mutable_data_ptr<float>();
+    parallel_for(out.numel(), kElementsForAThread, [&](int64_t begin, int64_t end) {
+      backward_kernel(from + begin, gradient + begin, to + begin, end - begin);
+    });
     return {out};
   }
 };

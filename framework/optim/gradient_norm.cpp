@@ -2,6 +2,9 @@
 
 #include <ATen/ops/linalg_vector_norm.h>
 
+#include <algorithm>
+
+#include "base/parallel.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -25,7 +28,19 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) static double sum_o
 double sum_of_squares(const at::Tensor& tensor) {
   TRIGA_CHECK(tensor.is_contiguous() && tensor.scalar_type() == at::kFloat && tensor.is_cpu(),
               "sum_of_squares needs contiguous fp32 on the CPU");
-  return sum_of_squares(tensor.const_data_ptr<float>(), tensor.numel());
+  // Pieces of one length whatever the number of threads, added up in order.
+  constexpr int64_t kPiece = 1 << 16;
+  const int64_t numel = tensor.numel(), num_pieces = (numel + kPiece - 1) / kPiece;
+  const auto* x = tensor.const_data_ptr<float>();
+  std::vector<double> sums(static_cast<size_t>(num_pieces));
+  parallel_for(num_pieces, /*grain=*/1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      sums[static_cast<size_t>(i)] =
+          sum_of_squares(x + i * kPiece, std::min(kPiece, numel - i * kPiece));
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
 }
 
 double sum_of_squares(const std::vector<at::Tensor>& tensors) {

@@ -239,7 +239,7 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
 }
 
 // Each rank looks at its part of every bucket. The sums of squares are made in fp64 and the norm is
-// rounded to fp32, so that it does not depend on how gradients are cut into buckets and parts.
+// rounded to fp32, so that how gradients are cut into buckets and parts hardly ever shows.
 double Strategy::clip_gradients(double clip_norm) {
   const TraceSpan span(options_.trace, TraceKind::kOptimizer, "gradient norm");
   std::vector<at::Tensor> parts;
@@ -351,7 +351,9 @@ std::vector<Strategy::NamedTensor> Strategy::collect_weights() {
   }
   if (data_.rank() != 0) return {};
   for (const StoredParameter& parameter : store_.parameters())
-    if (options_.compute_type == at::kFloat || !parameter.is_trainable)
+    if (parameter.exact.defined())
+      collected.push_back({parameter.component, parameter.name, parameter.exact});
+    else if (options_.compute_type == at::kFloat || !parameter.is_trainable)
       collected.push_back(
 
           {parameter.component, parameter.name, parameter.value.detach().to(at::kCPU, at::kFloat)});

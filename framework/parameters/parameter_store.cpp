@@ -195,6 +195,9 @@ void ParameterStore::bind(const std::unordered_map<std::string, std::vector<Para
       const auto type = parameter.is_buffer ? at::kFloat : options_.compute_type;
       parameter.value =
           at::zeros(parameter.shape, at::TensorOptions().dtype(type).device(options_.device));
+      // What is never trained comes out of a checkpoint as it went in.
+      if (type != at::kFloat && options_.own_part == 0)
+        parameter.exact = at::zeros(parameter.shape, at::kFloat);
     }
     for (const Parameter& handle : handles.at(parameter.name)) {
       handle.bind(parameter.value);
@@ -246,8 +249,9 @@ void ParameterStore::initialize(const StoredParameter& parameter, uint64_t seed)
 
 void ParameterStore::set(const StoredParameter& parameter, const at::Tensor& value) {
   const at::NoGradGuard no_grad;
-  at::Tensor target = parameter.value;
+  at::Tensor target = parameter.value, exact = parameter.exact;
   target.copy_(value);
+  if (exact.defined()) exact.copy_(value);
   if (!masters_.defined() || !parameter.is_trainable) return;
   const auto bucket = static_cast<size_t>(parameter.bucket);
   const FlatRange mine = parameter.range().intersect(owned(buckets_[bucket]));

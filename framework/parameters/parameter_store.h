@@ -4,9 +4,8 @@
 // same layout. So reducing, clipping and updating are each a few calls on long ranges, and a
 // gradient is written once, where it is reduced.
 //
-//   flat:  [ bucket 0: lm_head, h.3 ... | pad ][ bucket 1: h.2 ... | pad ] ... [ ... wte, wpe | pad
-//   ]
-//            part 0 | part 1 | part 2            one part a data-parallel rank
+//   flat:  [ bucket 0: head, h.3 ... | pad ][ bucket 1: h.2 ... | pad ] ... [ ... wte, wpe | pad ]
+//            part 0 | part 1 | part 2          one part a data-parallel rank
 //
 // With sharding (zero 1 and 2) a rank owns its part of every bucket: there it keeps the optimizer's
 // state, and, where modules compute in bf16, the fp32 masters that the optimizer changes. Without,
@@ -61,6 +60,7 @@ struct StoredParameter {
   int64_t offset = -1;  // elements from the start of the flat buffers; -1: not trainable
   int bucket = -1;
   at::Tensor value;     // what the layers see
+  at::Tensor exact;     // fp32, on the CPU of the first rank: of a frozen one that `value` rounds
   at::Tensor gradient;  // fp32 view; undefined: not trainable, or the store has no gradients
 
   FlatRange range() const { return {offset, offset + numel}; }
@@ -121,9 +121,8 @@ class ParameterStore {
   FlatRange owned(const Bucket& bucket) const;
   /// The part of a bucket that this rank looks at where ranks share work without sharding.
   FlatRange part(const Bucket& bucket) const;
-  /// Number of elements that this rank owns, and where a bucket's begin among them.
+  /// Number of elements that this rank owns.
   int64_t num_owned() const { return num_owned_; }
-  int64_t owned_offset(size_t bucket) const { return owned_offsets_[bucket]; }
   /// A view of the owned range of a bucket in a buffer of num_owned() elements.
   at::Tensor owned_view(const at::Tensor& buffer, size_t bucket, FlatRange range) const;
   /// The fp32 values of a range that this rank owns, which the optimizer changes.
@@ -171,7 +170,7 @@ class ParameterStore {
   std::unordered_map<std::string, size_t> index_;
   std::vector<std::pair<size_t, Parameter>> handles_;  // of trainable parameters, by index
   std::vector<Bucket> buckets_;
-  std::vector<int64_t> owned_offsets_;  // [bucket]
+  std::vector<int64_t> owned_offsets_;  // [bucket] where its elements begin among the owned ones
   int64_t num_owned_ = 0;
   at::Tensor flat_values_, flat_gradients_;
   at::Tensor masters_;  // fp32 [num_owned]; undefined: the values are fp32 themselves

@@ -8,16 +8,13 @@
 #include <optional>
 #include <sstream>
 
+#include "comm/host.h"
+#include "triga/log.h"
+
 namespace triga {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string host_name() {
-  char name[256] = {};
-  ::gethostname(name, sizeof(name) - 1);
-  return name;
-}
 
 /// Clock ticks from boot to the start of a process: with the id it names a process for good. Empty:
 /// no such process.
@@ -56,35 +53,58 @@ std::optional<Holder> read_holder(FileSystem& files, const Path& file) {
   }
 }
 
-/// Whether the holder still runs. On another host: whether its heartbeat moves (or is younger than
-/// the expiry).
-bool is_alive(const Path& file, const Holder& holder, const LeaseTiming& timing) {
+/// Whether the holder still runs. On another host: whether its heartbeat is younger than the
+/// expiry, or, since clocks differ, moves while we look.
+bool is_alive(FileSystem& files, const Path& file, const Holder& holder,
+              const LeaseTiming& timing) {
   if (!holder.host.empty() && holder.host == host_name())
     return !holder.ticks.empty() && start_ticks(holder.pid) == holder.ticks;
   std::error_code error;
   const auto written = std::filesystem::last_write_time(file, error);
   if (error) return false;
-  return std::filesystem::file_time_type::clock::now() - written < timing.expiry;
+  if (std::filesystem::file_time_type::clock::now() - written < timing.expiry) return true;
+  log_info("train", "process ", holder.pid, " on ", holder.host, " held ",
+           file.parent_path().string(), " and is silent; looking whether it lives");
+  std::this_thread::sleep_for(timing.heartbeat * 5 / 2);
+  const auto later = read_holder(files, file);
+  return later && (later->num_beats != holder.num_beats || later->token != holder.token);
+}
+
+/// Throws: ConfigError when somebody has the lease. The lock is for as long as nobody may take it.
+std::unique_ptr<FileLock> lock_free_lease(FileSystem& files, const Path& file,
+                                          const LeaseTiming& timing) {
+  auto lock = files.try_lock(lock_path(file));
+  const auto holder = read_holder(files, file);
+  if (!lock || (holder && is_alive(files, file, *holder, timing)))
+    throw ConfigError(fmt::format(
+        "{}: another run writes to this directory{}.\n  Wait for it, stop it, or use another "
+        "directory (--run-dir DIR). "
+        "If its host is gone, the directory is free again {} seconds after its last sign of life.",
+        file.parent_path().string(),
+        holder && holder->pid != 0 ? fmt::format(" (process {} on {})", holder->pid, holder->host)
+                                   : "",
+        std::chrono::duration_cast<std::chrono::seconds>(timing.expiry).count()));
+  return lock;
 }
 
 }  // namespace
+
+std::unique_ptr<FileLock> hold_unused(FileSystem& files, const Path& file,
+                                      const LeaseTiming& timing) {
+  return lock_free_lease(files, file, timing);
+}
+
+std::string lease_token(FileSystem& files, const Path& file) {
+  const auto holder = read_holder(files, file);
+  return holder ? holder->token : std::string();
+}
 
 Lease::Lease(FileSystem& files, Path file, LeaseTiming timing)
     : files_(files), file_(std::move(file)), timing_(timing) {
   const int64_t pid = ::getpid();
   token_ = fmt::format("{}-{}-{}-{}", host_name(), pid, start_ticks(pid),
                        std::chrono::steady_clock::now().time_since_epoch().count());
-  const auto lock = files.try_lock(lock_path(file_));  // two starts at the same moment
-  const auto holder = read_holder(files, file_);
-  if (!lock || (holder && is_alive(file_, *holder, timing_)))
-    throw ConfigError(fmt::format(
-        "{}: another run writes to this directory{}.\n  Wait for it, stop it, or use another "
-        "directory (--run-dir DIR). "
-        "If its host is gone, the directory is free again {} seconds after its last sign of life.",
-        file_.parent_path().string(),
-        holder && holder->pid != 0 ? fmt::format(" (process {} on {})", holder->pid, holder->host)
-                                   : "",
-        std::chrono::duration_cast<std::chrono::seconds>(timing_.expiry).count()));
+  const auto lock = lock_free_lease(files, file_, timing_);  // of two starts at the same moment
   atomic_write(files_, file_, content());
   thread_ = std::thread([this] { beat(); });
 }

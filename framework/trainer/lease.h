@@ -6,7 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -21,6 +21,14 @@ struct LeaseTiming {
   std::chrono::milliseconds expiry{60000};
 };
 
+/// A directory that no run writes to, for as long as this lives: nobody can take its lease.
+/// Throws: ConfigError as Lease does.
+std::unique_ptr<FileLock> hold_unused(FileSystem& files, const Path& file,
+                                      const LeaseTiming& timing = {});
+
+/// The token of the process that has the lease; empty: nobody has it.
+std::string lease_token(FileSystem& files, const Path& file);
+
 class Lease {
  public:
   /// Takes the lease. `file`'s folder must exist. Throws: ConfigError that says who holds it, since
@@ -30,6 +38,9 @@ class Lease {
   ~Lease();
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
+
+  /// Nobody else's; what the file holds while this process has the lease.
+  const std::string& token() const { return token_; }
 
   /// Throws: CheckpointError when another process took the lease (this one was taken for dead):
   /// writing must stop.

@@ -9,6 +9,7 @@
 #include "config/resume_difference.h"
 #include "config/yaml.h"
 #include "metrics/run_status.h"
+#include "trainer/lease.h"
 
 namespace triga {
 namespace {
@@ -74,9 +75,11 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
   StartDecision decision;
   const RunDirectory& directory = request.directory;
   const bool is_there = exists(files, directory.root) && !is_empty_directory(files, directory.root);
-  if (request.fresh && is_there)
+  if (request.fresh && is_there) {
+    const auto unused = hold_unused(files, directory.lease());
     decision.notes.push_back("the old run was moved to " +
                              move_aside(files, directory.root).string());
+  }
   if (request.resume != "auto") {
     if (is_there && exists(files, directory.resolved()))
       throw ConfigError(

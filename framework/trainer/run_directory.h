@@ -15,7 +15,6 @@ struct RunDirectory {
   Path tensorboard() const { return root / "tensorboard"; }
   Path logs() const { return root / "log"; }
   Path checkpoints() const { return root / "checkpoints"; }
-  Path samples() const { return root / "samples"; }
   Path failure() const { return root / "failure.txt"; }
   Path lease() const { return root / "lease.json"; }
 };

@@ -7,6 +7,7 @@
 
 #include "base/memory_meter.h"
 #include "config/resolve.h"
+#include "trainer/file_deadline.h"
 #include "trainer/profile.h"
 #include "trainer/snapshot_of_run.h"
 #include "triga/log.h"
@@ -15,6 +16,8 @@ namespace triga {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kWarmup = 3;  // steps of a start that a profile leaves out
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -80,12 +83,19 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
                                                writer_options(inputs.experiment),
                                                inputs.grid.rank() == 0);
   saved_step_ = state.step > 0 ? state.step : -1;
+  state_.data = inputs.data;
 }
 
 Outcome Trainer::run() {
   const Experiment& experiment = inputs_.experiment;
   started_ = Clock::now();
-  while (!is_limit_reached() && !stop_agreed_ && !out_of_patience_) {
+  if (state_.step > 0 && is_due(experiment.eval.every_steps) &&
+      state_.evaluated_step != state_.step) {  // it was stopped before this evaluation
+    evaluate();
+    if (!stop_agreed_) save(/*is_last=*/false);  // now with what the evaluation found
+  }
+  bool is_over = is_limit_reached() || stop_agreed_ || out_of_patience_;
+  while (!is_over) {
     profile();
     StepReport report;
     {
@@ -102,11 +112,17 @@ Outcome Trainer::run() {
                                     static_cast<double>(use.peak_bytes) * 1e-6));
     }
     judge_skipped(report);
-    if (is_due(experiment.eval.every_steps) && !stop_agreed_) evaluate();
-    if (is_due(experiment.checkpoint.every_steps)) save(/*is_last=*/false);
+    const bool is_limit = is_limit_reached();
+    // The last step is evaluated before it is saved, so that its checkpoint can be the best.
+    if ((is_due(experiment.eval.every_steps) || is_limit) && !stop_agreed_) evaluate();
+    is_over = is_limit || stop_agreed_ || out_of_patience_;
+    if (is_due(experiment.checkpoint.every_steps) || is_over) save(is_over);
   }
-  profile();
-  if (!stop_agreed_ && evaluated_step_ != state_.step) evaluate();
+  end_profile();
+  if (!stop_agreed_ && state_.evaluated_step != state_.step) {  // nothing was left to train
+    evaluate();
+    saved_step_ = -1;
+  }
   if (saved_step_ != state_.step) save(/*is_last=*/true);
   if (stop_agreed_) return Outcome::kStopped;
   return out_of_patience_ ? Outcome::kStoppedEarly : Outcome::kDone;
@@ -114,14 +130,29 @@ Outcome Trainer::run() {
 
 /// The first steps of a start are not those that it is about: memory is touched for the first time.
 void Trainer::profile() {
-  constexpr int64_t kWarmup = 3;
   if (inputs_.profile_steps == 0) return;
   if (num_steps_ == kWarmup) inputs_.trace.record(true);
-  if (!inputs_.trace.is_recording() || num_steps_ < kWarmup + inputs_.profile_steps) return;
+  if (inputs_.trace.is_recording() && num_steps_ >= kWarmup + inputs_.profile_steps) end_profile();
+}
+
+/// Of so many steps as there were. A trace that cannot be written does not end a run.
+void Trainer::end_profile() {
+  if (inputs_.profile_steps == 0) return;
+  const bool is_first = inputs_.grid.rank() == 0;
+  if (!inputs_.trace.is_recording()) {
+    if (num_steps_ <= kWarmup && is_first)
+      log_warning("profile", "no trace: the run ended after ", num_steps_, " steps, and the first ",
+                  kWarmup, " are not recorded");
+    return;
+  }
   inputs_.trace.record(false);
-  const std::string summary = write_profile(inputs_.files, inputs_.directory.root / "trace.json",
-                                            inputs_.grid.world(), inputs_.trace.take());
-  if (inputs_.grid.rank() == 0) log_info("profile", summary);
+  try {
+    const std::string summary = write_profile(inputs_.files, inputs_.directory.root / "trace.json",
+                                              inputs_.grid.world(), inputs_.trace.take());
+    if (is_first) log_info("profile", summary);
+  } catch (const FileError& error) {
+    log_warning("profile", error.what());
+  }
 }
 
 std::vector<Batch> Trainer::next_microbatches() {
@@ -217,20 +248,36 @@ void Trainer::log_step(const StepReport& report) {
   for (MetricSink* sink : sinks_) sink->record(line);
 }
 
+/// Of any rank: a signal that came to one of them.
+bool Trainer::agree_to_stop() {
+  double votes = inputs_.stop_requested ? 1 : 0;
+  inputs_.grid.world().all_reduce_values({&votes, 1}, ReduceOp::kMax, "signal to stop");
+  return votes > 0;
+}
+
+/// A signal gives it up; it is done first when the run goes on.
 void Trainer::evaluate() {
-  if (!inputs_.assembly.validation) return;
+  if (!inputs_.assembly.validation) {
+    state_.evaluated_step = state_.step;
+    return;
+  }
   inputs_.grid.world().progress().report(state_.step, "evaluation");
   const auto start = Clock::now();
   EvaluationLoader loader(loader_options(inputs_, *inputs_.assembly.validation, "validation"),
                           inputs_.experiment.train.microbatch_size);
-  const EvaluationResult result = strategy_.evaluate([&] { return loader.next(); });
+  const EvaluationResult result = strategy_.evaluate([&]() -> std::optional<Batch> {
+    if (stop_agreed_ || (stop_agreed_ = agree_to_stop())) return std::nullopt;
+    return loader.next();
+  });
   inputs_.grid.world().progress().report(state_.step, "");
+  if (stop_agreed_) return;
   last_metrics_.clear();
   last_metrics_["validation/loss"] = result.loss.mean();
   for (const auto& [name, value] : result.metrics) last_metrics_["validation/" + name] = value;
-  evaluated_step_ = state_.step;
+  state_.evaluated_step = state_.step;
 
-  const bool is_better = !state_.best_value || result.loss.mean() < *state_.best_value;
+  const bool is_better = std::isfinite(result.loss.mean()) &&
+                         (!state_.best_value || result.loss.mean() < *state_.best_value);
   if (is_better) {
     state_.best_value = result.loss.mean();
     state_.best_step = state_.step;
@@ -250,7 +297,8 @@ void Trainer::evaluate() {
   line.values.emplace_back("seconds", seconds_since(start));
   for (MetricSink* sink : sinks_) sink->record(line);
   if (out_of_patience_)
-    log_info("train", "stops early: validation/loss did not improve on ", *state_.best_value,
+    log_info("train", "stops early: validation/loss did not improve on ",
+             state_.best_value ? fmt::format("{:.4f}", *state_.best_value) : "any finite value",
              " (step ", state_.best_step, ") for ", patience, " evaluations");
 }
 
@@ -260,7 +308,7 @@ Snapshot Trainer::snapshot() {
   snapshot.state = state_;
   snapshot.resolved = resolved_;
   snapshot.environment = inputs_.environment;
-  if (evaluated_step_ == state_.step) snapshot.metrics = last_metrics_;
+  if (state_.evaluated_step == state_.step) snapshot.metrics = last_metrics_;
   return snapshot;
 }
 
@@ -269,6 +317,7 @@ Snapshot Trainer::snapshot() {
 bool Trainer::save(bool is_last) {
   inputs_.grid.world().progress().report(state_.step, "saving a checkpoint");
   if (inputs_.lease != nullptr) inputs_.lease->check();
+  const FileDeadline patience(inputs_.grid.world(), communication_timeout(inputs_.experiment));
   std::string failure;
   try {
     writer_->save(snapshot(), inputs_.grid.world());

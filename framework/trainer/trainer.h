@@ -36,6 +36,7 @@ struct TrainerInputs {
   const std::atomic<bool>& stop_requested;  // set by a signal
   Trace& trace;                             // that the strategy and the communicators write to
   int64_t profile_steps = 0;                // 0: nothing is recorded
+  std::map<std::string, std::string> data;  // fingerprints by split, for checkpoints
 };
 
 enum class Outcome { kDone, kStoppedEarly, kStopped };
@@ -75,7 +76,9 @@ class Trainer {
   void log_step(const StepReport& report);
   void evaluate();
   bool save(bool is_last);
+  bool agree_to_stop();
   void profile();
+  void end_profile();
   bool is_due(int64_t every) const { return every > 0 && state_.step % every == 0; }
   Snapshot snapshot();
 
@@ -89,8 +92,8 @@ class Trainer {
   std::vector<MetricSink*> sinks_;
   std::unique_ptr<LearningRateSchedule> schedule_;
   std::unique_ptr<CheckpointWriter> writer_;
-  std::map<std::string, double> last_metrics_;  // of the evaluation at evaluated_step_
-  int64_t evaluated_step_ = -1, saved_step_ = -1;
+  std::map<std::string, double> last_metrics_;  // of the last evaluation of this start
+  int64_t saved_step_ = -1;
   int64_t num_steps_ = 0;  // of this start
   bool stop_agreed_ = false, out_of_patience_ = false;
   std::chrono::steady_clock::time_point started_;

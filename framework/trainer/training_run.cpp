@@ -17,6 +17,7 @@
 #include "metrics/tensorboard.h"
 #include "parallel/data_parallel/bucket_size.h"
 #include "trainer/failure_report.h"
+#include "trainer/file_deadline.h"
 #include "trainer/lease.h"
 #include "trainer/model_check.h"
 #include "trainer/snapshot_of_run.h"
@@ -83,24 +84,31 @@ class Run {
     return train(decision);
   }
 
-  /// Before it has begun a run is refused, and its directory is as it was; afterwards it fails.
-  bool has_begun() const { return has_begun_; }
-
-  Failure failure(const std::string& cause, ExitStatus status) const {
-    return {cause, status, trainer_ ? trainer_->state().step : step_, options_.command};
+  /// Tells the other ranks and writes what users look for, unless the run was refused before it
+  /// began, or another run has the directory by now.
+  void fail(const std::string& cause, ExitStatus status) {
+    world_.progress().mark_failed(cause, status);
+    if (!has_begun_) return;
+    const int64_t step = trainer_ ? trainer_->state().step : step_;
+    if (owns_directory())
+      report_failure(options_.files, directory_, world_, {cause, status, step, options_.command});
+    lease_.reset();
   }
 
  private:
   void check_agreement();
+  void check_data(const TrainingState& state);
+  std::map<std::string, std::string> data_fingerprints();
+  bool owns_directory() const;
   StartDecision decide();
   ExitStatus say_finished();
   void open_directory();
   ExitStatus train(const StartDecision& decision);
-  TrainingState load(Strategy& strategy, const Assembly& assembly, const StartDecision& decision);
+  TrainingState load(const StartDecision& decision);
   void open_sinks(const TrainingState& state, const TrainerInputs& inputs);
   int64_t choose_bucket_bytes(const ProcessGrid& grid, const StartDecision& decision,
                               int64_t num_parameters, ConfigNode& resolved);
-  void say_start(Strategy& strategy, const TrainingState& state, int64_t taken_bytes);
+  void say_start(const TrainingState& state, int64_t taken_bytes);
   void write_status(RunStatus::State state, const std::string& cause,
                     std::optional<ExitStatus> exit_status);
 
@@ -112,8 +120,13 @@ class Run {
   int64_t step_ = 0;
   Trace trace_;
   std::unique_ptr<LogOutputs> log_;
-  std::unique_ptr<Lease> lease_;
+  std::unique_ptr<Lease> lease_;  // of rank 0
+  std::string lease_token_;       // of the lease of this run, on every rank
   std::vector<std::unique_ptr<MetricSink>> sinks_;
+  // In the order in which they stand on each other: threads of the trainer use all of them.
+  std::optional<Assembly> assembly_;
+  std::optional<ProcessGrid> grid_;
+  std::unique_ptr<Strategy> strategy_;
   std::unique_ptr<Trainer> trainer_;
 };
 
@@ -144,7 +157,8 @@ StartDecision Run::decide() {
     }
   }
   // The others learn the outcome, also a bad one, so that each ends with the same status and only
-  // rank 0 talks.
+  // rank 0 talks. Until then rank 0 reads every byte of a checkpoint.
+  const FileDeadline patience(world_, communication_timeout(experiment_));
   const std::string text = world_.broadcast_text(
       problem.empty() ? encode(decision)
                       : fmt::format("!{}\n{}", static_cast<int>(status), problem),
@@ -179,7 +193,7 @@ void Run::open_directory() {
     clear_failure(options_.files, directory_);
     write_status(RunStatus::State::kRunning, "", std::nullopt);
   }
-  world_.barrier("run directory");
+  lease_token_ = world_.broadcast_text(lease_ ? lease_->token() : "", 0, "run directory");
   has_begun_ = true;
   LogOutputOptions log;
   log.file = (directory_.logs() / fmt::format("rank-{}.log", world_.rank())).string();
@@ -187,13 +201,59 @@ void Run::open_directory() {
   log_ = std::make_unique<LogOutputs>(log);
 }
 
-TrainingState Run::load(Strategy& strategy, const Assembly& assembly,
-                        const StartDecision& decision) {
+/// Rank 0 gives the lease up only after it reported: who finds none has nothing to add.
+bool Run::owns_directory() const {
+  try {
+    return lease_token(options_.files, directory_.lease()) == lease_token_;
+  } catch (const std::exception&) {  // a disk that fails: what cannot be read is not written either
+    return false;
+  }
+}
+
+/// Collective. Throws: DataError when a rank reads other data than rank 0.
+std::map<std::string, std::string> Run::data_fingerprints() {
+  std::map<std::string, std::string> mine = {{"train", assembly_->train->fingerprint()}};
+  if (assembly_->validation) mine["validation"] = assembly_->validation->fingerprint();
+  std::string text;
+  for (const auto& [split, fingerprint] : mine) text += split + " " + fingerprint + "\n";
+  const std::vector<std::string> all = world_.all_gather_text(text, "fingerprints of the data");
+  for (size_t rank = 1; rank < all.size(); ++rank)
+    if (all[rank] != all[0])
+      throw DataError(
+          fmt::format("rank {} on {} reads other data than rank 0 on {}: all hosts must "
+                      "see the same files",
+                      rank, world_.host(static_cast<int>(rank)), world_.host(0)));
+  return mine;
+}
+
+/// The data of a run that goes on are those that it began with.
+void Run::check_data(const TrainingState& state) {
+  const auto now = data_fingerprints();
+  const auto differs = [&](const std::string& split) {
+    const auto before = state.data.find(split), after = now.find(split);
+    return before != state.data.end() && after != now.end() && before->second != after->second;
+  };
+  if (differs("train"))
+    throw DataError(fmt::format(
+        "data.train is not what this run was trained on up to step {} (fingerprint {} before, {} "
+        "now): the order of samples and the epochs would be those of other data.\n  Put the old "
+        "files back; or train on the new ones from these weights, as a new run: --run-dir "
+        "ANOTHER_DIR --set model.init.from=CHECKPOINT; or start anew: --fresh.",
+        state.step, state.data.at("train"), now.at("train")));
+  if (differs("validation") && is_first_)
+    log_warning("train", "data.validation has changed since step ", state.step,
+                ": its losses cannot be compared with those before");
+}
+
+TrainingState Run::load(const StartDecision& decision) {
+  Strategy& strategy = *strategy_;
+  const Assembly& assembly = *assembly_;
   strategy.parameters().initialize(static_cast<uint64_t>(experiment_.train.seed));
   if (decision.checkpoint) {
     const Checkpoint checkpoint(options_.files, *decision.checkpoint);
+    const TrainingState state = checkpoint.state();
+    check_data(state);
     restore(strategy, *assembly.architecture, checkpoint);
-    TrainingState state = checkpoint.state();
     strategy.optimizer().set_num_updates(state.step - state.skipped_steps);
     if (is_first_) {
       log_info("train", "goes on from ", decision.checkpoint->string(), " (step ", state.step, ")");
@@ -227,8 +287,9 @@ void Run::open_sinks(const TrainingState& state, const TrainerInputs& inputs) {
   for (const auto& sink : sinks_) trainer_->add_sink(*sink);
 }
 
-void Run::say_start(Strategy& strategy, const TrainingState& state, int64_t taken_bytes) {
+void Run::say_start(const TrainingState& state, int64_t taken_bytes) {
   if (!is_first_) return;
+  Strategy& strategy = *strategy_;
   log_info("train", experiment_.name, ": ",
            fmt::format("{:L}", strategy.parameters().num_trainable()), " parameters, ",
            world_.size(), world_.size() == 1 ? " rank on " : " ranks, this one on ",
@@ -263,26 +324,26 @@ ExitStatus Run::train(const StartDecision& decision) {
   for (const std::string& note : decision.notes) log_warning("train", note);
   AssemblyOptions assembly_options;
   assembly_options.cache_dir = options_.cache_dir;
-  const Assembly assembly = assemble(experiment_, options_.registry, assembly_options);
-  const int64_t num_parameters = check_model(experiment_, assembly, options_.files);
-  const ProcessGrid grid(
-      world_, resolve_grid(world_.size(), experiment_.parallel.dp, experiment_.parallel.pp));
+  assembly_ = assemble(experiment_, options_.registry, assembly_options);
+  const int64_t num_parameters = check_model(experiment_, *assembly_, options_.files);
+  grid_.emplace(world_,
+                resolve_grid(world_.size(), experiment_.parallel.dp, experiment_.parallel.pp));
 
   ConfigNode resolved = options_.resolved.node;
-  const int64_t bucket_bytes = choose_bucket_bytes(grid, decision, num_parameters, resolved);
+  const int64_t bucket_bytes = choose_bucket_bytes(*grid_, decision, num_parameters, resolved);
   Strategy::Options strategy_options = strategy_options_of(experiment_);
   strategy_options.bucket_bytes = bucket_bytes;
   strategy_options.trace = &trace_;
   world_.set_trace(&trace_);
   const int64_t bytes_before = MemoryMeter::use(world_.device()).now_bytes;
-  Strategy strategy(*assembly.architecture, grid.data(), strategy_options,
-                    assembly.make_optimizer());
-  const TrainingState state = load(strategy, assembly, decision);
+  strategy_ = std::make_unique<Strategy>(*assembly_->architecture, grid_->data(), strategy_options,
+                                         assembly_->make_optimizer());
+  const TrainingState state = load(decision);
   step_ = state.step;
 
   TrainerInputs inputs{experiment_,
-                       assembly,
-                       grid,
+                       *assembly_,
+                       *grid_,
                        options_.files,
                        directory_,
                        resolved,
@@ -291,11 +352,12 @@ ExitStatus Run::train(const StartDecision& decision) {
                        lease_.get(),
                        options_.stop_requested,
                        trace_,
-                       options_.profile_steps};
-  trainer_ = std::make_unique<Trainer>(inputs, strategy, state);
+                       options_.profile_steps,
+                       data_fingerprints()};
+  trainer_ = std::make_unique<Trainer>(inputs, *strategy_, state);
   if (is_first_) atomic_write(options_.files, directory_.resolved(), trainer_->resolved());
   open_sinks(state, inputs);
-  say_start(strategy, state, MemoryMeter::use(world_.device()).now_bytes - bytes_before);
+  say_start(state, MemoryMeter::use(world_.device()).now_bytes - bytes_before);
   const Outcome outcome = trainer_->run();
 
   sinks_.clear();
@@ -331,28 +393,27 @@ void Run::write_status(RunStatus::State state, const std::string& cause,
 
 ExitStatus run_training(Communicator& world, const TrainingRunOptions& options) {
   Run run(world, options);
-  const auto fail = [&](const std::string& cause, ExitStatus status) {
-    world.progress().mark_failed(cause, status);
-    if (!run.has_begun()) return;
-    report_failure(options.files, options.start.directory, world, run.failure(cause, status));
+  const auto go = [&] {
+    try {
+      return run.go();
+    } catch (const Error&) {
+      throw;
+    } catch (const c10::OutOfMemoryError& error) {
+      throw OutOfMemoryError(error.what_without_backtrace());
+    } catch (const std::bad_alloc&) {
+      throw OutOfMemoryError("out of memory");
+    } catch (const c10::Error& error) {
+      throw Error(error.what_without_backtrace());
+    } catch (const std::exception& error) {
+      throw Error(error.what());
+    }
   };
   try {
-    return run.go();
+    return go();
   } catch (const Error& error) {
-    fail(error.what(), error.status());
+    run.fail(error.what(), error.status());
+    if (options.on_failure) options.on_failure(error);
     throw;
-  } catch (const c10::OutOfMemoryError& error) {
-    fail(error.what_without_backtrace(), ExitStatus::kOutOfMemory);
-    throw OutOfMemoryError(error.what_without_backtrace());
-  } catch (const std::bad_alloc&) {
-    fail("out of memory", ExitStatus::kOutOfMemory);
-    throw OutOfMemoryError("out of memory");
-  } catch (const c10::Error& error) {
-    fail(error.what_without_backtrace(), ExitStatus::kInternal);
-    throw Error(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    fail(error.what(), ExitStatus::kInternal);
-    throw Error(error.what());
   }
 }
 

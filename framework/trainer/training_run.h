@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -27,6 +28,9 @@ struct TrainingRunOptions {
   std::string command;                                    // to start it again
   const std::atomic<bool>& stop_requested;
   int64_t profile_steps = 0;
+  /// Called when a failure was reported and before anything is taken down: a command leaves the
+  /// process here, for threads that hang (a disk that does not answer) would keep it. May be empty.
+  std::function<void(const Error&)> on_failure;
 };
 
 /// Collective over `world`. Returns kDone, or kStopped after a signal. When it fails, failure.txt

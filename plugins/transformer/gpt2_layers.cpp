@@ -32,7 +32,12 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
 }  // namespace
 
 at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
-  return at::layer_norm(x, {x.size(-1)}, weight.tensor(), bias.tensor(), epsilon);
+  const auto type = weight->scalar_type();
+  if (x.scalar_type() == type)
+    return at::layer_norm(x, {x.size(-1)}, weight.tensor(), bias.tensor(), epsilon);
+  return at::layer_norm(x, {x.size(-1)}, weight->to(x.scalar_type()), bias->to(x.scalar_type()),
+                        epsilon)
+      .to(type);
 }
 
 at::Tensor Projection::operator()(const at::Tensor& x) const {
@@ -54,7 +59,9 @@ Activations Gpt2Embedding::forward(const Activations& /*inputs*/, LayerContext& 
     throw Error(c10::str("gpt2: the input reaches position ", first + time,
                          ", but the model has positions for ", wpe_->size(0),
                          " tokens (context_length)"));
-  const auto hidden_BTD = embedding(input_ids_BT, wte_) + wpe_->narrow(0, first, time);
+  // With bf16 the residual stream stays fp32: what blocks add to it is small beside it.
+  const auto hidden_BTD =
+      embedding(input_ids_BT, wte_).to(at::kFloat) + wpe_->narrow(0, first, time).to(at::kFloat);
   return {{"hidden", dropout(hidden_BTD.flatten(0, 1), dropout_, context, "embedding")}};
 }
 

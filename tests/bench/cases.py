@@ -1,5 +1,6 @@
 """The benchmarks, by the names of the bars in docs/performance.md."""
 
+import os
 import statistics
 import time
 
@@ -123,4 +124,49 @@ def overlap(rounds):
     return rows
 
 
-CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P6": clip_and_update, "P9": launch}
+def scaling(rounds):
+    """Scaling: one step of GPT 12 x 384, T 256, 12 samples in all, on 1 to 4 ranks of one thread, against one rank."""
+    rows = Rows()
+    with Workplace() as place:
+        experiment = place.gpt_experiment(MEDIUM, 1, 20, global_batch=12)
+        samples = interleave(rounds, **{str(ranks): lambda ranks=ranks: place.triga_seconds(experiment, ranks, 1, 10)
+                                        for ranks in (1, 2, 3, 4)})
+        for ranks in (2, 3, 4):
+            rows.add(f"{ranks} ranks on {os.cpu_count()} cores", "s/step", samples[str(ranks)], samples["1"], other_name="one rank")
+    return rows
+
+
+# Dense bf16 operations a second, by the beginning of the name.
+PEAK = {"NVIDIA H100": 989e12, "NVIDIA H200": 989e12, "NVIDIA A100": 312e12}
+GPT2 = {"num_layers": 12, "num_heads": 12, "hidden_size": 768, "context_length": 1024, "dropout": 0.0, "vocab_size": 50304}
+
+
+def one_gpu(rounds):
+    """P10: GPT-2 124M in bf16 on one GPU, T 1024, batch 16: tokens a second against PyTorch eager and torch.compile, and MFU."""
+    rows = Rows()
+    batch, steps, warmup = 16, 40, 20
+    tokens = batch * GPT2["context_length"]
+    options = {"batch": batch, "steps": steps, "warmup": warmup, "device": "cuda", **pytorch_options(GPT2)}
+    with Workplace() as place:
+        experiment = place.gpt_experiment(GPT2, batch, steps + warmup)
+        common = ("train.device=cuda", "train.precision=bf16")
+        sides = {"deterministic": lambda: tokens / place.triga_seconds(experiment, 1, 1, warmup, common),
+                 "fastest": lambda: tokens / place.triga_seconds(experiment, 1, 1, warmup, (*common, "train.deterministic=false")),
+                 "eager": lambda: tokens / place.pytorch_seconds(1, 1, **options),
+                 "compiled": lambda: tokens / place.pytorch_seconds(1, 1, compile=1, **options)}
+        samples = interleave(rounds, **sides)
+    gpu = run([PYTHON, "-c", "import torch; print(torch.cuda.get_device_name())"]).strip()
+    peak = next((value for name, value in PEAK.items() if gpu.startswith(name)), None)
+    flops_per_token = 6 * 124.4e6 + 12 * GPT2["num_layers"] * GPT2["hidden_size"] * GPT2["context_length"]  # Chowdhery et al. 2022
+    for side in ("deterministic", "fastest"):
+        rows.add(f"{side}, against eager", "tokens/s", samples[side], samples["eager"], 1.10, 1.35, at_least=True)
+        rows.add(f"{side}, against torch.compile", "tokens/s", samples[side], samples["compiled"], 0.85, 0.98, at_least=True)
+        if peak:
+            rows.add(f"{side}, model FLOP utilisation", "FLOP/s", [s * flops_per_token for s in samples[side]],
+                     [peak] * rounds, 0.30, 0.40, at_least=True, other_name=f"peak of {gpu}")
+    return rows
+
+
+CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P6": clip_and_update, "P9": launch, "scaling": scaling,
+         "P10": one_gpu}
+NEEDS_GPU = {"P10"}

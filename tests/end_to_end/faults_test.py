@@ -116,13 +116,15 @@ class FaultsTest(TrigaTest):
         self.hit(2, 1, signal.SIGSTOP, 25, "stopped")
 
     def test_kill_at_random_instants(self):
+        start = time.time()
         expected = self.expected_hash(2)
+        duration = time.time() - start
         generator = random.Random(7)
         num_interrupted = 0
         for trial in range(NUM_KILLS):
             directory = self.folder / f"random{trial}"
             process = self.start(2, directory)
-            time.sleep(generator.uniform(0.1, 1.6))
+            time.sleep(generator.uniform(0.05, 0.9) * duration)
             ranks = ranks_of(directory)
             if ranks:
                 victim = generator.choice(sorted(ranks))
@@ -214,11 +216,13 @@ class FaultsTest(TrigaTest):
         process = self.start(2, directory, "--set", "train.max_steps=2000")
         self.wait_for_step(directory, 2, process)
         second = self.launch(1, directory, *ARGUMENTS, "--set", "train.max_steps=2000", check=False)
+        fresh = self.launch(1, directory, *ARGUMENTS, "--set", "train.max_steps=2000", "--fresh", check=False)
         process.send_signal(signal.SIGINT)
         out, err, _ = self.finish(process, 20)
         self.assertEqual(process.returncode, 75, out + err)
-        self.assertEqual(second.status, 2, str(second))
-        self.assertIn("another run writes to this directory", second.err)
+        for refused in (second, fresh):
+            self.assertEqual(refused.status, 2, str(refused))
+            self.assertIn("another run writes to this directory", refused.err)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Nothing is lost: a run that is interrupted and resumed is the run that was not, to the bit."""
 
 import json
+import signal
 import subprocess
+import time
 import unittest
 
-from triga_runner import MPIRUN, TRIGA, TrigaTest, mpi_environment, state_hash
+from triga_runner import MPIRUN, TRIGA, TrigaTest, environment, make_text, mpi_environment, state_hash
 
 STEPS = ("--set", "checkpoint.every_steps=10", "--set", "eval.every_steps=10")
 
@@ -82,6 +84,55 @@ class ResumeTest(TrigaTest):
                             self.folder / "run" / "checkpoints" / "step-00000010")
         self.assertEqual(min(other.column("loss")), 11)
         self.assertEqual(state_hash(self.folder / "run"), state_hash(other.directory))
+
+    def test_other_data_is_refused(self):
+        self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")
+        make_text(self.folder / "held_out.txt", num_documents=23, seed=8)
+        run = self.launch(1, "run", *STEPS, "--set", "train.max_steps=20")
+        self.assertIn("data.validation has changed", (run.directory / "log" / "rank-0.log").read_text())
+        make_text(self.folder / "text.txt", seed=9)
+        other = self.launch(2, "run", *STEPS, "--set", "train.max_steps=30", check=False)
+        self.assertEqual(other.status, 4, str(other))
+        for word in ("data.train", "up to step 20", "--fresh", "model.init.from"):
+            self.assertIn(word, other.err)
+
+    def test_the_last_step_is_evaluated_before_it_is_saved(self):
+        """Also where the periods of evaluation and of checkpoints do not meet."""
+        run = self.launch(1, "run", "--set", "checkpoint.every_steps=5", "--set", "eval.every_steps=3", "--set",
+                          "train.max_steps=10")
+        manifest = json.loads((run.directory / "checkpoints" / "latest" / "training" / "manifest.json").read_text())
+        self.assertEqual(manifest["metrics"]["validation/loss"], run.column("loss", "validation")[10])
+        self.assertEqual((run.directory / "checkpoints" / "best").resolve().name, "step-00000010")
+
+    def stop_and_go_on(self, name, *arguments, env=None):
+        """Trains until a signal that comes as soon as there are metrics, and then the rest."""
+        line = [str(TRIGA), "train", str(self.experiment), "--run-dir", str(self.folder / name), *map(str, arguments)]
+        process = subprocess.Popen(line, cwd=self.folder, env=env or environment(), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        metrics = self.folder / name / "metrics.jsonl"
+        while process.poll() is None and not (metrics.exists() and metrics.stat().st_size > 0):
+            time.sleep(0.002)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(60), 75)
+        return self.launch(1, name, *arguments, timeout=600)
+
+    def test_a_stop_loses_no_evaluation(self):
+        settings = ("--set", "eval.every_steps=1", "--set", "train.max_steps=40", "--set", "eval.patience=40")
+        straight = self.launch(1, "straight", *settings)
+        stopped = self.stop_and_go_on("stopped", *settings)
+        self.assertEqual(stopped.column("loss", "validation"), straight.column("loss", "validation"))
+        for key in ("best_value", "best_step", "evaluations_without_improvement", "evaluated_step"):
+            states = [json.loads((run.directory / "checkpoints" / "latest" / "training" / "state.json").read_text())
+                      for run in (straight, stopped)]
+            self.assertEqual(states[0][key], states[1][key], key)
+
+    def test_a_stop_ends_while_data_are_prefetched(self):
+        """The loader's thread still reads when everything else is over; freed memory is overwritten."""
+        make_text(self.folder / "text.txt", num_documents=60000)
+        settings = ("--set", "data.prefetch=1000", "--set", "train.global_batch.samples=4000", "--set",
+                    "train.microbatch_size=1000", "--set", "train.max_steps=3")
+        for i in range(3):
+            self.stop_and_go_on(f"stopped-{i}", *settings, env=environment(MALLOC_PERTURB_=165))
 
     def test_a_torn_last_line_of_metrics_is_dropped(self):
         self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")

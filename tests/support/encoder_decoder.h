@@ -2,11 +2,11 @@
 // small encoder-decoder:
 //
 //   source_embedding   writes also a boolean mask of the real places
-//   features           a frozen component of its own, with an integer activation that no gradient
-//   enters encoder.0          writes `skip`, which only decoder.1 reads, five layers later
-//   encoder.1          adds an auxiliary loss in the middle of the model, counted otherwise than
-//   the main one encoder_norm       a step statistic: subtracts a running mean (a buffer) that is
-//   updated once a step target_embedding   shared.weight again; reads no activation, only the batch
+//   features           a frozen component, with an integer activation that no gradient enters
+//   encoder.0          writes `skip`, which only decoder.1 reads, five layers later
+//   encoder.1          adds an auxiliary loss, counted otherwise than the main one
+//   encoder_norm       a step statistic: subtracts a running mean (a buffer) updated once a step
+//   target_embedding   shared.weight again; reads no activation, only the batch
 //   decoder.0          carries state from call to call, in training too
 //   decoder.1          reads `skip`
 //   head               target.weight again: tied

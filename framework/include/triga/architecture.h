@@ -3,8 +3,7 @@
 // read it. A plugin registers architectures (plugin.h), usually one class and one config struct
 // each. See docs/write_a_plugin.md.
 //
-//   experiment.yaml -> config struct -> Architecture -> layers, loss, collate   ... and the core
-//   does the rest.
+//   experiment.yaml -> config struct -> Architecture -> layers, loss, collate; the rest is the core's
 #pragma once
 
 #include <map>

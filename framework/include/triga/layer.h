@@ -155,7 +155,7 @@ class LayerContext {
   /// weights): function(inputs, context). With `parallel.recompute: selective` backward runs it
   /// again instead of keeping what it computes, with the same bits. `function` may capture the
   /// layer and plain values, but no tensor that needs a gradient and no reference to a local
-  /// variable; it adds no statistics and no losses.
+  /// variable; a parameter that it uses is used nowhere else; it adds no statistics and no losses.
   using Part =
       std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>& inputs, LayerContext&)>;
   virtual std::vector<at::Tensor> recompute(const Part& function,

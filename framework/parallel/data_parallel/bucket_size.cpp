@@ -29,12 +29,14 @@ double seconds_of_reduction(Communicator& data, const at::Tensor& buffer) {
 
 int64_t measure_bucket_bytes(Communicator& data, int64_t gradient_bytes) {
   const int64_t largest = std::clamp(gradient_bytes, kSmallest, kLargest);
-  const at::Tensor buffer = data.allocate(largest / int64_t{sizeof(float)}, at::kFloat);
+  // Memory of a group goes with it.
+  const auto group = data.split(0, "bucket size");
+  const at::Tensor buffer = group->allocate(largest / int64_t{sizeof(float)}, at::kFloat);
   std::vector<std::pair<int64_t, double>> speeds;  // bytes, bytes a second
   double best = 0;
   for (int64_t bytes = kSmallest; bytes <= largest; bytes *= 2) {
     const auto piece = buffer.narrow(0, 0, bytes / int64_t{sizeof(float)});
-    const double speed = static_cast<double>(bytes) / seconds_of_reduction(data, piece);
+    const double speed = static_cast<double>(bytes) / seconds_of_reduction(*group, piece);
     speeds.emplace_back(bytes, speed);
     best = std::max(best, speed);
   }

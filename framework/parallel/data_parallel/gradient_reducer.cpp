@@ -128,6 +128,10 @@ void GradientReducer::write(size_t parameter, const at::Tensor& gradient) {
   at::Tensor target = place_of(parameter);
   // What an operation wrote comes back as the very memory, or as a new sum that has it inside.
   const bool is_begun = is_begun_[parameter];
+  TRIGA_CHECK(!is_sending_ || !is_ready_[parameter], "a second gradient of '",
+              store_.parameters()[parameter].name,
+              "' in one backward pass: a part of a layer that is recomputed (LayerContext::"
+              "recompute) uses it, and so does another part or layer");
   is_begun_[parameter] = false;
   if (is_begun && gradient.data_ptr() == target.data_ptr()) {
   } else if (is_written_[parameter] && !is_begun)

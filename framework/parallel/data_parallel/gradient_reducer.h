@@ -6,8 +6,7 @@
 // ranks always agree on the next collective.
 //
 //   backward:  | h.3      | h.2      | h.1      | h.0 wte  |
-//   reduce:               | bucket 0 | bucket 1 | bucket 2 | bucket 3 |  <- the last cannot be
-//   hidden
+//   reduce:               | bucket 0 | bucket 1 | bucket 2 | bucket 3 |   the last one is not hidden
 //
 // ZeRO (Rajbhandari et al. 2020): with zero 0 every rank gets every sum (all_reduce); with zero 1
 // its part of every bucket (reduce_scatter). With zero 2 it also keeps no more than its part: each
@@ -84,9 +83,8 @@ class GradientReducer final : public GradientSink {
   Communicator& data_;
   const int zero_;
   std::vector<std::shared_ptr<torch::autograd::Node>>
-      accumulators_;              // kept alive: autograd holds them weakly
-  std::vector<uintptr_t> hooks_;  // of accumulators_[i]
-  struct Parts {                  // of a gradient that comes in several
+      accumulators_;  // kept alive: autograd holds them weakly
+  struct Parts {      // of a gradient that comes in several
     int num_left = 0;
     at::Tensor sum;
   };

@@ -21,8 +21,9 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
 /// The context of one layer's forward pass of one microbatch.
 class LayerCall final : public LayerContext {
  public:
+  /// `losses`: where losses of the middle go; null: this is a part of a layer, which adds nothing.
   LayerCall(const std::string& layer, const Batch& batch, const StepContext& step,
-            const std::vector<std::string>& auxiliary_names, std::vector<LossTerm>& losses)
+            const std::vector<std::string>& auxiliary_names, std::vector<LossTerm>* losses)
       : layer_(layer),
         batch_(batch),
         step_(step),
@@ -39,39 +40,42 @@ class LayerCall final : public LayerContext {
   }
   SequenceState* sequence_state() override { return step_.sequence_state; }
   void add_statistic(std::string_view name, const at::Tensor& sum, double count) override {
+    check_is_whole("statistic", name);
     if (step_.mode == Mode::kTrain && step_.statistics != nullptr)
       step_.statistics->add(layer_, name, sum, count);
   }
   void add_loss(std::string_view name, const at::Tensor& sum, double weight) override {
     TRIGA_CHECK(contains(auxiliary_names_, name), "layer '", layer_, "' adds a loss '", name,
                 "' that Loss::auxiliary_names() does not list");
-    losses_.push_back({std::string(name), sum, weight});
+    check_is_whole("loss", name);
+    losses_->push_back({std::string(name), sum, weight});
   }
   std::vector<at::Tensor> recompute(const Part& function,
                                     const std::vector<at::Tensor>& inputs) override {
-    if (step_.recompute != Recompute::kSelective || step_.mode != Mode::kTrain ||
-        step_.sequence_state != nullptr)
-      return function(inputs, *this);
-    // The second run comes when this call is over: it gets a call of its own.
-    return recomputed(
-        [function, layer = layer_, &batch = batch_, step = step_,
-         names = auxiliary_names_](const Tensors& again) {
-          std::vector<LossTerm> no_losses;
-          StepContext inner = step;
-          inner.recompute = Recompute::kNone;
-          inner.statistics = nullptr;
-          LayerCall call(layer, batch, inner, names, no_losses);
-          return function(again, call);
-        },
-        inputs);
+    // A second run comes when this call is over: each run gets a call of its own.
+    const auto run = [function, layer = layer_, &batch = batch_, step = step_,
+                      names = auxiliary_names_](const Tensors& tensors) {
+      StepContext inner = step;
+      inner.recompute = Recompute::kNone;
+      LayerCall call(layer, batch, inner, names, nullptr);
+      return function(tensors, call);
+    };
+    const bool is_recomputed = step_.recompute == Recompute::kSelective &&
+                               step_.mode == Mode::kTrain && step_.sequence_state == nullptr;
+    return is_recomputed ? recomputed(run, inputs) : run(inputs);
   }
 
  private:
+  void check_is_whole(const char* what, std::string_view name) const {
+    TRIGA_CHECK(losses_ != nullptr, "layer '", layer_, "' adds the ", what, " '", name,
+                "' in a part that may be recomputed (LayerContext::recompute)");
+  }
+
   const std::string& layer_;
   const Batch& batch_;
   const StepContext& step_;
   const std::vector<std::string>& auxiliary_names_;
-  std::vector<LossTerm>& losses_;
+  std::vector<LossTerm>* losses_;
 };
 
 }  // namespace
@@ -107,7 +111,7 @@ Stage::Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end,
 Activations Stage::run_layer(size_t i, const Activations& inputs, const Batch& batch,
                              const StepContext& step, std::vector<LossTerm>& losses) const {
   const LayerSpec& spec = *layers_[i].spec;
-  LayerCall call(spec.name, batch, step, auxiliary_names_, losses);
+  LayerCall call(spec.name, batch, step, auxiliary_names_, &losses);
   Activations written = layers_[i].layer->forward(inputs, call);
   for (const std::string& name : spec.writes)
     TRIGA_CHECK(written.contains(name), "layer '", spec.name, "' did not write '", name,

@@ -2,8 +2,9 @@
 // time. A model on one rank is one stage of all layers. What enters and leaves is plain tensors
 // without history, so that a boundary can be a wire.
 //
-//   activations in -> Stage::forward -> activations out, losses     (StageRun keeps the graph
-//   between the two calls) gradients in   <- Stage::backward <- gradients of what went out
+//   activations in  ->  Stage::forward   ->  activations out, losses
+//                           |  StageRun keeps the graph between the two calls
+//   gradients in    <-  Stage::backward  <-  gradients of what went out
 #pragma once
 
 #include <functional>

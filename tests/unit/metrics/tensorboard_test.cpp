@@ -31,6 +31,7 @@ TEST(Crc32c, GivesTheValuesOfRfc3720) {
 
 TEST(TensorBoardSink, WritesTheBytesThatTensorBoardsOwnWriterWrites) {
   const TemporaryFolder folder;
+  TensorBoardSink(folder / "tensorboard", 0, [] { return 1600000000.0; });  // of an earlier start
   TensorBoardSink sink(folder / "tensorboard", /*last_step=*/20, [] { return 1700000000.25; });
   sink.record({.step = 30, .split = "", .values = {{"loss", 2.5}, {"grad_norm", 0.1}}});
   // Made with tensorboard 2.21: RecordWriter of Event(file_version), Event(step=21, session_log

@@ -6,10 +6,16 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <ATen/Parallel.h>
+
 #include "ops/vector_math.h"
+#include "optim/gradient_norm.h"
+#include "tests/support/fixed_context.h"
 
 namespace triga {
 namespace {
+
+using testing::FixedContext;
 
 at::Tensor random_tensor(std::vector<int64_t> sizes, uint64_t seed, double scale = 1) {
   at::Tensor tensor = at::empty(sizes, at::kFloat);
@@ -157,23 +163,6 @@ TEST(Embedding, IsLibTorchsAloneAndTiedToALinear) {
   expect_close(alone.grad(), other.grad());
 }
 
-class FixedContext final : public LayerContext {
- public:
-  explicit FixedContext(Mode mode) : mode_(mode) { batch_.microbatch = 5; }
-  Mode mode() const override { return mode_; }
-  const Batch& batch() const override { return batch_; }
-  RandomKey random_key(std::string_view call_site) const override {
-    return RandomKey(7).with(call_site);
-  }
-  SequenceState* sequence_state() override { return nullptr; }
-  void add_statistic(std::string_view, const at::Tensor&, double) override {}
-  void add_loss(std::string_view, const at::Tensor&, double) override {}
-
- private:
-  Mode mode_;
-  Batch batch_;
-};
-
 TEST(CausalAttention, IsThatOfTheOperationsWrittenOut) {
   for (const double p : {0.0, 0.3})
     for (const int64_t time : {1, 5, 33, 70}) {
@@ -214,6 +203,27 @@ TEST(DropoutAdd, IsTheSumOfDropoutAndResidual) {
   EXPECT_TRUE(x.grad().equal(dropout(at::ones({13, 7}), 0.4, context, "here")));
   const at::Tensor b = dropout(x.detach().to(at::kBFloat16), 0.4, context, "here");
   EXPECT_TRUE(b.eq(0).equal(dropout(x.detach(), 0.4, context, "here").eq(0))) << "another mask";
+}
+
+TEST(Operations, GiveTheSameBitsOnAnyNumberOfThreads) {
+  const int before = at::get_num_threads();
+  const FixedContext context(Mode::kTrain);
+  std::vector<std::vector<at::Tensor>> results;
+  for (const int threads : {1, 2, 3}) {
+    at::set_num_threads(threads);
+    const at::Tensor x = leaf(random_tensor({700, 301}, 1)),
+                     q = leaf(random_tensor({8, 150, 16}, 2));
+    const at::Tensor labels = at::arange(700, at::kLong).remainder(301);
+    cross_entropy_sum(gelu_tanh(dropout(x, 0.3, context, "here")), labels).backward();
+    const at::Tensor y = causal_attention_with_dropout(q, q, q, 0.2, context, "here");
+    y.sum().backward();
+    results.push_back({x.grad(), y.detach(), q.grad(),
+                       dropout_add(x.detach(), x.detach(), 0.3, context, "there"),
+                       at::scalar_tensor(sum_of_squares(x.detach()), at::kDouble)});
+  }
+  at::set_num_threads(before);
+  for (const auto& other : results)
+    for (size_t i = 0; i < other.size(); ++i) EXPECT_TRUE(other[i].equal(results[0][i])) << i;
 }
 
 TEST(CrossEntropy, IsLibTorchsSum) {

@@ -155,6 +155,23 @@ TEST(ParameterStore, FrozenParametersHaveNoGradient) {
   EXPECT_EQ(frozen_layer.store().num_trainable(), 0);
 }
 
+TEST(ParameterStore, KeepsFrozenValuesExactlyWhereLayersSeeThemRounded) {
+  GroupRule rule;
+  rule.match = "^wte";
+  rule.frozen = true;
+  StoreOptions options;
+  options.groups = {rule};
+  options.compute_type = at::kBFloat16;
+  Model model = tied_model();
+  ParameterStore store = model.store(options);
+  const StoredParameter& frozen = *store.find("wte");
+  at::Tensor value = at::empty(frozen.shape, at::kFloat);
+  fill_normal(value, RandomKey(3), 0, 1);
+  store.set(frozen, value);
+  EXPECT_FALSE(frozen.value.to(at::kFloat).equal(value));
+  EXPECT_TRUE(frozen.exact.equal(value));
+}
+
 TEST(ParameterStore, RefusesOneNameOfTwoShapes) {
   Model model = tied_model();
   model.add("bad", [](TestLayer& layer) { layer.parameter("wte", {3, 7}, Init::zeros()); });

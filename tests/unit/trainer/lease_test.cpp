@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -66,6 +67,38 @@ TEST_F(LeaseTest, OfAnotherHostExpiresWhenItIsSilent) {
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   const Lease lease(posix_files(), file_, kQuick);
   lease.check();
+}
+
+TEST_F(LeaseTest, OfAnotherHostIsNotTakenFromOneWhoseClockIsBehind) {
+  std::atomic<bool> is_over = false;
+  std::thread elsewhere([&] {
+    for (int beats = 0; !is_over; ++beats) {
+      atomic_write(
+          posix_files(), file_,
+          R"({"host": "elsewhere", "pid": 1, "start_ticks": "1", "token": "x", "beats": )" +
+              std::to_string(beats) + "}");
+      std::filesystem::last_write_time(
+          file_, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_THAT(test::message_of<ConfigError>([&] { Lease(posix_files(), file_, kQuick); }),
+              testing::HasSubstr("another run writes to this directory"));
+  is_over = true;
+  elsewhere.join();
+}
+
+TEST_F(LeaseTest, HoldUnusedRefusesADirectoryInUse) {
+  {
+    const Lease lease(posix_files(), file_, kQuick);
+    EXPECT_EQ(lease_token(posix_files(), file_), lease.token());
+    EXPECT_THAT(test::message_of<ConfigError>([&] { hold_unused(posix_files(), file_, kQuick); }),
+                testing::HasSubstr("another run writes to this directory"));
+  }
+  EXPECT_EQ(lease_token(posix_files(), file_), "");
+  const auto held = hold_unused(posix_files(), file_, kQuick);
+  EXPECT_THROW(Lease(posix_files(), file_, kQuick), ConfigError);
 }
 
 TEST_F(LeaseTest, NoticesThatItWasTakenOver) {
