@@ -92,7 +92,13 @@ class CommandTest(TrigaTest):
         (self.folder / "text.txt").unlink()
         done = self.command("check", "tiny.yaml")
         self.assertEqual(done.returncode, 4, done.stderr)
-        self.assertIn("text.txt", done.stderr)
+        self.assertRegex(done.stderr, r"error: tiny\.yaml:7: data\.train: /.*/text\.txt: no such file")
+
+    def test_weights_to_start_from_that_are_not_there_are_refused_with_their_line(self):
+        self.experiment.write_text(EXPERIMENT.replace("  kind: gpt2\n", "  kind: gpt2\n  init: {from: nowhere}\n"))
+        done = self.command("check", "tiny.yaml")
+        self.assertEqual(done.returncode, 5, done.stderr)
+        self.assertRegex(done.stderr, r"error: tiny\.yaml:5: model\.init: cannot list /.*/nowhere")
 
     def test_check_counts_parameters_and_samples(self):
         done = self.command("check", "tiny.yaml")
