@@ -177,6 +177,41 @@ class CommandTest(TrigaTest):
         self.assertEqual(done.returncode, 5)
         self.assertIn("model.safetensors", done.stdout)
 
+    def test_checkpoint_commands_of_a_run_look_at_its_checkpoints(self):
+        run = self.launch(1, "run", *SHORT, "--set", "checkpoint.every_steps=3")
+        done = self.command("checkpoint", "check", run.directory)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"step-00000006: whole; .*\n.*step-00000003: whole; ")
+        of_run, of_newest = (self.command("checkpoint", "inspect", run.directory / where)
+                             for where in ("", "checkpoints/step-00000006"))
+        self.assertEqual(of_run.stdout, of_newest.stdout)
+        path = run.directory / "checkpoints/step-00000003/model.safetensors"
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+        done = self.command("checkpoint", "check", run.directory)
+        self.assertEqual(done.returncode, 5, done.stdout)
+        self.assertRegex(done.stdout, r"step-00000006: whole; .*\n.*step-00000003: wrong: model\.safetensors")
+        for folder in (run.directory / "checkpoints").iterdir():
+            folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
+        done = self.command("checkpoint", "check", run.directory)
+        self.assertEqual(done.returncode, 5)
+        self.assertIn("this run has no checkpoint yet", done.stderr)
+
+    def test_export_touches_nothing_else(self):
+        run = self.launch(1, "run", *SHORT)
+        (self.folder / "out.tmp").mkdir()
+        (self.folder / "out.tmp" / "mine").write_text("kept")
+        before = {path.name for path in self.folder.iterdir()}
+        for to in ("out", "deep/er/out", "slash/"):
+            done = self.command("checkpoint", "export", run.directory, to)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertTrue((self.folder / to / "model.safetensors").exists())
+            self.assertFalse((self.folder / to / "training").exists())
+        self.assertEqual({path.name for path in self.folder.iterdir()}, before | {"out", "deep", "slash"})
+        self.assertEqual((self.folder / "out.tmp" / "mine").read_text(), "kept")
+        done = self.command("checkpoint", "export", run.directory, "text.txt/out")
+        self.assertEqual(done.returncode, 5, done.stderr)
+        self.assertIn("cannot write text.txt/out: Not a directory", done.stderr)
+
     def test_resolved_yaml_alone_reproduces_the_run(self):
         run = self.launch(1, "run", *SHORT)
         shutil.copy(run.directory / "resolved.yaml", self.folder / "copy.yaml")
