@@ -49,6 +49,15 @@ class CommandTest(TrigaTest):
         inside = environment(OMPI_COMM_WORLD_SIZE=2, OMPI_COMM_WORLD_RANK=0)
         self.assertIn("runs inside a rank of Open MPI", self.refused("launch", "tiny.yaml", env=inside))
 
+    def test_check_refuses_a_grid_that_launch_would_refuse(self):
+        for name in ("check", "launch"):
+            self.assertIn("dp * pp = 3 * 1 = 3, but 2 ranks run", self.refused(name, "tiny.yaml", "--set", "parallel.dp=3"))
+        self.assertEqual(self.command("check", "tiny.yaml", "--set", "parallel.dp=3", "-n", "3").returncode, 0)
+
+    def test_a_device_that_is_not_there_is_refused(self):
+        none = environment(CUDA_VISIBLE_DEVICES="")
+        self.assertRegex(self.refused("train", "tiny.yaml", "--set", "train.device=cuda", env=none), r"train\.device: cuda: ")
+
     def test_ranks_with_different_experiments_are_refused(self):
         one = [TRIGA, "train", "tiny.yaml", "--run-dir", self.folder / "run"]
         line = [*MPIRUN, "-n", "1", *one, ":", "-n", "1", *one, "--set", "train.seed=4"]
@@ -134,6 +143,11 @@ class CommandTest(TrigaTest):
         result = json.loads(done.stdout)
         self.assertAlmostEqual(result["loss"], run.column("loss", "validation")[6], delta=1e-6)
         self.assertEqual(result["samples"], 23)
+        (self.folder / "text.txt").unlink()
+        done = self.command("evaluate", run.directory, "--json")
+        self.assertEqual(done.returncode, 0, "the other splits are not read: " + done.stderr)
+        self.assertEqual(json.loads(done.stdout), result)
+        self.assertEqual(self.command("evaluate", run.directory, "--split", "train").returncode, 4)
 
     def test_generate_is_a_function_of_its_seed(self):
         run = self.launch(1, "run", *SHORT)
@@ -143,6 +157,21 @@ class CommandTest(TrigaTest):
         self.assertTrue(first.stdout.startswith("the "))
         self.assertEqual(first.stdout, again.stdout)
         self.assertNotEqual(first.stdout, other.stdout)
+        self.assertFalse((self.folder / "samples").exists(), "text leaves no folder behind")
+
+    def test_generates_once_for_each_line_of_inputs(self):
+        run = self.launch(1, "run", *SHORT)
+        lines = self.folder / "in.jsonl"
+        lines.write_text('{"prompt": "the ", "max_new_tokens": 5, "seed": 1}\n\n{"prompt": "a: 1", "max_new_tokens": 5}\n')
+        done = self.command("generate", run.directory, "--inputs", lines)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(done.stdout.startswith("the "))
+        self.assertIn("a: 1", done.stdout)
+        lines.write_text('{"prompt": "the "}\n[1]\n')
+        self.assertIn(f"{lines}:2: is no JSON object", self.refused("generate", run.directory, "--inputs", lines))
+        lines.write_text('{"prompt": "the "}\n{"seeed": 1}\n')
+        self.assertIn(f"{lines}:2: seeed: unknown key; did you mean seed?",
+                      self.refused("generate", run.directory, "--inputs", lines))
 
     def test_starts_from_the_weights_of_a_directory(self):
         run = self.launch(1, "run", *SHORT)
