@@ -27,7 +27,10 @@ class CommandTest(TrigaTest):
         self.assertIn("75 stopped on a signal", top.stdout)
         for name in ("train", "launch", "check", "evaluate", "generate", "list", "describe", "checkpoint", "data"):
             self.assertIn(name, top.stdout)
-            self.assertEqual(self.command(name, "--help").returncode, 0, name)
+            own = self.command(name, "--help")
+            self.assertEqual(own.returncode, 0, name)
+            self.assertNotIn("75 stopped on a signal", own.stdout, f"{name} ends with the words of triga itself")
+            self.assertRegex(own.stdout, f"Examples?:\n  triga {name}", name)
         self.assertNotIn("__open-plugin", top.stdout)
 
     def test_bad_command_lines_end_with_2_and_say_what_to_do(self):
@@ -37,6 +40,9 @@ class CommandTest(TrigaTest):
             self.assertEqual(done.returncode, 2, f"{line}: {done}")
             self.assertIn("triga: error:", done.stderr)
         self.assertIn("-n: 0 ranks; at least 1", done.stderr)
+        self.assertIn("no command 'chek'; did you mean 'check'? There are: train, launch,", self.refused("chek", "tiny.yaml"))
+        self.assertIn("did you mean 'checkpoint inspect'?", self.refused("checkpoint", "inspct", "runs/tiny"))
+        self.assertIn("'-1' is no number of steps", self.refused("train", "tiny.yaml", "--profile", "-1"))
 
     def refused(self, *line, env=None):
         """What a command that must end with status 2 says."""

@@ -78,6 +78,8 @@ constexpr Elsewhere kElsewhere[] = {
     {"launchers/launch.cpp", "ranks; at least 1", "tests/end_to_end/command_test.py",
      "-n: 0 ranks; at least 1"},
     {"launchers/list.cpp", "has no kind", "tests/end_to_end/command_test.py", "has no kind 'gpt9'"},
+    {"launchers/unknown_command.cpp", "no command '", "tests/unit/launchers/command_line_test.cpp",
+     "no command 'chek'"},
     {"plugins/common/text_sampler.cpp", "without a tokenizer", "tests/plugins/common_test.cpp",
      "without a tokenizer"},
     {"plugins/common/text_sampler.cpp", "prompt is empty", "tests/plugins/common_test.cpp",
