@@ -64,6 +64,12 @@ class CommandTest(TrigaTest):
         none = environment(CUDA_VISIBLE_DEVICES="")
         self.assertRegex(self.refused("train", "tiny.yaml", "--set", "train.device=cuda", env=none), r"train\.device: cuda: ")
 
+    def test_launch_shows_progress_as_asked(self):
+        for ranks in (1, 2):
+            for progress, is_bar in (("bar", True), ("lines", False), ("auto", False)):
+                run = self.launch(ranks, f"{progress}{ranks}", *SHORT, "--progress", progress)
+                self.assertEqual("━" in run.out + run.err, is_bar, f"{progress} on {ranks}: {run}")
+
     def test_ranks_with_different_experiments_are_refused(self):
         one = [TRIGA, "train", "tiny.yaml", "--run-dir", self.folder / "run"]
         line = [*MPIRUN, "-n", "1", *one, ":", "-n", "1", *one, "--set", "train.seed=4"]
