@@ -17,7 +17,7 @@ SHORT = ("--set", "train.max_steps=6", "--set", "eval.every_steps=3")
 class CommandTest(TrigaTest):
     def test_version_names_commit_libtorch_and_mpi(self):
         out = self.command("--version").stdout
-        self.assertRegex(out, r"triga \d+\.\d+\.\d+ \(commit [0-9a-f]+\)")
+        self.assertRegex(out, r"triga \d+\.\d+\.\d+ \(commit ([0-9a-f]+(-dirty)?|unknown)\)")
         self.assertIn("LibTorch 2.11", out)
         self.assertRegex(out, r"MPI Open MPI v?4\.")
 
