@@ -11,12 +11,32 @@
 #include "trainer/model_check.h"
 
 namespace triga {
+namespace {
+
+/// Of the ranks that `triga launch` would start.
+void check_launch(const LoadedExperiment& loaded) {
+  const auto num_ranks = static_cast<int>(loaded.experiment().launch.ranks_per_node);
+  try {
+    loaded.check_grid(num_ranks);
+  } catch (const ConfigError& error) {
+    auto problems = error.problems;
+    for (ConfigError::Problem& problem : problems)
+      problem.message += c10::str(" (launch.ranks_per_node is ", num_ranks,
+                                  "; for another number of ranks: triga check -n RANKS)");
+    throw ConfigError(std::move(problems));
+  }
+}
+
+}  // namespace
 
 std::string check_experiment(const CommandEnvironment& environment,
                              const ExperimentArguments& arguments, std::optional<int> num_ranks) {
   const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kLook);
-  if (num_ranks) loaded.check_grid(*num_ranks);
-  const Assembly assembly = loaded.assemble(environment, /*with_data=*/true);
+  if (num_ranks)
+    loaded.check_grid(*num_ranks);
+  else
+    check_launch(loaded);
+  const Assembly assembly = loaded.assemble(environment, {"train", "validation", "test"});
   assembly.make_optimizer();
   assembly.make_schedule(loaded.experiment().train.max_steps.value_or(1));
   const int64_t num_parameters = check_model(loaded.experiment(), assembly, posix_files());
@@ -36,7 +56,16 @@ void add_check(CLI::App& app, Command& command) {
   CLI::App* sub = app.add_subcommand(
       "check", "Check an experiment: keys, values, plugins, data. Needs no GPU and no MPI.");
   options->experiment.add_file_to(*sub);
-  sub->add_option("-n", options->num_ranks, "Also: whether so many ranks can share its work");
+  sub->add_option(
+      "-n", options->num_ranks,
+      "Number of ranks that are to share its work. Default: launch.ranks_per_node, as `triga "
+      "launch` has it");
+  sub->footer(
+      "\nExamples:\n  triga check experiments/quickstart.yaml\n"
+      "  triga check a.yaml -n 8 --set parallel.dp=8\n\n"
+      "Exit status: 0, or that of what is wrong: 2 the experiment, 3 a plugin, 4 data, 5 weights "
+      "to "
+      "start from.");
   sub->callback([&command, options] {
     command.run = [&command, options] {
       std::cout << check_experiment(command.environment, options->experiment, options->num_ranks)

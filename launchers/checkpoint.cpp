@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <iostream>
+#include <random>
 
 #include "checkpoint/inspect.h"
 #include "checkpoint/reader.h"
@@ -27,8 +28,19 @@ void print_state(const CheckpointReport& report) {
     std::cout << fmt::format("{}: {}\n", name, value);
 }
 
+/// Of a run its checkpoints, newest first; else the directory itself.
+std::vector<Path> checkpoints_at(const std::string& path) {
+  const auto of_run = checkpoints_of_run(posix_files(), path);
+  if (of_run && of_run->empty()) throw CheckpointError(path + ": this run has no checkpoint yet");
+  return of_run.value_or(std::vector<Path>{path});
+}
+
 ExitStatus inspect(const std::string& path) {
-  const CheckpointReport report = inspect_checkpoint(posix_files(), path, /*verify=*/false);
+  const std::vector<Path> directories = checkpoints_at(path);
+  if (directories.size() > 1)
+    std::cerr << fmt::format("triga: the newest of {} checkpoints\n", directories.size());
+  const CheckpointReport report =
+      inspect_checkpoint(posix_files(), directories.front(), /*verify=*/false);
   std::cout << report.directory.string() << "\n";
   print_state(report);
   for (const CheckpointReport::Tensors& file : report.files) {
@@ -42,17 +54,55 @@ ExitStatus inspect(const std::string& path) {
   return report.problems.empty() ? ExitStatus::kDone : ExitStatus::kCheckpoint;
 }
 
+/// Says whether it is whole.
+bool check_one(const Path& directory) {
+  const CheckpointReport report = inspect_checkpoint(posix_files(), directory, /*verify=*/true);
+  for (const std::string& problem : report.problems)
+    std::cout << fmt::format("{}: wrong: {}\n", directory.string(), problem);
+  if (!report.problems.empty()) return false;
+  std::cout << fmt::format("{}: {}\n", directory.string(),
+                           report.verified ? "whole; every byte agrees with the manifest"
+                                           : "well-formed; it has no manifest to compare with");
+  return true;
+}
+
 ExitStatus check(const std::string& path) {
-  const CheckpointReport report = inspect_checkpoint(posix_files(), path, /*verify=*/true);
-  for (const std::string& problem : report.problems) std::cout << "wrong: " << problem << "\n";
-  if (report.verified && report.problems.empty()) {
-    std::cout << fmt::format("{}: whole; every byte agrees with the manifest\n",
-                             report.directory.string());
-    return ExitStatus::kDone;
+  bool is_whole = true;
+  for (const Path& directory : checkpoints_at(path)) {
+    try {
+      is_whole &= check_one(directory);
+    } catch (const CheckpointError& error) {
+      if (directory == path) throw;
+      if (!exists(posix_files(), directory)) continue;  // the run removed it meanwhile
+      std::cout << fmt::format("{}: wrong: {}\n", directory.string(), error.what());
+      is_whole = false;
+    }
   }
-  if (report.problems.empty())
-    std::cout << report.directory.string() << ": well-formed; it has no manifest to compare with\n";
-  return report.problems.empty() ? ExitStatus::kDone : ExitStatus::kCheckpoint;
+  return is_whole ? ExitStatus::kDone : ExitStatus::kCheckpoint;
+}
+
+/// A folder beside `target` that was not there before, to be filled and renamed.
+fs::path make_draft(const fs::path& target) {
+  if (target.has_parent_path()) fs::create_directories(target.parent_path());
+  for (std::random_device random;;) {
+    const fs::path draft =
+        target.parent_path() / fmt::format(".{}.{:08x}.tmp", target.filename().string(), random());
+    if (fs::create_directory(draft)) return draft;
+  }
+}
+
+void copy_model(const fs::path& from, const fs::path& target) {
+  const fs::path draft = make_draft(target);
+  try {
+    for (const fs::directory_entry& entry : fs::directory_iterator(from))
+      if (entry.path().filename() != "training")
+        fs::copy(entry.path(), draft / entry.path().filename(), fs::copy_options::recursive);
+    fs::rename(draft, target);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(draft, ignored);
+    throw;
+  }
 }
 
 /// The model directory without what only training needs.
@@ -60,12 +110,17 @@ ExitStatus export_model(const std::string& path, const std::string& to) {
   const ChosenCheckpoint chosen = choose_checkpoint(posix_files(), path);
   for (const std::string& sentence : chosen.passed_over)
     std::cerr << "triga: warning: " << sentence << "\n";
-  if (fs::exists(to)) throw ConfigError(to + " exists already; name a new folder");
-  const fs::path draft = to + ".tmp";
-  fs::remove_all(draft);
-  fs::copy(chosen.directory, draft, fs::copy_options::recursive);
-  fs::remove_all(draft / "training");
-  fs::rename(draft, to);
+  std::error_code unreadable;  // then the copy says so
+  if (fs::exists(to, unreadable)) throw ConfigError(to + " exists already; name a new folder");
+  fs::path target = fs::path(to).lexically_normal();
+  if (!target.has_filename()) target = target.parent_path();  // "out/"
+  try {
+    copy_model(chosen.directory, target);
+  } catch (const fs::filesystem_error& error) {
+    throw CheckpointError(
+        fmt::format("cannot write {}: {} ({})", to, error.code().message(),
+                    error.path2().empty() ? error.path1().string() : error.path2().string()));
+  }
   std::cout << fmt::format("{} -> {}\n", chosen.directory.string(), to);
   return ExitStatus::kDone;
 }
@@ -79,11 +134,17 @@ void add_checkpoint(CLI::App& app, Command& command) {
   auto to = std::make_shared<std::string>();
   CLI::App* inspect_command =
       sub->add_subcommand("inspect", "What it holds: step, versions, every tensor.");
-  inspect_command->add_option("dir", *path, "Checkpoint or model directory")->required();
+  inspect_command
+      ->add_option("dir", *path,
+                   "Run directory (its newest checkpoint), checkpoint or model directory")
+      ->required();
   inspect_command->callback([&command, path] { command.run = [path] { return inspect(*path); }; });
   CLI::App* check_command =
       sub->add_subcommand("check", "Read every byte and compare with the manifest. Exit 0 or 5.");
-  check_command->add_option("dir", *path, "Checkpoint or model directory")->required();
+  check_command
+      ->add_option("dir", *path,
+                   "Run directory (all its checkpoints), checkpoint or model directory")
+      ->required();
   check_command->callback([&command, path] { command.run = [path] { return check(*path); }; });
   CLI::App* export_command =
       sub->add_subcommand("export", "Copy the model without what only training needs.");
@@ -91,6 +152,9 @@ void add_checkpoint(CLI::App& app, Command& command) {
   export_command->add_option("to", *to, "New folder")->required();
   export_command->callback(
       [&command, path, to] { command.run = [path, to] { return export_model(*path, *to); }; });
+  sub->footer(
+      "\nExamples:\n  triga checkpoint check runs/quickstart\n"
+      "  triga checkpoint export runs/quickstart my-model");
 }
 
 }  // namespace triga

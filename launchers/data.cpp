@@ -83,6 +83,7 @@ void add_data(CLI::App& app, Command& command) {
   get_command->callback([&command, arguments] {
     command.run = [&command, arguments] { return get(command.environment, *arguments); };
   });
+  sub->footer("\nExamples:\n  triga data list\n  triga data get tinyshakespeare");
 }
 
 }  // namespace triga

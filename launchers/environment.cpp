@@ -4,10 +4,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <cmath>
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <thread>
+#include <sstream>
+#include <string_view>
 
 namespace triga {
 namespace {
@@ -21,26 +22,24 @@ int number(const std::optional<std::string>& text, int otherwise) {
   return *end == '\0' ? static_cast<int>(value) : otherwise;
 }
 
-/// Open MPI's mpirun sets OMPI_*; srun --mpi=pmix sets PMIX_RANK and Slurm's variables of the step.
-/// A bare allocation (salloc) sets SLURM_NTASKS too, but no rank: there, this process is alone.
-Placement read_placement() {
-  Placement place;
-  const auto variable = environment_variable;
-  if (variable("OMPI_COMM_WORLD_SIZE") && variable("OMPI_COMM_WORLD_RANK")) {
-    place.launcher = "Open MPI";
-    place.world_size = number(variable("OMPI_COMM_WORLD_SIZE"), 1);
-    place.rank = number(variable("OMPI_COMM_WORLD_RANK"), 0);
-    place.local_rank = number(variable("OMPI_COMM_WORLD_LOCAL_RANK"), 0);
-    place.local_size = number(variable("OMPI_COMM_WORLD_LOCAL_SIZE"), 1);
-  } else if (variable("PMIX_RANK") && variable("SLURM_STEP_ID")) {
-    place.launcher = "PMIx";
-    place.world_size =
-        number(variable("SLURM_STEP_NUM_TASKS"), number(variable("SLURM_NTASKS"), 1));
-    place.rank = number(variable("PMIX_RANK"), 0);
-    place.local_rank = number(variable("SLURM_LOCALID"), 0);
-    place.local_size = number(variable("SLURM_STEP_TASKS_PER_NODE"), 1);
+/// Of SLURM_STEP_TASKS_PER_NODE, such as "4(x2),3": four tasks on two nodes, three on the next.
+int tasks_of_node(const std::string& counts, int node) {
+  std::istringstream entries(counts);
+  int num_tasks = 1;
+  for (std::string entry; std::getline(entries, entry, ',');) {
+    char* end = nullptr;
+    num_tasks = static_cast<int>(std::strtol(entry.c_str(), &end, 10));
+    node -= std::string_view(end).starts_with("(x") ? std::atoi(end + 2) : 1;
+    if (node < 0) break;
   }
-  return place;
+  return std::max(1, num_tasks);
+}
+
+/// Cores in a process's affinity mask; 0: not known.
+int num_cores_of(pid_t process) {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  return ::sched_getaffinity(process, sizeof(mask), &mask) == 0 ? CPU_COUNT(&mask) : 0;
 }
 
 fs::path cache_folder() {
@@ -66,14 +65,45 @@ std::optional<std::string> environment_variable(const std::string& name) {
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
-int num_usable_cores() {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  int num_cores = static_cast<int>(std::thread::hardware_concurrency());
-  if (::sched_getaffinity(0, sizeof(mask), &mask) == 0) num_cores = CPU_COUNT(&mask);
-  const double limit = control_group_cores();
-  if (limit < num_cores) num_cores = static_cast<int>(std::ceil(limit));
-  return std::max(1, num_cores);
+/// Open MPI's mpirun sets OMPI_*; srun --mpi=pmix sets PMIX_RANK and Slurm's variables of the step.
+/// A bare allocation (salloc) sets SLURM_NTASKS too, but no rank: there, this process is alone.
+Placement read_placement(const VariableLookup& variable) {
+  Placement place;
+  if (variable("OMPI_COMM_WORLD_SIZE") && variable("OMPI_COMM_WORLD_RANK")) {
+    place.launcher = "Open MPI";
+    place.world_size = number(variable("OMPI_COMM_WORLD_SIZE"), 1);
+    place.rank = number(variable("OMPI_COMM_WORLD_RANK"), 0);
+    place.local_rank = number(variable("OMPI_COMM_WORLD_LOCAL_RANK"), 0);
+    place.local_size = number(variable("OMPI_COMM_WORLD_LOCAL_SIZE"), 1);
+  } else if (variable("PMIX_RANK") && variable("SLURM_STEP_ID")) {
+    place.launcher = "PMIx";
+    place.world_size =
+        number(variable("SLURM_STEP_NUM_TASKS"), number(variable("SLURM_NTASKS"), 1));
+    place.rank = number(variable("PMIX_RANK"), 0);
+    place.local_rank = number(variable("SLURM_LOCALID"), 0);
+    place.local_size = tasks_of_node(variable("SLURM_STEP_TASKS_PER_NODE").value_or("1"),
+                                     number(variable("SLURM_NODEID"), 0));
+  }
+  return place;
+}
+
+CoreCounts count_cores(const VariableLookup& variable) {
+  CoreCounts cores;
+  cores.mine = std::max(1, num_cores_of(0));
+  // The launcher's daemon is bound to nothing: its mask is that of the container or the job.
+  cores.of_all = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+  if (const int parent = num_cores_of(::getppid())) cores.of_all = std::min(cores.of_all, parent);
+  cores.of_all = std::min(cores.of_all, number(variable("SLURM_CPUS_ON_NODE"), cores.of_all));
+  cores.quota = control_group_cores();
+  return cores;
+}
+
+int num_threads(const CoreCounts& cores, int local_size) {
+  local_size = std::max(1, local_size);
+  const bool is_shared = static_cast<int64_t>(cores.mine) * local_size > cores.of_all;
+  const int share = is_shared ? cores.mine / local_size : cores.mine;
+  const double limit = std::ceil(cores.quota / local_size);
+  return std::max(1, limit < share ? static_cast<int>(limit) : share);
 }
 
 CommandEnvironment read_environment() {
@@ -91,7 +121,7 @@ CommandEnvironment read_environment() {
       environment.plugin_folders.push_back(fs::absolute(more.substr(begin, end - begin)));
     begin = end + 1;
   }
-  environment.placement = read_placement();
+  environment.placement = read_placement(environment_variable);
   environment.is_terminal = ::isatty(STDOUT_FILENO) == 1;
   environment.use_color = environment.is_terminal && !environment_variable("NO_COLOR");
   winsize window{};

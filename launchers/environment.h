@@ -2,7 +2,9 @@
 // terminal can do. Everything below the launchers gets values.
 #pragma once
 
+#include <cmath>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -17,6 +19,25 @@ struct Placement {
   int local_rank = 0, local_size = 1;  // on this host
   bool is_launched() const { return !launcher.empty(); }
 };
+
+/// Looks a variable up; nothing: it is not set.
+using VariableLookup = std::function<std::optional<std::string>(const std::string& name)>;
+
+/// From what launchers set: Open MPI's OMPI_*, or PMIx's and Slurm's of a step.
+Placement read_placement(const VariableLookup& variable);
+
+/// What the ranks of this host have to compute on.
+struct CoreCounts {
+  int mine = 1;             // in this rank's affinity mask
+  int of_all = 1;           // that all ranks of this host may use together
+  double quota = INFINITY;  // cores' worth of time that the control group gives them together
+};
+
+CoreCounts count_cores(const VariableLookup& variable);
+
+/// Threads for each of `local_size` ranks: its whole mask if each has cores of its own
+/// (srun --cpus-per-task, mpirun --map-by slot:PE=n), its share where the masks must overlap.
+int num_threads(const CoreCounts& cores, int local_size);
 
 struct CommandEnvironment {
   std::filesystem::path executable;  // of the running command, absolute
@@ -37,8 +58,5 @@ CommandEnvironment read_environment();
 
 /// One variable, for ${env:NAME}.
 std::optional<std::string> environment_variable(const std::string& name);
-
-/// Cores that this process may use (its affinity mask and control group; not what the machine has).
-int num_usable_cores();
 
 }  // namespace triga

@@ -26,7 +26,7 @@ const Dataset& dataset_of(const Assembly& assembly, const std::string& split) {
 }
 
 ExitStatus evaluate(const CommandEnvironment& environment, const EvaluateArguments& arguments) {
-  LoadedModel model(environment, arguments.model, /*with_data=*/true);
+  LoadedModel model(environment, arguments.model, {arguments.split});
   LoaderOptions options;
   options.dataset = &dataset_of(model.assembly(), arguments.split);
   options.architecture = model.assembly().architecture.get();
@@ -60,6 +60,7 @@ void add_evaluate(CLI::App& app, Command& command) {
       ->check(CLI::IsMember({"train", "validation", "test"}))
       ->capture_default_str();
   sub->add_flag("--json", arguments->as_json, "One JSON object");
+  sub->footer("\nExample:\n  triga evaluate runs/quickstart --split validation");
   sub->callback([&command, arguments] {
     command.run = [&command, arguments] { return evaluate(command.environment, *arguments); };
   });

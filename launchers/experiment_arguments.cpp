@@ -1,6 +1,16 @@
 #include "launchers/experiment_arguments.h"
 
 namespace triga {
+namespace {
+
+/// CLI11's own message for a number that is not positive names the largest one there is.
+std::string wrong_number_of_steps(const std::string& text) {
+  const bool is_number = !text.empty() && text.size() < 10 &&
+                         text.find_first_not_of("0123456789") == std::string::npos;
+  return is_number ? "" : "'" + text + "' is no number of steps; allowed: 0 and more, such as 10";
+}
+
+}  // namespace
 
 void ExperimentArguments::add_file_to(CLI::App& app) {
   app.add_option("experiment", file, "Experiment file (YAML)")->required();
@@ -26,12 +36,13 @@ void ExperimentArguments::add_to(CLI::App& app) {
          "--profile", profile_steps,
          "Record so many steps of all ranks: RUN_DIR/trace.json for Perfetto and Chrome, and a "
          "summary")
-      ->check(CLI::NonNegativeNumber)
+      ->check(wrong_number_of_steps)
       ->type_name("N");
 }
 
 std::vector<std::string> ExperimentArguments::to_command_line() const {
   std::vector<std::string> line = {file};
+  if (progress != "auto") line.insert(line.end(), {"--progress", progress});
   for (const std::string& override : overrides) line.insert(line.end(), {"--set", override});
   if (!run_dir.empty()) line.insert(line.end(), {"--run-dir", run_dir});
   if (profile_steps > 0) line.insert(line.end(), {"--profile", std::to_string(profile_steps)});

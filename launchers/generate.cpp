@@ -4,13 +4,14 @@
 #include <fstream>
 #include <iostream>
 
-#include "config/load.h"
-#include "config/yaml.h"
 #include "launchers/command.h"
+#include "launchers/inputs_file.h"
 #include "launchers/loaded_model.h"
 
 namespace triga {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct GenerateArguments {
   ModelArguments model;
@@ -41,6 +42,30 @@ ConfigNode inputs_of(const std::vector<std::string>& assignments) {
   return inputs;
 }
 
+/// Where samplers put files. Most generate text only: then nothing is left behind.
+class OutputFolder {
+ public:
+  explicit OutputFolder(const std::string& path)
+      : path_(fs::absolute(path.empty() ? "samples" : path)) {
+    std::error_code error;
+    was_made_ = fs::create_directories(path_, error);
+    if (error)
+      throw DataError(
+          fmt::format("cannot make --output-dir {}: {}", path_.string(), error.message()));
+  }
+  ~OutputFolder() {
+    std::error_code not_empty;
+    if (was_made_) fs::remove(path_, not_empty);
+  }
+  OutputFolder(const OutputFolder&) = delete;
+  OutputFolder& operator=(const OutputFolder&) = delete;
+  std::string path() const { return path_.string(); }
+
+ private:
+  fs::path path_;
+  bool was_made_ = false;
+};
+
 void generate_once(LoadedModel& model, const SamplerKind& kind, const ConfigNode& inputs,
                    const std::string& output_dir) {
   SamplerContext context;
@@ -52,29 +77,18 @@ void generate_once(LoadedModel& model, const SamplerKind& kind, const ConfigNode
 }
 
 ExitStatus generate(const CommandEnvironment& environment, const GenerateArguments& arguments) {
-  LoadedModel model(environment, arguments.model, /*with_data=*/false);
+  LoadedModel model(environment, arguments.model, /*splits=*/{});
   const std::optional<SamplerKind> kind = model.assembly().architecture->sampler();
   if (!kind)
     throw ConfigError(fmt::format("{} {} does not generate anything",
                                   model.experiment().model.plugin, model.experiment().model.kind));
-  const std::filesystem::path output_dir = std::filesystem::absolute(
-      arguments.output_dir.empty() ? std::filesystem::path("samples")
-                                   : std::filesystem::path(arguments.output_dir));
-  std::filesystem::create_directories(output_dir);
-  if (arguments.inputs_file.empty()) {
-    generate_once(model, *kind, inputs_of(arguments.inputs), output_dir.string());
-    return ExitStatus::kDone;
-  }
-  std::ifstream file(arguments.inputs_file);
-  if (!file) throw DataError("cannot read --inputs " + arguments.inputs_file);
-  int line_number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++line_number;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    generate_once(model, *kind,
-                  parse_yaml(line, fmt::format("{}:{}", arguments.inputs_file, line_number)),
-                  output_dir.string());
-  }
+  std::vector<ConfigNode> inputs;
+  if (arguments.inputs_file.empty())
+    inputs.push_back(inputs_of(arguments.inputs));
+  else
+    inputs = read_inputs_file(arguments.inputs_file);
+  const OutputFolder folder(arguments.output_dir);
+  for (const ConfigNode& each : inputs) generate_once(model, *kind, each, folder.path());
   return ExitStatus::kDone;
 }
 

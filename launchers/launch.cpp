@@ -45,10 +45,11 @@ struct LaunchArguments {
 };
 
 std::atomic<pid_t> mpirun_pid = 0;
-std::atomic<int> num_signals = 0;
+std::atomic<int> num_signals = 0, last_signal = 0;
 
 /// Async-signal-safe: only kill() and atomics.
-void pass_on(int) {
+void pass_on(int signal) {
+  last_signal = signal;
   const pid_t pid = mpirun_pid.load();
   if (pid <= 0) return;
   ::kill(pid, num_signals++ == 0 ? SIGUSR1 : SIGTERM);
@@ -84,11 +85,11 @@ std::vector<std::string> command_line(const CommandEnvironment& environment,
                                    "3"};
   if (environment.is_root) line.push_back("--allow-run-as-root");
   line.insert(line.end(), arguments.mpirun_arguments.begin(), arguments.mpirun_arguments.end());
-  line.insert(line.end(),
-              {environment.executable.string(), "train", "--progress",
-               environment.is_terminal ? "bar" : "lines"});  // ranks see a terminal of mpirun's
-  for (const std::string& argument : arguments.experiment.to_command_line())
-    line.push_back(argument);
+  line.insert(line.end(), {environment.executable.string(), "train"});
+  ExperimentArguments of_ranks = arguments.experiment;
+  if (of_ranks.progress == "auto")  // they see a terminal of mpirun's
+    of_ranks.progress = environment.is_terminal ? "bar" : "lines";
+  for (const std::string& argument : of_ranks.to_command_line()) line.push_back(argument);
   return line;
 }
 
@@ -124,10 +125,36 @@ void print_failure(const RunDirectory& directory) {
     std::cerr << "\n" << read_text(posix_files(), directory.failure()) << std::flush;
 }
 
+/// What a shell reports of a program that a signal ended.
+ExitStatus status_of_signal() {
+  return static_cast<ExitStatus>(128 + last_signal);
+}
+
+/// The second signal gave the ranks no time to say or save anything; what those that lived a little
+/// longer said of the others is not the cause.
+ExitStatus end_at_once(const RunDirectory& directory, RunStatus status) {
+  status.state = RunStatus::State::kStopped;
+  status.exit_status = static_cast<int>(status_of_signal());
+  status.cause = "a second signal ended it at once, before it could save";
+  write_run_status(posix_files(), directory.status(), status);
+  std::cerr << "\ntriga: " << status.cause
+            << ". The same command goes on from the newest checkpoint.\n";
+  return status_of_signal();
+}
+
+/// Whether the ranks reported how they ended, and not only that they lost each other.
+bool has_own_end(const RunStatus& status) {
+  return status.exit_status && *status.exit_status != static_cast<int>(ExitStatus::kCommunication);
+}
+
 /// The run's own word, if it is of this start.
 ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status) {
   if (const auto status = read_run_status(posix_files(), directory.status())) {
+    if (num_signals >= 2 && !has_own_end(*status)) return end_at_once(directory, *status);
     if (status->state == RunStatus::State::kFailed) print_failure(directory);
+    if (status->state == RunStatus::State::kStopped)  // below mpirun's words of non-zero statuses
+      std::cerr << "\ntriga: stopped after saving step " << status->step
+                << " (exit status 75). The same command goes on.\n";
     if (status->exit_status) return static_cast<ExitStatus>(*status->exit_status);
     // Every rank ended without a word: killed from outside, or by a crash that took all of them.
     RunStatus ended = *status;
@@ -165,6 +192,10 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
                       (!had_status || fs::last_write_time(directory.status()) != before);
   if (is_new) return outcome_of(directory, status);
   if (status == 0) return ExitStatus::kDone;
+  if (num_signals > 0) {
+    std::cerr << "\ntriga: a signal ended it before the run had begun\n";
+    return status_of_signal();
+  }
   // The run refused to begin; it said why, and its status is that of the reason.
   return status < 9 ? static_cast<ExitStatus>(status) : ExitStatus::kCommunication;
 }
@@ -186,7 +217,8 @@ void add_launch(CLI::App& app, Command& command) {
   sub->footer(
       "\nExamples:\n  triga launch experiments/quickstart.yaml -n 2\n"
       "  triga launch a.yaml --set train.max_steps=50 --run-dir runs/short\n\n"
-      "Ctrl-C saves and stops (exit 75); the same command goes on. A second Ctrl-C stops at once.");
+      "Ctrl-C saves and stops (exit 75); the same command goes on. A second Ctrl-C stops at once, "
+      "unsaved\n(exit 130: 128 and the number of the signal).");
   sub->callback([&command, arguments] {
     command.run = [&command, arguments] { return launch(command.environment, *arguments); };
   });

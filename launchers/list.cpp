@@ -114,6 +114,7 @@ ExitStatus describe(const CommandEnvironment& environment, const DescribeArgumen
 void add_list(CLI::App& app, Command& command) {
   CLI::App* sub = app.add_subcommand(
       "list", "What there is: architectures, datasets, tokenizers, optimizers, schedules.");
+  sub->footer("\nExample:\n  triga list\nEvery option of one of them: triga describe PLUGIN KIND");
   sub->callback([&command] { command.run = [&command] { return list(command.environment); }; });
 }
 

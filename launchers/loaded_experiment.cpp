@@ -54,9 +54,12 @@ void LoadedExperiment::check_grid(int num_ranks) const {
   placed(parallel.place, [&] { return resolve_grid(num_ranks, parallel.dp, parallel.pp); });
 }
 
-Assembly LoadedExperiment::assemble(const CommandEnvironment& environment, bool with_data) const {
+Assembly LoadedExperiment::assemble(const CommandEnvironment& environment,
+                                    const std::set<std::string>& splits) const {
   AssemblyOptions options;
-  options.train = options.validation = options.test = with_data;
+  options.train = splits.contains("train");
+  options.validation = splits.contains("validation");
+  options.test = splits.contains("test");
   options.cache_dir = environment.cache_dir;
   return triga::assemble(experiment(), kinds_.registry(), options);
 }

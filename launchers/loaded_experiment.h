@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "config/resolve.h"
@@ -49,8 +50,10 @@ class LoadedExperiment {
   std::filesystem::path run_directory() const;
   /// Throws: ConfigError when so many ranks do not make the experiment's grid.
   void check_grid(int num_ranks) const;
-  /// Tokenizer, architecture and datasets. Throws: ConfigError, PluginError, DataError.
-  Assembly assemble(const CommandEnvironment& environment, bool with_data) const;
+  /// Tokenizer, architecture, and the datasets of these splits ("train", "validation", "test")
+  /// that the experiment has. Throws: ConfigError, PluginError, DataError.
+  Assembly assemble(const CommandEnvironment& environment,
+                    const std::set<std::string>& splits) const;
 
  private:
   ChosenDevice device_;

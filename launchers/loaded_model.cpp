@@ -38,7 +38,7 @@ void ModelArguments::add_to(CLI::App& app) {
 }
 
 LoadedModel::LoadedModel(const CommandEnvironment& environment, const ModelArguments& arguments,
-                         bool with_data)
+                         const std::set<std::string>& splits)
     : chosen_(choose_checkpoint(posix_files(), arguments.path)) {
   for (const std::string& sentence : chosen_.passed_over)
     std::cerr << "triga: warning: " << sentence << "\n";
@@ -50,7 +50,7 @@ LoadedModel::LoadedModel(const CommandEnvironment& environment, const ModelArgum
   experiment.overrides = arguments.overrides;
   experiment_ = std::make_unique<LoadedExperiment>(environment, experiment,
                                                    LoadedExperiment::Purpose::kCompute);
-  assembly_ = experiment_->assemble(environment, with_data);
+  assembly_ = experiment_->assemble(environment, splits);
   world_ = experiment_->device().attach(make_single_communicator(), std::chrono::minutes(5));
   Strategy::Options options = strategy_options_of(experiment_->experiment());
   options.zero = 0;  // nothing is trained

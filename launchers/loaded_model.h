@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,10 +24,10 @@ struct ModelArguments {
 
 class LoadedModel {
  public:
-  /// Says on stderr which checkpoint it took. Throws: CheckpointError, ConfigError, PluginError,
-  /// DataError.
+  /// `splits`: the datasets to open. Says on stderr which checkpoint it took. Throws:
+  /// CheckpointError, ConfigError, PluginError, DataError.
   LoadedModel(const CommandEnvironment& environment, const ModelArguments& arguments,
-              bool with_data);
+              const std::set<std::string>& splits);
 
   const Experiment& experiment() const { return experiment_->experiment(); }
   const Assembly& assembly() const { return assembly_; }

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "launchers/command.h"
+#include "launchers/unknown_command.h"
 
 namespace {
 
@@ -32,7 +33,6 @@ int run(int argc, char** argv) {
   const triga::CommandEnvironment environment = triga::read_environment();
   triga::Command command{environment, {}};
   CLI::App app("Trains models on many processes from one YAML file.", "triga");
-  app.footer(kFooter);
   app.set_version_flag("--version", [] { return triga::version_text(); });
   app.require_subcommand(1);
   triga::add_train(app, command);
@@ -45,6 +45,8 @@ int run(int argc, char** argv) {
   triga::add_checkpoint(app, command);
   triga::add_data(app, command);
   triga::add_open_plugin(app, command);
+  app.footer(kFooter);  // after the subcommands, which would take it over
+  triga::refuse_unknown_command(app, {argv + 1, argv + argc});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -41,10 +41,9 @@ void catch_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-/// The cores of this host, shared by its ranks: neither mpirun's binding nor OpenMP's default
-/// decides.
+/// The cores of this host, shared by its ranks: OpenMP's default would give each all of them.
 void set_threads(const Placement& placement) {
-  at::set_num_threads(std::max(1, num_usable_cores() / std::max(1, placement.local_size)));
+  at::set_num_threads(num_threads(count_cores(environment_variable), placement.local_size));
 }
 
 /// Tensors of a step are freed and taken again in the next one: the allocator keeps their memory,

@@ -1,13 +1,10 @@
 #include <fmt/format.h>
 #include <torch/version.h>
+#include <triga_commit.h>  // written by each build
 
 #include "comm/mpi_communicator.h"
 #include "launchers/command.h"
 #include "triga/plugin.h"
-
-#ifndef TRIGA_COMMIT
-#define TRIGA_COMMIT "unknown"
-#endif
 
 namespace triga {
 namespace {

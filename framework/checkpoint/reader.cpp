@@ -116,6 +116,17 @@ CheckpointSearch find_checkpoint(FileSystem& files, const Path& run_dir) {
   });
 }
 
+std::optional<std::vector<Path>> checkpoints_of_run(FileSystem& files, const Path& directory) {
+  const Path checkpoints = directory / kCheckpointsFolder;
+  return as_checkpoint([&]() -> std::optional<std::vector<Path>> {
+    if (!exists(files, checkpoints)) return std::nullopt;
+    std::vector<Path> found;
+    for (const auto& candidate : newest_first(files, checkpoints))
+      found.push_back(checkpoints / candidate.name);
+    return found;
+  });
+}
+
 ChosenCheckpoint choose_checkpoint(FileSystem& files, const Path& run_or_checkpoint) {
   return as_checkpoint([&]() -> ChosenCheckpoint {
     const Path checkpoints = run_or_checkpoint / kCheckpointsFolder;

@@ -52,6 +52,10 @@ struct CheckpointSearch {
 /// something wrong.
 CheckpointSearch find_checkpoint(FileSystem& files, const Path& run_dir);
 
+/// The directories in `directory`/checkpoints, newest first, whatever their state; those that a
+/// save is replacing as well. Nothing: it is no run directory.
+std::optional<std::vector<Path>> checkpoints_of_run(FileSystem& files, const Path& directory);
+
 /// The checkpoint that `evaluate` and `generate` use for PATH: itself if it is one (or any model
 /// directory); of a run the best, else the latest, each only if it verifies. Throws:
 /// CheckpointError that says what was looked at.

@@ -22,7 +22,10 @@ set_target_properties(${plugins} PROPERTIES INSTALL_RPATH "${plugin_folders}")
 install(TARGETS ${plugins} LIBRARY DESTINATION lib/triga/plugins)
 
 install(DIRECTORY framework/include/triga DESTINATION include)
-install(DIRECTORY experiments/ DESTINATION share/triga/experiments PATTERN quickstart.yaml EXCLUDE)  # reads .deps/
+install(DIRECTORY experiments/ DESTINATION share/triga/experiments
+  PATTERN quickstart.yaml EXCLUDE  # reads .deps/
+  PATTERN data_catalogue.yaml EXCLUDE)
+install(FILES experiments/data_catalogue.yaml DESTINATION share/triga)
 install(FILES README.md LICENSE CHANGELOG.md DESTINATION share/triga)
 install(DIRECTORY DESTINATION etc/triga)
 

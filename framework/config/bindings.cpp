@@ -9,6 +9,7 @@
 
 #include "config/scalar.h"
 #include "config/vocabulary.h"
+#include "config/yaml.h"
 #include "triga/config.h"
 
 namespace triga::detail {
@@ -207,12 +208,21 @@ class ChoiceBinding final : public Binding {
 
 }  // namespace
 
+/// The value as the only one of a list: ["nope.txt"], [0.9].
+std::string as_list(const ConfigNode& value) {
+  const bool is_text = value.quoted || scalar_type(value.scalar) == ScalarType::kString;
+  std::string text = write_json(ConfigNode::make_scalar(value.scalar, is_text));
+  while (text.ends_with('\n')) text.pop_back();
+  return "[" + text + "]";
+}
+
 void expect_kind(const ConfigNode& node, Kind kind, std::string_view expected) {
   if (node.kind == kind) return;
   if (node.kind == Kind::kNull)
     throw config_error(node, c10::str("has no value; expected ", expected));
   if (node.kind == Kind::kScalar)
-    throw config_error(node, c10::str("expected ", expected, ", got '", node.scalar, "'"));
+    throw config_error(node, c10::str("expected ", expected, ", got '", node.scalar, "'",
+                                      kind == Kind::kSequence ? "; write " + as_list(node) : ""));
   throw config_error(node, c10::str("expected ", expected, ", got ", kind_name(node.kind)));
 }
 

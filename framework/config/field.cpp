@@ -25,6 +25,12 @@ ConfigNode* find_mutable(ConfigNode& node, std::string_view key) {
   return nullptr;
 }
 
+/// " steps", behind a 1 " step"; "" without a unit.
+std::string unit_behind(const std::string& unit, double number) {
+  if (unit.empty()) return "";
+  return " " + (number == 1 && unit.ends_with('s') ? unit.substr(0, unit.size() - 1) : unit);
+}
+
 }  // namespace
 
 Field::Field(std::string name, std::unique_ptr<detail::Binding> binding)
@@ -102,12 +108,13 @@ void Field::check_words(const ConfigNode& node) const {
 }
 
 void Field::check_range(const ConfigNode& node) const {
+  const double last = std::isfinite(maximum_) ? maximum_ : minimum_;  // of range_text
   for (double number : binding_->numbers()) {
     const bool is_low = minimum_exclusive_ ? number <= minimum_ : number < minimum_;
     const bool is_high = maximum_exclusive_ ? number >= maximum_ : number > maximum_;
     if (is_low || is_high)
       throw config_error(node, c10::str(format_number(number), " is out of range; allowed: ",
-                                        range_text(), unit_.empty() ? "" : " " + unit_));
+                                        range_text(), unit_behind(unit_, last)));
   }
 }
 

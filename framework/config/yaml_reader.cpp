@@ -6,6 +6,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
@@ -25,9 +26,30 @@ int count_values(const ConfigNode& node) {
   return count;
 }
 
+/// Whether a quoted scalar has no second quote. The library takes it up to the end of the text
+/// then, and says nothing if a line ends there. `text`: from the scalar on, or its anchor.
+bool is_quote_open(std::string_view text) {
+  if (text.starts_with('&')) {
+    text.remove_prefix(std::min(text.find_first_of(" \r\n"), text.size()));
+    text.remove_prefix(std::min(text.find_first_not_of(" \r\n"), text.size()));
+  }
+  const char quote = text.empty() ? ' ' : text[0];
+  if (quote != '"' && quote != '\'') return false;
+  for (size_t i = 1; i < text.size(); ++i) {
+    if (quote == '"' && text[i] == '\\')
+      ++i;
+    else if (quote == '\'' && text.substr(i, 2) == "''")
+      ++i;
+    else if (text[i] == quote)
+      return false;
+  }
+  return true;
+}
+
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(const std::string& name, bool has_lines) : name_(name), has_lines_(has_lines) {}
+  TreeBuilder(std::string_view text, const std::string& name, bool has_lines)
+      : text_(text), name_(name), has_lines_(has_lines) {}
 
   ConfigNode take_root() { return std::move(root_); }
 
@@ -48,6 +70,8 @@ class TreeBuilder final : public YAML::EventHandler {
     ConfigNode node = make(mark, Kind::kScalar);
     node.scalar = value;
     node.quoted = tag == "!";
+    if (node.quoted && is_quote_open(text_.substr(static_cast<size_t>(mark.pos))))
+      throw error_at(mark, "a quote is not closed: the text behind it goes on to the end");
     finish(mark, std::move(node), anchor);
   }
 
@@ -167,6 +191,7 @@ class TreeBuilder final : public YAML::EventHandler {
     parent.key_line = line_of(mark);
   }
 
+  std::string_view text_;  // as the library reads it: marks are positions in it
   std::string name_;
   bool has_lines_;
   ConfigNode root_;
@@ -195,10 +220,12 @@ std::string_view likely_cause(std::string_view message) {
 }
 
 ConfigNode parse(std::string_view text, const std::string& name, bool has_lines) {
-  text = check_text(text, name, has_lines);
-  TreeBuilder builder(name, has_lines);
+  std::string whole(check_text(text, name, has_lines));
+  if (has_lines && !whole.ends_with('\n'))
+    whole += '\n';  // so an open quote is one of the builder's
+  TreeBuilder builder(whole, name, has_lines);
   try {
-    std::istringstream stream{std::string(text)};
+    std::istringstream stream{whole};
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }

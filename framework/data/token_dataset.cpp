@@ -174,7 +174,7 @@ std::unique_ptr<Dataset> make_token_dataset(std::unique_ptr<DocumentSource> docu
         "choose a model that reads tokens, or another kind");
   auto dataset = options.pack ? pack(*documents, context) : keep_apart(*documents, context);
   if (!dataset)
-    throw DataError(c10::str("data.", context.split, ": none of ", documents->size(),
+    throw DataError(c10::str("none of ", documents->size(),
                              " documents gives two tokens or more: there is nothing to predict"));
   return dataset;
 }

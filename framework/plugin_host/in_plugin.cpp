@@ -11,6 +11,7 @@ namespace triga {
 namespace {
 
 std::string named(const std::string& plugin, std::string_view what) {
+  if (plugin.empty()) return std::string(what);
   const auto prefix = c10::str("plugin '", plugin, "': ");
   return what.starts_with(prefix) ? std::string(what) : prefix + std::string(what);
 }

@@ -17,7 +17,7 @@ SHORT = ("--set", "train.max_steps=6", "--set", "eval.every_steps=3")
 class CommandTest(TrigaTest):
     def test_version_names_commit_libtorch_and_mpi(self):
         out = self.command("--version").stdout
-        self.assertRegex(out, r"triga \d+\.\d+\.\d+ \(commit [0-9a-f]+\)")
+        self.assertRegex(out, r"triga \d+\.\d+\.\d+ \(commit ([0-9a-f]+(-dirty)?|unknown)\)")
         self.assertIn("LibTorch 2.11", out)
         self.assertRegex(out, r"MPI Open MPI v?4\.")
 
@@ -27,7 +27,10 @@ class CommandTest(TrigaTest):
         self.assertIn("75 stopped on a signal", top.stdout)
         for name in ("train", "launch", "check", "evaluate", "generate", "list", "describe", "checkpoint", "data"):
             self.assertIn(name, top.stdout)
-            self.assertEqual(self.command(name, "--help").returncode, 0, name)
+            own = self.command(name, "--help")
+            self.assertEqual(own.returncode, 0, name)
+            self.assertNotIn("75 stopped on a signal", own.stdout, f"{name} ends with the words of triga itself")
+            self.assertRegex(own.stdout, f"Examples?:\n  triga {name}", name)
         self.assertNotIn("__open-plugin", top.stdout)
 
     def test_bad_command_lines_end_with_2_and_say_what_to_do(self):
@@ -37,6 +40,9 @@ class CommandTest(TrigaTest):
             self.assertEqual(done.returncode, 2, f"{line}: {done}")
             self.assertIn("triga: error:", done.stderr)
         self.assertIn("-n: 0 ranks; at least 1", done.stderr)
+        self.assertIn("no command 'chek'; did you mean 'check'? There are: train, launch,", self.refused("chek", "tiny.yaml"))
+        self.assertIn("did you mean 'checkpoint inspect'?", self.refused("checkpoint", "inspct", "runs/tiny"))
+        self.assertIn("'-1' is no number of steps", self.refused("train", "tiny.yaml", "--profile", "-1"))
 
     def refused(self, *line, env=None):
         """What a command that must end with status 2 says."""
@@ -48,6 +54,21 @@ class CommandTest(TrigaTest):
         self.assertIn("mpirun is not in PATH", self.refused("launch", "tiny.yaml", env=environment(PATH="/nowhere")))
         inside = environment(OMPI_COMM_WORLD_SIZE=2, OMPI_COMM_WORLD_RANK=0)
         self.assertIn("runs inside a rank of Open MPI", self.refused("launch", "tiny.yaml", env=inside))
+
+    def test_check_refuses_a_grid_that_launch_would_refuse(self):
+        for name in ("check", "launch"):
+            self.assertIn("dp * pp = 3 * 1 = 3, but 2 ranks run", self.refused(name, "tiny.yaml", "--set", "parallel.dp=3"))
+        self.assertEqual(self.command("check", "tiny.yaml", "--set", "parallel.dp=3", "-n", "3").returncode, 0)
+
+    def test_a_device_that_is_not_there_is_refused(self):
+        none = environment(CUDA_VISIBLE_DEVICES="")
+        self.assertRegex(self.refused("train", "tiny.yaml", "--set", "train.device=cuda", env=none), r"train\.device: cuda: ")
+
+    def test_launch_shows_progress_as_asked(self):
+        for ranks in (1, 2):
+            for progress, is_bar in (("bar", True), ("lines", False), ("auto", False)):
+                run = self.launch(ranks, f"{progress}{ranks}", *SHORT, "--progress", progress)
+                self.assertEqual("━" in run.out + run.err, is_bar, f"{progress} on {ranks}: {run}")
 
     def test_ranks_with_different_experiments_are_refused(self):
         one = [TRIGA, "train", "tiny.yaml", "--run-dir", self.folder / "run"]
@@ -92,7 +113,13 @@ class CommandTest(TrigaTest):
         (self.folder / "text.txt").unlink()
         done = self.command("check", "tiny.yaml")
         self.assertEqual(done.returncode, 4, done.stderr)
-        self.assertIn("text.txt", done.stderr)
+        self.assertRegex(done.stderr, r"error: tiny\.yaml:7: data\.train: /.*/text\.txt: no such file")
+
+    def test_weights_to_start_from_that_are_not_there_are_refused_with_their_line(self):
+        self.experiment.write_text(EXPERIMENT.replace("  kind: gpt2\n", "  kind: gpt2\n  init: {from: nowhere}\n"))
+        done = self.command("check", "tiny.yaml")
+        self.assertEqual(done.returncode, 5, done.stderr)
+        self.assertRegex(done.stderr, r"error: tiny\.yaml:5: model\.init: cannot list /.*/nowhere")
 
     def test_check_counts_parameters_and_samples(self):
         done = self.command("check", "tiny.yaml")
@@ -128,6 +155,11 @@ class CommandTest(TrigaTest):
         result = json.loads(done.stdout)
         self.assertAlmostEqual(result["loss"], run.column("loss", "validation")[6], delta=1e-6)
         self.assertEqual(result["samples"], 23)
+        (self.folder / "text.txt").unlink()
+        done = self.command("evaluate", run.directory, "--json")
+        self.assertEqual(done.returncode, 0, "the other splits are not read: " + done.stderr)
+        self.assertEqual(json.loads(done.stdout), result)
+        self.assertEqual(self.command("evaluate", run.directory, "--split", "train").returncode, 4)
 
     def test_generate_is_a_function_of_its_seed(self):
         run = self.launch(1, "run", *SHORT)
@@ -137,6 +169,21 @@ class CommandTest(TrigaTest):
         self.assertTrue(first.stdout.startswith("the "))
         self.assertEqual(first.stdout, again.stdout)
         self.assertNotEqual(first.stdout, other.stdout)
+        self.assertFalse((self.folder / "samples").exists(), "text leaves no folder behind")
+
+    def test_generates_once_for_each_line_of_inputs(self):
+        run = self.launch(1, "run", *SHORT)
+        lines = self.folder / "in.jsonl"
+        lines.write_text('{"prompt": "the ", "max_new_tokens": 5, "seed": 1}\n\n{"prompt": "a: 1", "max_new_tokens": 5}\n')
+        done = self.command("generate", run.directory, "--inputs", lines)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(done.stdout.startswith("the "))
+        self.assertIn("a: 1", done.stdout)
+        lines.write_text('{"prompt": "the "}\n[1]\n')
+        self.assertIn(f"{lines}:2: is no JSON object", self.refused("generate", run.directory, "--inputs", lines))
+        lines.write_text('{"prompt": "the "}\n{"seeed": 1}\n')
+        self.assertIn(f"{lines}:2: seeed: unknown key; did you mean seed?",
+                      self.refused("generate", run.directory, "--inputs", lines))
 
     def test_starts_from_the_weights_of_a_directory(self):
         run = self.launch(1, "run", *SHORT)
@@ -170,6 +217,41 @@ class CommandTest(TrigaTest):
         done = self.command("checkpoint", "check", latest)
         self.assertEqual(done.returncode, 5)
         self.assertIn("model.safetensors", done.stdout)
+
+    def test_checkpoint_commands_of_a_run_look_at_its_checkpoints(self):
+        run = self.launch(1, "run", *SHORT, "--set", "checkpoint.every_steps=3")
+        done = self.command("checkpoint", "check", run.directory)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"step-00000006: whole; .*\n.*step-00000003: whole; ")
+        of_run, of_newest = (self.command("checkpoint", "inspect", run.directory / where)
+                             for where in ("", "checkpoints/step-00000006"))
+        self.assertEqual(of_run.stdout, of_newest.stdout)
+        path = run.directory / "checkpoints/step-00000003/model.safetensors"
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+        done = self.command("checkpoint", "check", run.directory)
+        self.assertEqual(done.returncode, 5, done.stdout)
+        self.assertRegex(done.stdout, r"step-00000006: whole; .*\n.*step-00000003: wrong: model\.safetensors")
+        for folder in (run.directory / "checkpoints").iterdir():
+            folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
+        done = self.command("checkpoint", "check", run.directory)
+        self.assertEqual(done.returncode, 5)
+        self.assertIn("this run has no checkpoint yet", done.stderr)
+
+    def test_export_touches_nothing_else(self):
+        run = self.launch(1, "run", *SHORT)
+        (self.folder / "out.tmp").mkdir()
+        (self.folder / "out.tmp" / "mine").write_text("kept")
+        before = {path.name for path in self.folder.iterdir()}
+        for to in ("out", "deep/er/out", "slash/"):
+            done = self.command("checkpoint", "export", run.directory, to)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertTrue((self.folder / to / "model.safetensors").exists())
+            self.assertFalse((self.folder / to / "training").exists())
+        self.assertEqual({path.name for path in self.folder.iterdir()}, before | {"out", "deep", "slash"})
+        self.assertEqual((self.folder / "out.tmp" / "mine").read_text(), "kept")
+        done = self.command("checkpoint", "export", run.directory, "text.txt/out")
+        self.assertEqual(done.returncode, 5, done.stderr)
+        self.assertIn("cannot write text.txt/out: Not a directory", done.stderr)
 
     def test_resolved_yaml_alone_reproduces_the_run(self):
         run = self.launch(1, "run", *SHORT)

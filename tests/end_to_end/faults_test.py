@@ -4,6 +4,7 @@ After each, the run must have ended in bounded time with the right status and wo
 weights and optimizer state of the run that nothing happened to, to the bit.
 """
 
+import json
 import os
 import pathlib
 import random
@@ -148,7 +149,24 @@ class FaultsTest(TrigaTest):
         out, err, _ = self.finish(process, 20)
         self.assertEqual(process.returncode, 75, out + err)
         self.assertIn('"stopped"', (directory / "status.json").read_text())
+        self.assertRegex(err.splitlines()[-1], r"^triga: stopped after saving step \d+ \(exit status 75\)")
         self.resume_and_compare(2, directory, expected)
+
+    def test_second_stop_signal_ends_at_once_and_says_so(self):
+        directory = self.folder / "ended"
+        # Steps of several seconds, so that both signals fall into one.
+        process = self.start(2, directory, "--set", "model.config={num_layers: 12, num_heads: 4, hidden_size: 384}", "--set",
+                             "train.global_batch.samples=120")
+        self.wait_for_step(directory, 1, process)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, err, _ = self.finish(process, 20)
+        self.assertEqual(process.returncode, 128 + signal.SIGINT, out + err)
+        self.assertIn("a second signal ended it at once", err.splitlines()[-1])
+        self.assertNotIn("out of memory", out + err)
+        status = json.loads((directory / "status.json").read_text())
+        self.assertEqual((status["state"], status["exit_status"]), ("stopped", 130))
 
     def test_damaged_checkpoint_is_passed_over_in_words(self):
         expected = self.expected_hash(1)

@@ -72,6 +72,7 @@ copy_torch
 install_tree
 write_experiment
 in_root 'ls /usr/lib/*/libmpi* 2>/dev/null && exit 1; /opt/moved/bin/triga --version'
+in_root '/opt/moved/bin/triga data list' | grep tinyshakespeare >/dev/null || fail "triga data list failed in the bare root"
 in_root 'cd /tmp/work && /opt/moved/bin/triga train small.yaml && test "$(wc -l < runs/small/metrics.jsonl)" -ge 5 &&
   test -s runs/small/checkpoints/latest/model.safetensors' || fail "triga train failed in the bare root"
 echo "bare_root: passed"

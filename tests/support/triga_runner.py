@@ -101,11 +101,17 @@ class TrigaTest(unittest.TestCase):
         self.experiment = self.folder / "tiny.yaml"
         self.experiment.write_text(EXPERIMENT)
 
-    def tearDown(self):
-        outcome = getattr(self, "_outcome", None)
-        failed = outcome is not None and any(error for _, error in getattr(outcome, "errors", []) if error)
-        if not failed:
+    def run(self, result=None):
+        result = result if result is not None else self.defaultTestResult()
+
+        def num_failed():
+            return len(result.failures) + len(result.errors)
+
+        before = num_failed()
+        super().run(result)
+        if num_failed() == before and hasattr(self, "folder"):
             shutil.rmtree(self.folder, ignore_errors=True)
+        return result
 
     def command(self, *arguments, timeout=300, env=None):
         return subprocess.run([str(TRIGA), *map(str, arguments)], cwd=self.folder, env=env or environment(),

@@ -183,7 +183,14 @@ TEST(Fields, TestRangesOfEachNumberOfAList) {
 
 TEST(Fields, NameTheUnitOfARange) {
   EXPECT_THAT(problems_of(with("inner", Mapping("inner").add("size", "0"))),
-              ElementsAre("a.yaml:1: inner.size: 0 is out of range; allowed: at least 1 bytes"));
+              ElementsAre("a.yaml:1: inner.size: 0 is out of range; allowed: at least 1 byte"));
+}
+
+TEST(Fields, SayHowOneValueIsWrittenAsAList) {
+  EXPECT_THAT(problems_with("betas", "0.9"),
+              ElementsAre("a.yaml:2: betas: expected a list, got '0.9'; write [0.9]"));
+  EXPECT_THAT(problems_of(with("betas", ConfigNode::make_scalar("a \"b\"", true))),
+              ElementsAre(HasSubstr(R"(got 'a "b"'; write ["a \"b\""])")));
 }
 
 TEST(Fields, NameTheWordsAllowed) {

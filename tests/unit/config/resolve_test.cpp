@@ -104,7 +104,7 @@ TEST(Experiment, ReportsProblemsOfAllSectionsInTheOrderOfTheFile) {
     EXPECT_THAT(
         message(4),
         HasSubstr(
-            "a.yaml:4: train.microbatch_size: 0 is out of range; allowed: at least 1 samples"));
+            "a.yaml:4: train.microbatch_size: 0 is out of range; allowed: at least 1 sample"));
     EXPECT_THAT(message(5), HasSubstr("a.yaml:5: optimizer.learning_rate: -1 is out of range"));
     EXPECT_THAT(message(6),
                 HasSubstr("a.yaml:5: optimizer.kind: Triga itself has no such optimizer"));
@@ -156,7 +156,7 @@ TEST(Experiment, TestsItsRules) {
 TEST(Experiment, RefusesWhatIsNotThereYet) {
   for (const std::string change :
        {"parallel.pp=2", "parallel.zero=3", "parallel.recompute=all", "train.precision=fp16",
-        "train.device=cuda", "train.deterministic=false", "launch.nodes=2",
+        "train.device=tpu", "train.deterministic=false", "launch.nodes=2",
         "parallel.pipeline_schedule=zb"})
     EXPECT_THAT(problems_with({change}), SizeIs(1)) << change;
 }

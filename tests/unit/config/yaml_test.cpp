@@ -138,6 +138,19 @@ TEST(Yaml, RefusesNonsenseOfAnySizeSoon) {
   EXPECT_LT(seconds.count(), 8);  // eight texts
 }
 
+TEST(Yaml, RefusesAQuoteThatIsNotClosedAtItsLine) {
+  for (const std::string open :
+       {"\"uncl", "'uncl", "'it''s", "\"a \\\"", "&x 'uncl", "[1, \"uncl", "{b: 'uncl"})
+    for (const std::string rest : {"", "\n", "\r\n", "\n  \n", "\nc: 1\nd:\n  e: 2\n"})
+      EXPECT_THAT(error_of("\xC3\xA4: 1\na: " + open + rest),
+                  StartsWith("a.yaml:2: a quote is not closed"))
+          << open << rest;
+  EXPECT_THAT(error_of("a: 1\n'b: 2\n"), StartsWith("a.yaml:2: a quote is not closed"));
+  for (const std::string closed :
+       {"''", "'it''s'", "\"\\\"\"", "\"\\\\\"", "&x 'a'", "'two\n  lines'", "it's", "a \"word\""})
+    EXPECT_EQ(error_of("a: " + closed), "") << closed;
+}
+
 TEST(Yaml, SaysWhatIsUsuallyBehindAMessage) {
   EXPECT_THAT(error_of("a: {b: 1\nc: 2\n"), HasSubstr("a '{' is not closed"));
   EXPECT_THAT(error_of("a: [1, 2\n"), HasSubstr("a '[' is not closed"));

@@ -112,11 +112,10 @@ TEST(TokenDataset, KeepsTokensOfVocabulariesOfEverySize) {
 }
 
 TEST(TokenDataset, RefusesWhatGivesNoSample) {
-  EXPECT_EQ(
-      message_of<DataError>([] {
-        make({"a", ""}, true, 4);
-      }),
-      "data.train: none of 2 documents gives two tokens or more: there is nothing to predict");
+  EXPECT_EQ(message_of<DataError>([] {
+              make({"a", ""}, true, 4);
+            }),
+            "none of 2 documents gives two tokens or more: there is nothing to predict");
   EXPECT_THAT(message_of<DataError>([] { make({""}, false, 4); }),
               HasSubstr("none of 1 documents"));
   EXPECT_THAT(message_of<ConfigError>([] { make({"abc"}, true, 4, nullptr); }),

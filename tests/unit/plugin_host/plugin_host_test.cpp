@@ -297,6 +297,8 @@ TEST(InPlugin, KeepsTheSortOfErrorAndNamesThePluginOnce) {
   EXPECT_THAT([&] { in_plugin("p", [] { TORCH_CHECK(false, "sizes differ"); }); },
               ::testing::ThrowsMessage<Error>(
                   AllOf(StartsWith("plugin 'p': sizes differ"), Not(HasSubstr("frame #")))));
+  EXPECT_THAT([] { in_plugin("", [] { throw DataError("no file"); }); },
+              ::testing::ThrowsMessage<DataError>("no file"));  // the core's
   EXPECT_EQ(in_plugin("p", [] { return 3; }), 3);
 }
 

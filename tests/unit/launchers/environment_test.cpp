@@ -1,0 +1,99 @@
+// What launchers set in the environment, and how many threads a rank takes of what they give it.
+#include "launchers/environment.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+
+namespace triga {
+namespace {
+
+using Variables = std::map<std::string, std::string>;
+
+VariableLookup lookup(const Variables& variables) {
+  return [variables](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::nullopt : std::optional(found->second);
+  };
+}
+
+/// A rank of `srun --mpi=pmix`.
+Placement under_slurm(const std::string& tasks_per_node, int node) {
+  return read_placement(lookup({{"PMIX_RANK", "5"},
+                                {"SLURM_STEP_ID", "0"},
+                                {"SLURM_STEP_NUM_TASKS", "11"},
+                                {"SLURM_NTASKS", "64"},
+                                {"SLURM_LOCALID", "1"},
+                                {"SLURM_NODEID", std::to_string(node)},
+                                {"SLURM_STEP_TASKS_PER_NODE", tasks_per_node}}));
+}
+
+TEST(Placement, OfAProcessStartedByHandIsOneOfOne) {
+  for (const Variables& variables :
+       {Variables{}, Variables{{"SLURM_NTASKS", "8"}, {"SLURM_STEP_ID", "0"}}}) {
+    const Placement place = read_placement(lookup(variables));
+    EXPECT_FALSE(place.is_launched());
+    EXPECT_EQ(place.world_size, 1);
+    EXPECT_EQ(place.local_size, 1);
+  }
+}
+
+TEST(Placement, OfOpenMpi) {
+  const Placement place = read_placement(lookup({{"OMPI_COMM_WORLD_SIZE", "8"},
+                                                 {"OMPI_COMM_WORLD_RANK", "5"},
+                                                 {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
+                                                 {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}}));
+  EXPECT_EQ(place.launcher, "Open MPI");
+  EXPECT_EQ(place.rank, 5);
+  EXPECT_EQ(place.world_size, 8);
+  EXPECT_EQ(place.local_rank, 1);
+  EXPECT_EQ(place.local_size, 4);
+}
+
+TEST(Placement, OfSlurmCountsTheTasksOfItsNode) {
+  const Placement place = under_slurm("4(x2),3", 1);
+  EXPECT_EQ(place.launcher, "PMIx");
+  EXPECT_EQ(place.rank, 5);
+  EXPECT_EQ(place.world_size, 11) << "of the step, not of the allocation";
+  EXPECT_EQ(place.local_rank, 1);
+  EXPECT_EQ(place.local_size, 4);
+  EXPECT_EQ(under_slurm("4(x2),3", 0).local_size, 4);
+  EXPECT_EQ(under_slurm("4(x2),3", 2).local_size, 3);
+  EXPECT_EQ(under_slurm("2,1(x12),7", 13).local_size, 7);
+  EXPECT_EQ(under_slurm("4(x2)", 9).local_size, 4) << "a node that is not listed: the last entry";
+  EXPECT_EQ(under_slurm("2", 0).local_size, 2);
+  EXPECT_EQ(under_slurm("", 0).local_size, 1);
+  EXPECT_EQ(under_slurm("many", 0).local_size, 1);
+}
+
+TEST(Threads, AreAShareWhereMasksOverlap) {
+  EXPECT_EQ(num_threads({.mine = 16, .of_all = 16}, 4), 4);
+  EXPECT_EQ(num_threads({.mine = 16, .of_all = 16}, 3), 5);
+  EXPECT_EQ(num_threads({.mine = 2, .of_all = 2}, 8), 1);
+  EXPECT_EQ(num_threads({.mine = 16, .of_all = 16}, 1), 16);
+  EXPECT_EQ(num_threads({.mine = 12, .of_all = 16}, 2), 6) << "two of 12 cannot be apart in 16";
+}
+
+TEST(Threads, AreTheWholeMaskWhereEachRankHasItsOwn) {
+  EXPECT_EQ(num_threads({.mine = 8, .of_all = 32}, 4), 8);  // srun --cpus-per-task=8
+  EXPECT_EQ(num_threads({.mine = 1, .of_all = 4}, 4), 1);   // mpirun --bind-to core
+}
+
+TEST(Threads, ShareTheQuotaOfTheControlGroup) {
+  EXPECT_EQ(num_threads({.mine = 64, .of_all = 64, .quota = 8}, 2), 4);
+  EXPECT_EQ(num_threads({.mine = 64, .of_all = 64, .quota = 0.5}, 2), 1);
+  EXPECT_EQ(num_threads({.mine = 8, .of_all = 32, .quota = 12}, 4), 3);
+}
+
+TEST(Cores, AreCountedFromTheMaskAndAtMostWhatSlurmGaveTheJob) {
+  cpu_set_t mask;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof(mask), &mask), 0);
+  const CoreCounts cores = count_cores(lookup({}));
+  EXPECT_EQ(cores.mine, CPU_COUNT(&mask));
+  EXPECT_GE(cores.of_all, 1);
+  EXPECT_GT(cores.quota, 0);
+  EXPECT_EQ(count_cores(lookup({{"SLURM_CPUS_ON_NODE", "1"}})).of_all, 1);
+}
+
+}  // namespace
+}  // namespace triga
