@@ -5,6 +5,7 @@
 #include <iostream>
 #include <random>
 
+#include "checkpoint/convert.h"
 #include "checkpoint/inspect.h"
 #include "checkpoint/reader.h"
 #include "launchers/command.h"
@@ -13,6 +14,9 @@ namespace triga {
 namespace {
 
 namespace fs = std::filesystem;
+
+const std::map<std::string, at::ScalarType> kDtypes = {
+    {"fp32", at::kFloat}, {"bf16", at::kBFloat16}, {"fp16", at::kHalf}};
 
 void print_state(const CheckpointReport& report) {
   if (report.state)
@@ -91,12 +95,14 @@ fs::path make_draft(const fs::path& target) {
   }
 }
 
-void copy_model(const fs::path& from, const fs::path& target) {
+/// `dtype`: of floating-point weights; empty: as they are.
+void copy_model(const fs::path& from, const fs::path& target, const std::string& dtype) {
   const fs::path draft = make_draft(target);
   try {
     for (const fs::directory_entry& entry : fs::directory_iterator(from))
       if (entry.path().filename() != "training")
         fs::copy(entry.path(), draft / entry.path().filename(), fs::copy_options::recursive);
+    if (!dtype.empty()) convert_weights(posix_files(), draft, kDtypes.at(dtype));
     fs::rename(draft, target);
   } catch (...) {
     std::error_code ignored;
@@ -106,7 +112,7 @@ void copy_model(const fs::path& from, const fs::path& target) {
 }
 
 /// The model directory without what only training needs.
-ExitStatus export_model(const std::string& path, const std::string& to) {
+ExitStatus export_model(const std::string& path, const std::string& to, const std::string& dtype) {
   const ChosenCheckpoint chosen = choose_checkpoint(posix_files(), path);
   for (const std::string& sentence : chosen.passed_over)
     std::cerr << "triga: warning: " << sentence << "\n";
@@ -115,7 +121,9 @@ ExitStatus export_model(const std::string& path, const std::string& to) {
   fs::path target = fs::path(to).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();  // "out/"
   try {
-    copy_model(chosen.directory, target);
+    copy_model(chosen.directory, target, dtype);
+  } catch (const FileError& error) {
+    throw CheckpointError(error.what());
   } catch (const fs::filesystem_error& error) {
     throw CheckpointError(
         fmt::format("cannot write {}: {} ({})", to, error.code().message(),
@@ -150,11 +158,16 @@ void add_checkpoint(CLI::App& app, Command& command) {
       sub->add_subcommand("export", "Copy the model without what only training needs.");
   export_command->add_option("run_or_checkpoint", *path, "Run directory or checkpoint")->required();
   export_command->add_option("to", *to, "New folder")->required();
-  export_command->callback(
-      [&command, path, to] { command.run = [path, to] { return export_model(*path, *to); }; });
+  auto dtype = std::make_shared<std::string>();
+  export_command
+      ->add_option("--dtype", *dtype, "Type of the weights: fp32, bf16 or fp16 (default: as saved)")
+      ->check(CLI::IsMember(kDtypes));
+  export_command->callback([&command, path, to, dtype] {
+    command.run = [path, to, dtype] { return export_model(*path, *to, *dtype); };
+  });
   sub->footer(
       "\nExamples:\n  triga checkpoint check runs/quickstart\n"
-      "  triga checkpoint export runs/quickstart my-model");
+      "  triga checkpoint export runs/quickstart my-model --dtype bf16");
 }
 
 }  // namespace triga

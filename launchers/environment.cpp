@@ -10,6 +10,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "base/control_group.h"
+
 namespace triga {
 namespace {
 
@@ -49,13 +51,20 @@ fs::path cache_folder() {
   return fs::temp_directory_path() / "triga-cache";
 }
 
-/// Limit of the control group (version 2) that this process is in: containers and Slurm set it.
-double control_group_cores() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
+double quota_in(const std::string& path) {
+  std::ifstream file(path);
   std::string quota;
   double period = 0;
   if (!(file >> quota >> period) || quota == "max" || period <= 0) return INFINITY;
   return std::strtod(quota.c_str(), nullptr) / period;
+}
+
+/// Limit of the control groups (version 2) that this process is in: containers and Slurm set it.
+double control_group_cores() {
+  double cores = INFINITY;
+  for (const std::string& folder : control_groups("cpu").version2)
+    cores = std::min(cores, quota_in(folder + "cpu.max"));
+  return cores;
 }
 
 }  // namespace

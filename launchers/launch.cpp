@@ -1,16 +1,14 @@
 // triga launch: starts all ranks on this machine through mpirun, and turns its status into ours.
 //
 // What Open MPI 4.1's mpirun does, and what is done about it:
-//   - it refuses root, and more ranks than cores: both are allowed here, for containers and for
-//   tests;
+//   - it refuses root, and more ranks than cores: both are allowed here, for containers and tests;
 //   - it binds a rank and all its threads to one core: --bind-to none, ranks set their own number
-//   of threads;
+//     of threads;
 //   - when a rank dies it sends SIGTERM to the others a second later: odls_base_sigkill_timeout
-//   gives them time to report;
+//     gives them time to report;
 //   - on SIGTERM or SIGINT it kills its ranks within a second: it runs in a process group of its
-//   own, and a signal to us is
-//     passed on as SIGUSR1, which mpirun forwards and ranks take for "save and stop". The second
-//     signal ends it;
+//     own, and a signal to us is passed on as SIGUSR1, which mpirun forwards and ranks take for
+//     "save and stop". The second signal ends it;
 //   - its exit status is that of some rank: status.json holds the true one.
 #include <signal.h>
 #include <spawn.h>

@@ -11,6 +11,7 @@
 #include "base/memory_meter.h"
 #include "checkpoint/environment.h"
 #include "comm/process_grid.h"
+#include "config/placed.h"
 #include "metrics/console.h"
 #include "metrics/json_lines.h"
 #include "metrics/run_status.h"
@@ -264,8 +265,10 @@ TrainingState Run::load(const StartDecision& decision) {
     return state;
   }
   if (const auto& init = experiment_.model.init) {
-    const std::string line = load_weights(strategy, *assembly.architecture, options_.files,
-                                          init->from.path, {init->strict, init->reinitialize});
+    const std::string line = placed(init->place, [&] {
+      return load_weights(strategy, *assembly.architecture, options_.files, init->from.path,
+                          {init->strict, init->reinitialize});
+    });
     if (is_first_) log_info("train", line);
   }
   return {};

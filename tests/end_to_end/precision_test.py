@@ -1,10 +1,12 @@
 """bf16 and recomputation: what they change and what not, on the quickstart's model and real text (Python sources)."""
 
+import json
 import pathlib
 import re
+import struct
 import unittest
 
-from triga_runner import TrigaTest
+from triga_runner import TrigaTest, read_safetensors
 
 QUICKSTART = pathlib.Path(__file__).resolve().parents[2] / "experiments" / "quickstart.yaml"
 STEPS, WINDOW = 100, 20
@@ -32,6 +34,28 @@ class PrecisionTest(TrigaTest):
         held_out = {p: run.column("loss", "validation") for p, run in runs.items()}
         for step, loss in held_out["fp32"].items():
             self.assertAlmostEqual(held_out["bf16"][step] / loss, 1, delta=0.01)
+
+    def test_an_export_may_be_bf16(self):
+        run = self.launch(1, "run", "--set", "train.max_steps=1")
+        latest = run.directory / "checkpoints" / "latest"
+        for dtype, word, size in (("bf16", "BF16", 2), ("fp16", "F16", 2), ("fp32", "F32", 4)):
+            done = self.command("checkpoint", "export", latest, self.folder / dtype, "--dtype", dtype)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            exported = read_safetensors(self.folder / dtype / "model.safetensors")
+            for name, (_, shape, content) in read_safetensors(latest / "model.safetensors").items():
+                self.assertEqual(exported[name][:2], (word, shape))
+                numbers = struct.unpack(f"<{len(content) // 4}f", content)
+                got = exported[name][2]
+                self.assertEqual(len(got), len(numbers) * size)
+                if dtype == "bf16":  # bf16 is the upper half of fp32, rounded to nearest
+                    got = struct.unpack(f"<{len(numbers)}f", b"".join(b"\0\0" + got[i:i + 2] for i in range(0, len(got), 2)))
+                    self.assertLessEqual(max(abs(a - b) - abs(a) / 256 for a, b in zip(numbers, got)), 0)
+                if dtype == "fp32":
+                    self.assertEqual(got, content)
+            self.assertEqual(json.loads((self.folder / dtype / "config.json").read_text())["dtype"],
+                             {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}[dtype])
+        wrong = self.command("checkpoint", "export", latest, self.folder / "x", "--dtype", "int8")
+        self.assertEqual(wrong.returncode, 2)
 
     def test_recomputation_saves_memory(self):
         peaks = {}
