@@ -1,0 +1,76 @@
+// Schedule: what each rank of a pipeline does in a step, as data. A model is cut into stages, the
+// stages are dealt to ranks, and each rank has a list of actions that it does one after the other.
+// The same list is executed, checked (schedule_check.h), simulated (simulate.h), printed and drawn
+// (schedule_text.h).
+//
+//   1f1b, 2 ranks, 3 microbatches     rank 0:  F0 F1 B0 F2 B1 B2
+//                                     rank 1:     F0 B0 F1 B1 F2 B2
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace triga {
+
+enum class ActionKind : uint8_t {
+  kForward,         // F
+  kBackward,        // B: the gradients of a stage's inputs and weights
+  kBackwardInput,   // I: of its inputs only, with what is needed for the weights kept
+  kBackwardWeight,  // W: of its weights, from what was kept
+  // Between ranks; with_messages() adds them.
+  kSendOutputs,       // of a stage, to those that read them
+  kReceiveInputs,     // of a stage
+  kSendGradients,     // of a stage's inputs, to those that made them
+  kReceiveGradients,  // of a stage's outputs
+  kReduceGradients    // of a stage's weights, over the data-parallel ranks; no microbatch
+};
+
+/// 'F', 'B', 'I', 'W' of those that compute; "send outputs" ... of the others.
+std::string_view word(ActionKind kind);
+bool computes(ActionKind kind);
+
+struct Action {
+  ActionKind kind = ActionKind::kForward;
+  int stage = 0;
+  int microbatch = 0;
+  auto operator<=>(const Action&) const = default;
+};
+
+struct Schedule {
+  std::string name;
+  int num_microbatches = 0;
+  std::vector<int> rank_of_stage;            // [stage]
+  std::vector<std::vector<Action>> actions;  // [rank]
+
+  int num_ranks() const { return static_cast<int>(actions.size()); }
+  int num_stages() const { return static_cast<int>(rank_of_stage.size()); }
+};
+
+struct ScheduleShape {
+  int num_ranks = 1;
+  int num_microbatches = 1;
+  int chunks = 1;  // stages a rank
+};
+
+/// What a schedule is and when to use it, in a line; and how many stages a rank it takes.
+struct ScheduleKind {
+  std::string_view name, help;
+  int least_chunks = 1, most_chunks = 1;
+};
+/// gpipe, 1f1b, interleaved_1f1b, zb_h1, zb_v.
+const std::vector<ScheduleKind>& schedule_kinds();
+
+/// By name, upper and lower case alike. Any number of microbatches is possible: a step at the end
+/// of an epoch may be short. Throws: ConfigError that lists the names, or the chunks that the
+/// schedule takes.
+Schedule make_schedule(std::string_view name, const ScheduleShape& shape);
+
+/// With what goes between ranks: each input is received before the action that needs it, each
+/// result sent behind the one that made it, and a stage's gradients reduced behind its last
+/// backward action. `actions` must compute only.
+Schedule with_messages(const Schedule& schedule);
+
+}  // namespace triga
