@@ -4,10 +4,9 @@
 #include <bit>
 #include <cstdint>
 
-namespace triga {
+#include "base/vector.h"
 
-/// A function that is compiled for several processors; the fastest that this one has is taken.
-#define TRIGA_VECTOR __attribute__((target_clones("avx512f", "avx2", "default")))
+namespace triga {
 
 /// e^x within 2 units in the last place; e^-87 below -87 and for a NaN, e^88 above 88. Cody and
 /// Waite's reduction, then a polynomial of degree 6 on [-ln 2 / 2, ln 2 / 2].

@@ -5,12 +5,12 @@
 #include <algorithm>
 
 #include "base/parallel.h"
+#include "base/vector.h"
 #include "triga/error.h"
 
 namespace triga {
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) static double sum_of_squares(
-    const float* x, int64_t numel) {
+TRIGA_VECTOR static double sum_of_squares(const float* x, int64_t numel) {
   constexpr int64_t kLanes = 32;
   double sums[kLanes] = {};
   int64_t i = 0;
