@@ -125,10 +125,10 @@ def overlap(rounds):
 
 
 def scaling(rounds):
-    """Scaling: one step of GPT 12 x 384, T 256, 12 samples in all, on 1 to 4 ranks of one thread, against one rank."""
+    """Scaling: one step of GPT 4 x 384, T 256, 12 samples in microbatches of 3, on 1 to 4 ranks of one thread, against one rank."""
     rows = Rows()
     with Workplace() as place:
-        experiment = place.gpt_experiment(MEDIUM, 1, 20, global_batch=12)
+        experiment = place.gpt_experiment({**MEDIUM, "num_layers": 4}, 3, 20, global_batch=12)
         samples = interleave(rounds, **{str(ranks): lambda ranks=ranks: place.triga_seconds(experiment, ranks, 1, 10)
                                         for ranks in (1, 2, 3, 4)})
         for ranks in (2, 3, 4):
