@@ -141,14 +141,27 @@ void describe(Fields& fields, ParallelConfig& config) {
       .at_least(1)
       .known_as({"data_parallel_size", "data_parallel_degree", "dp_size", "ddp"});
   fields.field("pp", config.pp)
-      .help("Pipeline stages.")
+      .help("Ranks that share a model: each has a part of its layers.")
       .at_least(1)
       .known_as(
           {"pipeline_parallel_size", "pipeline_model_parallel_size", "num_stages", "pp_size"});
   fields.field("pipeline_schedule", config.pipeline_schedule)
-      .help("Order of forward and backward in the pipeline.")
-      .one_of({"1f1b"})
-      .known_as({"pipeline_parallel_schedule"});
+      .help(
+          "Order of forward and backward in the pipeline (docs/pipeline.md). Changes nothing in "
+          "the "
+          "result but the order of sums.")
+      .one_of({"gpipe", "1f1b", "interleaved_1f1b", "zb_h1", "zb_v"})
+      .known_as({"pipeline_parallel_schedule", "pp_schedule"});
+  fields.field("pipeline_chunks", config.pipeline_chunks)
+      .help("Stages a rank, with a schedule that takes several; auto: as few as it takes.")
+      .empty_word("auto")
+      .at_least(1)
+      .known_as({"virtual_pipeline_model_parallel_size", "num_virtual_stages", "interleave"});
+  fields.field("partition", config.partition)
+      .help(
+          "Where the model is cut: the index of the first layer of each stage but the first. "
+          "Empty: as many layers in each stage as can be.")
+      .known_as({"pipeline_cuts", "split_points", "pipeline_parallel_split_points"});
   fields.field("zero", config.zero)
       .help(
           "What data-parallel ranks keep in parts (ZeRO): 0 nothing, 1 the state of the optimizer, "
@@ -183,9 +196,11 @@ void describe(Fields& fields, ParallelConfig& config) {
       .above(0)
       .known_as({"ddp_timeout", "nccl_timeout", "dist_timeout", "distributed_timeout_minutes"});
   fields.place(config.place);
-  fields.rule("pp", [&config]() -> std::optional<std::string> {
-    if (config.pp == 1) return std::nullopt;
-    return "pipeline parallelism is not there yet; allowed: 1";
+  fields.rule("partition", [&config]() -> std::optional<std::string> {
+    for (size_t i = 0; i < config.partition.size(); ++i)
+      if (config.partition[i] <= (i == 0 ? 0 : config.partition[i - 1]))
+        return "layers must rise, from 1 on";
+    return std::nullopt;
   });
 }
 

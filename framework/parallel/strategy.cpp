@@ -11,8 +11,8 @@
 #include <sstream>
 
 #include "base/trace.h"
+#include "comm/local_communicator.h"
 #include "optim/gradient_norm.h"
-#include "parallel/pipeline/partition.h"
 #include "parallel/pipeline/wire.h"
 
 namespace triga {
@@ -26,41 +26,10 @@ Batch on_device(const Batch& batch, at::Device device) {
   return moved;
 }
 
-/// Runs the whole model without gradients.
-class StagePredictor final : public Predictor {
- public:
-  StagePredictor(const Stage& stage, StepContext context, at::Device device)
-      : stage_(stage), context_(std::move(context)), device_(device) {}
-  Activations predict(const Batch& batch, SequenceState* state) override {
-    const c10::AutoGradMode no_grad(false);
-    StepContext step = context_;
-    step.sequence_state = state;
-    return stage_.forward({}, on_device(batch, device_), step).outputs;
-  }
-
- private:
-  const Stage& stage_;
-  const StepContext context_;
-  const at::Device device_;
-};
-
-std::vector<LayerSpec> checked_layers(const Architecture& architecture) {
-  std::vector<LayerSpec> layers = architecture.layers();
-  check_layers(layers);
-  return layers;
-}
-
 std::vector<std::string> names_of(const Loss& loss) {
   std::vector<std::string> names = loss.auxiliary_names();
   names.insert(names.begin(), "loss");
   return names;
-}
-
-std::vector<ParameterStore::OwnedLayer> owned_layers(const Stage& stage) {
-  std::vector<ParameterStore::OwnedLayer> owned;
-  for (const Stage::BuiltLayer& built : stage.layers())
-    owned.push_back({built.spec, built.layer.get()});
-  return owned;
 }
 
 /// A text that says which statistics a rank has, and in which shape: what ranks compare before they
@@ -92,21 +61,37 @@ void add_missing_statistics(StatisticSums& statistics, const std::string& descri
   }
 }
 
-/// Which buckets hold what each layer reads.
-std::vector<std::vector<size_t>> buckets_by_layer(const Stage& stage, const ParameterStore& store) {
-  std::vector<std::vector<size_t>> buckets;
-  for (const Stage::BuiltLayer& built : stage.layers()) {
-    std::set<size_t> of_layer;
-    for (const Parameter& parameter : built.layer->parameters())
-      if (const int bucket = store.find(parameter.spec().name)->bucket; bucket >= 0)
-        of_layer.insert(static_cast<size_t>(bucket));
-    buckets.emplace_back(of_layer.begin(), of_layer.end());
-  }
+/// Which buckets hold what each layer reads, by stage.
+std::map<int, std::vector<std::vector<size_t>>> buckets_by_layer(const ModelStages& model,
+                                                                 const ParameterStore& store) {
+  std::map<int, std::vector<std::vector<size_t>>> buckets;
+  for (const auto& [number, stage] : model.stages())
+    for (const Stage::BuiltLayer& built : stage->layers()) {
+      std::set<size_t> of_layer;
+      for (const Parameter& parameter : built.layer->parameters())
+        if (const int bucket = store.find(parameter.spec().name)->bucket; bucket >= 0)
+          of_layer.insert(static_cast<size_t>(bucket));
+      buckets[number].emplace_back(of_layer.begin(), of_layer.end());
+    }
   return buckets;
 }
 
-StoreOptions store_options(const Strategy::Options& options, const Communicator& data,
-                           const Optimizer& optimizer) {
+ScheduleShape shape_of(const Strategy::Options& options, int num_ranks, size_t num_microbatches) {
+  return {num_ranks, static_cast<int>(num_microbatches), options.chunks};
+}
+
+ModelStages cut(const Architecture& architecture, const Loss& loss,
+                const Strategy::Options& options, const Communicator& pipeline) {
+  const auto num_stages = static_cast<size_t>(pipeline.size() * options.chunks);
+  const std::vector<size_t> bounds = options.bounds.empty()
+                                         ? uniform_bounds(architecture.layers().size(), num_stages)
+                                         : options.bounds;
+  const Schedule any = make_schedule(options.schedule, shape_of(options, pipeline.size(), 1));
+  return {architecture, loss, bounds, any.rank_of_stage, pipeline.rank()};
+}
+
+StoreOptions store_options(const Strategy::Options& options, const ModelStages& model,
+                           const Communicator& data, const Optimizer& optimizer) {
   StoreOptions store;
   store.bucket_bytes = options.bucket_bytes;
   store.num_parts = data.size();
@@ -116,56 +101,93 @@ StoreOptions store_options(const Strategy::Options& options, const Communicator&
   store.has_gradients = options.zero < 2;
   store.compute_type = options.compute_type;
   store.device = data.device();
+  store.sharing = model.sharing();
   store.groups = options.groups;
   return store;
 }
 
 }  // namespace
 
+/// The model as a function, on whichever ranks its stages are.
+class Strategy::StagePredictor final : public Predictor {
+ public:
+  explicit StagePredictor(Strategy& strategy) : strategy_(strategy) {}
+  Activations predict(const Batch& batch, SequenceState* state) override {
+    return strategy_.predict(batch, state);
+  }
+
+ private:
+  Strategy& strategy_;
+};
+
+Strategy::Strategy(const Architecture& architecture, const Groups& groups, const Options& options,
+                   std::unique_ptr<Optimizer> optimizer)
+    : Strategy(architecture, groups, options, std::move(optimizer), nullptr) {}
+
 Strategy::Strategy(const Architecture& architecture, Communicator& data, const Options& options,
                    std::unique_ptr<Optimizer> optimizer)
-    : specs_(checked_layers(architecture)),
+    : Strategy(architecture, {data, data, data}, options, std::move(optimizer),
+               make_single_communicator()) {}
+
+Strategy::Strategy(const Architecture& architecture, const Groups& groups, const Options& options,
+                   std::unique_ptr<Optimizer> optimizer, std::unique_ptr<Communicator> own_pipeline)
+    : own_pipeline_(std::move(own_pipeline)),
       loss_(architecture.loss()),
       loss_names_(names_of(*loss_)),
       metrics_(architecture.metrics()),
-      data_(data),
+      world_(groups.world),
+      data_(groups.data),
+      pipeline_(own_pipeline_ ? *own_pipeline_ : groups.pipeline),
       options_(options),
       made_optimizer_(std::move(optimizer)),
-      stage_(specs_, 0, specs_.size(), *loss_),
-      store_(owned_layers(stage_), store_options(options, data, *made_optimizer_),
-             [&data](int64_t numel, at::ScalarType type) { return data.allocate(numel, type); }),
-      reducer_(store_, data, options.zero),
+      model_(cut(architecture, *loss_, options, pipeline_)),
+      store_(model_.owned_layers(), store_options(options, model_, data_, *made_optimizer_),
+             [this](int64_t numel, at::ScalarType type) { return data_.allocate(numel, type); }),
+      reducer_(store_, data_, options.zero),
       optimizer_(
           std::move(made_optimizer_), store_,
           [this](size_t bucket, FlatRange range) { return reducer_.gradients(bucket, range); }),
-      gatherer_(store_, data),
-      collector_(store_, data),
-      buckets_of_layer_(buckets_by_layer(stage_, store_)) {
+      gatherer_(store_, data_),
+      collector_(store_, data_),
+      ties_(model_, store_, pipeline_),
+      runner_(model_.stages(), model_.flow(), model_.rank_of_stage(), pipeline_),
+      buckets_of_layer_(buckets_by_layer(model_, store_)),
+      predictor_(std::make_unique<StagePredictor>(*this)) {
   expect_tied_parts();
-  predictor_ =
-      std::make_unique<StagePredictor>(stage_, context(Mode::kGenerate, 0), data_.device());
 }
 
 /// Recomputed layers go backward one by one, so each brings its part of a shared parameter's
 /// gradient.
 void Strategy::expect_tied_parts() {
   if (options_.recompute != Recompute::kFull) return;
-  std::map<std::string, int> num_layers;
-  for (const Stage::BuiltLayer& built : stage_.layers())
-    for (const Parameter& parameter : built.layer->parameters())
-      ++num_layers[parameter.spec().name];
-  for (size_t i = 0; i < store_.parameters().size(); ++i)
-    reducer_.expect_parts(i, num_layers.at(store_.parameters()[i].name));
+  for (const auto& [number, stage] : model_.stages()) {
+    std::map<std::string, int> num_layers;
+    for (const Stage::BuiltLayer& built : stage->layers())
+      for (const Parameter& parameter : built.layer->parameters())
+        ++num_layers[parameter.spec().name];
+    for (size_t i = 0; i < store_.parameters().size(); ++i)
+      if (const auto found = num_layers.find(store_.parameters()[i].name);
+          found != num_layers.end())
+        reducer_.expect_parts(number, i, found->second);
+  }
 }
 
-StepContext Strategy::context(Mode mode, int64_t step) {
+const Schedule& Strategy::schedule(size_t num_microbatches) {
+  const auto [place, is_new] = schedules_.try_emplace(num_microbatches);
+  if (is_new)
+    place->second =
+        make_schedule(options_.schedule, shape_of(options_, pipeline_.size(), num_microbatches));
+  return place->second;
+}
+
+StepContext Strategy::context(Mode mode, int64_t step, int stage) {
   StepContext context;
   context.mode = mode;
   context.seed = options_.seed;
   context.step = step;
   context.trace = options_.trace;
-  context.before_layer = [this](size_t layer) {
-    for (const size_t bucket : buckets_of_layer_[layer]) {
+  context.before_layer = [this, &buckets = buckets_of_layer_.at(stage)](size_t layer) {
+    for (const size_t bucket : buckets[layer]) {
       if (gatherer_.is_here(bucket)) continue;
       const TraceSpan span(options_.trace, TraceKind::kWait, "values");
       gatherer_.await(bucket);
@@ -182,7 +204,7 @@ void Strategy::sum_losses(StepLoss& loss, std::span<double> votes, std::string_v
   std::vector<double> values(votes.begin(), votes.end());
   for (const auto& [name, total] : loss.totals)
     values.insert(values.end(), {total.sum, total.count});
-  data_.all_reduce_values(values, ReduceOp::kSum, what);
+  world_.all_reduce_values(values, ReduceOp::kSum, what);
   std::copy_n(values.begin(), votes.size(), votes.begin());
   size_t i = votes.size();
   for (auto& [name, total] : loss.totals) {
@@ -195,6 +217,7 @@ StepLoss Strategy::count_losses(const std::vector<Batch>& microbatches, std::spa
   StepLoss loss;
   for (const std::string& name : loss_names_) {
     LossTotal& total = loss.totals[name];
+    if (pipeline_.rank() > 0) continue;  // the ranks of a pipeline have the same microbatches
     for (const Batch& batch : microbatches)
       if (batch.num_samples > 0) total.count += loss_->count(batch, name);
   }
@@ -209,26 +232,24 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
     const double count = global.totals.at(name).count;
     return count > 0 ? 1 / count : 0;
   };
-  const StepContext step_context = context(Mode::kTrain, step);
-  int last_round = -1;
-  for (size_t i = 0; i < microbatches.size(); ++i)
-    if (microbatches[i].num_samples > 0) last_round = static_cast<int>(i);
-  reducer_.begin_step(static_cast<int>(microbatches.size()), last_round);
+  std::vector<Batch> batches;
+  for (const Batch& batch : microbatches) batches.push_back(on_device(batch, data_.device()));
   std::vector<std::pair<std::string, at::Tensor>> sums;  // read when the device has all to do
-  for (size_t i = 0; i < microbatches.size(); ++i) {
-    reducer_.begin_round(static_cast<int>(i));
-    if (microbatches[i].num_samples > 0) {
-      const Batch batch = on_device(microbatches[i], data_.device());
-      StageRun run = stage_.forward({}, batch, step_context);
-      for (const LossTerm& term : run.losses) sums.emplace_back(term.name, term.sum.detach());
-      const TraceSpan span(options_.trace, TraceKind::kBackward, "backward");
-      stage_.backward(std::move(run), {}, scale);
-    }
-    reducer_.end_round();
-  }
+  PipelineRunner::Step todo;
+  todo.microbatches = &batches;
+  todo.context = [&](int stage) { return context(Mode::kTrain, step, stage); };
+  todo.scale = scale;
+  todo.forward_done = [&](const StageRun& run, const Batch&, int) {
+    for (const LossTerm& term : run.losses) sums.emplace_back(term.name, term.sum.detach());
+  };
+  todo.begin_backward = [&](int stage, bool is_last) { reducer_.begin_pass(stage, is_last); };
+  todo.end_backward = [&] { reducer_.end_pass(); };
+  reducer_.begin_step();
+  runner_.run(schedule(batches.size()), todo);
   {
     const TraceSpan span(options_.trace, TraceKind::kWait, "gradients");
     reducer_.finish();
+    ties_.sum(reducer_);
   }
   StepLoss loss;
   for (const std::string& name : loss_names_) loss.totals[name] = {};
@@ -243,10 +264,15 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
 double Strategy::clip_gradients(double clip_norm) {
   const TraceSpan span(options_.trace, TraceKind::kOptimizer, "gradient norm");
   std::vector<at::Tensor> parts;
-  for (size_t bucket = 0; bucket < store_.buckets().size(); ++bucket)
-    parts.push_back(reducer_.gradients(bucket, store_.part(store_.buckets()[bucket])));
+  for (size_t i = 0; i < store_.buckets().size(); ++i) {
+    const Bucket& bucket = store_.buckets()[i];
+    const std::vector<int> owners = model_.ranks_of(bucket.sharing);
+    if (owners.empty() || owners.front() == pipeline_.rank())
+      parts.push_back(reducer_.gradients(i, store_.part(bucket)));
+  }
   double sum = sum_of_squares(parts);
-  if (data_.size() > 1) data_.all_reduce_values({&sum, 1}, ReduceOp::kSum, "norm of the gradient");
+  if (world_.size() > 1)
+    world_.all_reduce_values({&sum, 1}, ReduceOp::kSum, "norm of the gradient");
   const double norm = static_cast<float>(std::sqrt(sum));
   gradient_scale_ = clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1;
   return norm;
@@ -279,7 +305,7 @@ void Strategy::gather_statistics() {
 void Strategy::update(double learning_rate) {
   const c10::AutoGradMode no_grad(false);
   gather_statistics();
-  stage_.apply_statistics(statistics_.sums());
+  for (const auto& [number, stage] : model_.stages()) stage->apply_statistics(statistics_.sums());
   statistics_.clear();
   const TraceSpan span(options_.trace, TraceKind::kOptimizer, "update");
   optimizer_.begin_step();
@@ -313,93 +339,101 @@ std::vector<at::Tensor> Strategy::gather_states(const at::Tensor& state, const s
   return states;
 }
 
+/// Of the rank with the last stage, for all.
+std::map<std::string, double> Strategy::metric_results() {
+  std::vector<double> values;
+  for (const auto& metric : metrics_) {
+    double value = 0;
+    if (model_.has_last_stage()) {
+      const std::vector<at::Tensor> states =
+          gather_states(metric->state().cpu(), "metric " + metric->name());
+      metric->reset();
+      for (const at::Tensor& state : states) metric->merge(state);
+      value = metric->result();
+    }
+    values.push_back(value);
+  }
+  if (pipeline_.size() > 1 && !values.empty())
+    pipeline_.all_reduce_values(values, ReduceOp::kSum, "metrics");
+  std::map<std::string, double> results;
+  for (size_t i = 0; i < metrics_.size(); ++i) results[metrics_[i]->name()] = values[i];
+  return results;
+}
+
+PipelineRunner::Step Strategy::forward_only(Mode mode) {
+  PipelineRunner::Step step;
+  step.context = [this, mode](int stage) { return context(mode, 0, stage); };
+  return step;
+}
+
 EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>& next) {
   const c10::AutoGradMode no_grad(false);
-  const StepContext evaluation = context(Mode::kEvaluate, 0);
   EvaluationResult result;
   for (const std::string& name : loss_names_) result.loss.totals[name] = {};
   for (const auto& metric : metrics_) metric->reset();
-  while (const std::optional<Batch> given = next()) {
-    if (given->num_samples == 0) continue;
-    const Batch batch = on_device(*given, data_.device());
-    const StageRun run = stage_.forward({}, batch, evaluation);
+  PipelineRunner::Step step = forward_only(Mode::kEvaluate);
+  const int last_stage = static_cast<int>(model_.flow().size()) - 1;
+  step.forward_done = [&](const StageRun& run, const Batch& batch, int stage) {
     for (const LossTerm& term : run.losses) {
       LossTotal& total = result.loss.totals.at(term.name);
       total.sum += term.sum.item<double>();
-      total.count += loss_->count(*given, term.name);
+      total.count += loss_->count(batch, term.name);
     }
-    for (const auto& metric : metrics_) metric->update(batch, run.outputs);
+    if (stage == last_stage)
+      for (const auto& metric : metrics_) metric->update(batch, run.outputs);
+  };
+  // As many at a time as there are ranks in the pipeline, so that none waits for all others.
+  for (bool is_over = false; !is_over;) {
+    std::vector<Batch> batches;
+    while (!is_over && static_cast<int>(batches.size()) < pipeline_.size()) {
+      const std::optional<Batch> batch = next();
+      if (batch)
+        batches.push_back(on_device(*batch, data_.device()));
+      else
+        is_over = true;
+    }
+    if (batches.empty()) break;
+    step.microbatches = &batches;
+    runner_.run(forward_schedule(model_.rank_of_stage(), pipeline_.size(),
+                                 static_cast<int>(batches.size())),
+                step);
   }
   sum_losses(result.loss, {}, "loss of the evaluation");
-  for (const auto& metric : metrics_) {
-    const std::vector<at::Tensor> states =
-        gather_states(metric->state().cpu(), "metric " + metric->name());
-    metric->reset();
-    for (const at::Tensor& state : states) metric->merge(state);
-    result.metrics[metric->name()] = metric->result();
-  }
+  result.metrics = metric_results();
   return result;
 }
 
-std::vector<Strategy::NamedTensor> Strategy::collect_weights() {
-  gatherer_.await_all();
-  std::vector<NamedTensor> collected;
-  if (options_.compute_type != at::kFloat) {
-    for (const auto& [parameter, value] :
-         collector_.collect(store_.masters(), "weights", /*to_first=*/true))
-      collected.push_back({parameter->component, parameter->name, value.cpu()});
-  }
-  if (data_.rank() != 0) return {};
-  for (const StoredParameter& parameter : store_.parameters())
-    if (parameter.exact.defined())
-      collected.push_back({parameter.component, parameter.name, parameter.exact});
-    else if (options_.compute_type == at::kFloat || !parameter.is_trainable)
-      collected.push_back(
-
-          {parameter.component, parameter.name, parameter.value.detach().to(at::kCPU, at::kFloat)});
-  return collected;
-}
-
-std::vector<Strategy::NamedTensor> Strategy::collect_optimizer_state() {
-  std::vector<NamedTensor> collected;
-  for (size_t i = 0; i < optimizer_.state_names().size(); ++i) {
-    const std::string& state = optimizer_.state_names()[i];
-    for (const auto& [parameter, value] :
-         collector_.collect(optimizer_.state(i), state, /*to_first=*/false))
-      collected.push_back({parameter->component, parameter->name + "." + state, value.cpu()});
-  }
-  return collected;
-}
-
-void Strategy::restore_optimizer_state(
-    const std::function<void(const std::string& name, int64_t first, const at::Tensor& into)>&
-        read) {
-  for (const StoredParameter& parameter : store_.parameters()) {
-    if (!parameter.is_trainable) continue;
-    const auto bucket = static_cast<size_t>(parameter.bucket);
-    const FlatRange mine = parameter.range().intersect(store_.owned(store_.buckets()[bucket]));
-    if (mine.is_empty()) continue;
-    for (size_t i = 0; i < optimizer_.state_names().size(); ++i) {
-      at::Tensor state = store_.owned_view(optimizer_.state(i), bucket, mine);
-      const at::Tensor on_host = state.is_cpu() ? state : at::empty({mine.size()}, at::kFloat);
-      read(parameter.name + "." + optimizer_.state_names()[i], mine.begin - parameter.offset,
-           on_host);
-      if (!state.is_cpu()) state.copy_(on_host);
-    }
-  }
-}
-
-MemoryPlan Strategy::memory_plan() const {
-  MemoryQuestion question;
-  question.num_elements = store_.flat_values().numel();
-  question.num_buckets = static_cast<int64_t>(store_.buckets().size());
-  for (const Bucket& bucket : store_.buckets())
-    question.longest_bucket = std::max(question.longest_bucket, bucket.range.size());
-  question.num_ranks = data_.size();
-  question.zero = options_.zero;
-  question.num_states = static_cast<int>(optimizer_.state_names().size());
-  question.compute_type = options_.compute_type;
-  return plan_memory(question);
+/// Every rank of the pipeline calls it and gets the outputs.
+Activations Strategy::predict(const Batch& batch, SequenceState* state) {
+  const c10::AutoGradMode no_grad(false);
+  PipelineRunner::Step step = forward_only(Mode::kGenerate);
+  step.context = [this, state](int stage) {
+    StepContext generation = context(Mode::kGenerate, 0, stage);
+    generation.sequence_state = state;
+    return generation;
+  };
+  std::vector<Batch> batches = {on_device(batch, data_.device())};
+  batches[0].num_samples = std::max<int64_t>(1, batches[0].num_samples);  // samplers may not count
+  step.microbatches = &batches;
+  Activations outputs;
+  const int last_stage = static_cast<int>(model_.flow().size()) - 1;
+  step.forward_done = [&](const StageRun& run, const Batch&, int stage) {
+    if (stage == last_stage) outputs = run.outputs;
+  };
+  runner_.run(forward_schedule(model_.rank_of_stage(), pipeline_.size(), 1), step);
+  if (pipeline_.size() == 1) return outputs;
+  const std::vector<std::string>& names = model_.flow().back().outputs;
+  const int root = model_.rank_of_last_stage();
+  at::Tensor header = model_.has_last_stage() ? wire_header(outputs, names)
+                                              : at::empty({kWireHeaderSize}, at::kLong);
+  pipeline_.broadcast(header, root, "header of the outputs").synchronize();
+  const at::Tensor bytes =
+      model_.has_last_stage()
+          ? wire_pack(outputs, names, header)
+          : at::empty({wire_bytes(header)},
+                      at::TensorOptions().dtype(at::kByte).device(data_.device()));
+  pipeline_.broadcast(bytes, root, "outputs").wait();
+  return wire_unpack(bytes, names, header);
 }
 
 }  // namespace triga

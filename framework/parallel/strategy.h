@@ -2,6 +2,9 @@
 // few calls and knows nothing of ranks: one process is a grid of 1 x 1.
 //
 // All public functions are collective over the grid, and give the same numbers on every rank.
+//
+//   grid of dp x pp:  `data` joins the ranks that have the same stages, `pipeline` those that share
+//   a model, `world` all of them
 #pragma once
 
 #include <cstdint>
@@ -19,7 +22,10 @@
 #include "parallel/data_parallel/shard_collector.h"
 #include "parallel/data_parallel/value_gatherer.h"
 #include "parallel/memory_plan.h"
-#include "parallel/pipeline/stage.h"
+#include "parallel/model_stages.h"
+#include "parallel/pipeline/runner.h"
+#include "parallel/pipeline/schedule.h"
+#include "parallel/pipeline/tie_exchange.h"
 #include "parameters/parameter_store.h"
 #include "triga/architecture.h"
 
@@ -53,12 +59,26 @@ class Strategy {
     Recompute recompute = Recompute::kNone;
     int64_t bucket_bytes = 4 << 20;
     at::ScalarType compute_type = at::kFloat;  // or bf16
+    std::string schedule = "1f1b";             // of the pipeline
+    int chunks = 1;                            // stages a rank
+    std::vector<size_t>
+        bounds;  // of the stages: first layer of each, then their number; empty: uniform
     std::vector<GroupRule> groups;
     Trace* trace = nullptr;  // what a step does is recorded there; must outlive the strategy
   };
 
-  /// Builds the layers of this rank, without values. `data`: the ranks that hold the same layers.
-  /// Both references must outlive it. Throws: PluginError for layers that do not fit together.
+  struct Groups {
+    Communicator& world;
+    Communicator& data;
+    Communicator& pipeline;
+  };
+
+  /// Builds the layers of this rank, without values. Architecture and groups must outlive it.
+  /// Throws: PluginError for layers that do not fit together, ConfigError for more stages than
+  /// layers or a schedule that does not fit.
+  Strategy(const Architecture& architecture, const Groups& groups, const Options& options,
+           std::unique_ptr<Optimizer> optimizer);
+  /// Without a pipeline: every rank has all layers.
   Strategy(const Architecture& architecture, Communicator& data, const Options& options,
            std::unique_ptr<Optimizer> optimizer);
 
@@ -107,33 +127,46 @@ class Strategy {
 
   ParameterStore& parameters() { return store_; }
   FlatOptimizer& optimizer() { return optimizer_; }
-  const std::vector<LayerSpec>& layers() const { return specs_; }
+  const ModelStages& model() const { return model_; }
   /// The sum of a parameter's gradients over all ranks, after forward_backward. Not collective;
   /// requires zero 0 or one rank.
   at::Tensor gradient(const StoredParameter& parameter) const;
 
  private:
+  Strategy(const Architecture& architecture, const Groups& groups, const Options& options,
+           std::unique_ptr<Optimizer> optimizer, std::unique_ptr<Communicator> own_pipeline);
+
   void expect_tied_parts();
-  StepContext context(Mode mode, int64_t step);
+  const Schedule& schedule(size_t num_microbatches);
+  StepContext context(Mode mode, int64_t step, int stage);
+  PipelineRunner::Step forward_only(Mode mode);
+  Activations predict(const Batch& batch, SequenceState* state);
   void sum_losses(StepLoss& loss, std::span<double> votes, std::string_view what);
   StepLoss count_losses(const std::vector<Batch>& microbatches, std::span<double> votes);
   void gather_statistics();
   std::vector<at::Tensor> gather_states(const at::Tensor& state, const std::string& what);
+  std::map<std::string, double> metric_results();
 
-  std::vector<LayerSpec> specs_;
+  class StagePredictor;
+
+  std::unique_ptr<Communicator> own_pipeline_;  // where none was given
   std::unique_ptr<Loss> loss_;
   std::vector<std::string> loss_names_;  // "loss" first
   std::vector<std::unique_ptr<Metric>> metrics_;
-  Communicator& data_;
+  Communicator &world_, &data_, &pipeline_;
   Options options_;
   std::unique_ptr<Optimizer> made_optimizer_;  // until optimizer_ takes it
-  Stage stage_;
+  ModelStages model_;
   ParameterStore store_;
   GradientReducer reducer_;
   FlatOptimizer optimizer_;
   ValueGatherer gatherer_;
   ShardCollector collector_;
-  std::vector<std::vector<size_t>> buckets_of_layer_;  // that a layer of the stage reads
+  TieExchange ties_;
+  PipelineRunner runner_;
+  std::map<int, std::vector<std::vector<size_t>>>
+      buckets_of_layer_;                  // [stage][layer] that it reads
+  std::map<size_t, Schedule> schedules_;  // by number of microbatches
   std::unique_ptr<Predictor> predictor_;
   StatisticSums statistics_;
   double gradient_scale_ = 1;

@@ -53,6 +53,7 @@ ParameterStore::ParameterStore(const std::vector<OwnedLayer>& layers, const Stor
   for (size_t i = 0; i < layers.size(); ++i) {
     declare(layers[i], handles);
     layer_of_.resize(parameters_.size(), static_cast<int>(i));
+    stage_of_.resize(parameters_.size(), layers[i].stage);
   }
   apply_groups(options.groups);
   lay_out();
@@ -121,12 +122,38 @@ std::vector<size_t> ParameterStore::backward_order() const {
 }
 
 void ParameterStore::lay_out() {
+  std::vector<size_t> of_stage;
+  std::map<std::vector<int>, std::vector<size_t>> shared;  // by the stages that have them
+  for (size_t i : backward_order()) {
+    num_trainable_ += parameters_[i].numel;
+    const auto sharing = options_.sharing.find(parameters_[i].name);
+    if (sharing != options_.sharing.end()) {
+      shared[sharing->second].push_back(i);
+      continue;
+    }
+    if (!of_stage.empty() && stage_of_[of_stage.back()] != stage_of_[i]) {
+      place_buckets(of_stage);
+      of_stage.clear();
+    }
+    of_stage.push_back(i);
+  }
+  place_buckets(of_stage);
+  for (auto& [stages, parameters] : shared) {
+    // In an order that does not depend on the layers of a stage.
+    std::sort(parameters.begin(), parameters.end(),
+              [&](size_t a, size_t b) { return parameters_[a].name < parameters_[b].name; });
+    const size_t first = buckets_.size();
+    place_buckets(parameters);
+    for (size_t i = first; i < buckets_.size(); ++i) buckets_[i].sharing = stages;
+  }
+}
+
+void ParameterStore::place_buckets(const std::vector<size_t>& parameters) {
   std::vector<size_t> bucket;
   int64_t bytes = 0;
-  for (size_t i : backward_order()) {
+  for (size_t i : parameters) {
     bucket.push_back(i);
     bytes += padded(parameters_[i]) * int64_t{sizeof(float)};
-    num_trainable_ += parameters_[i].numel;
     if (bytes < options_.bucket_bytes) continue;
     place_bucket(std::move(bucket));
     bucket.clear();
@@ -158,6 +185,7 @@ void ParameterStore::place_bucket(std::vector<size_t> parameters) {
     part_size = *std::max_element(sizes.begin(), sizes.end());
   }
   Bucket bucket;
+  bucket.stage = stage_of_[parameters.front()];
   bucket.range.begin = buckets_.empty() ? 0 : buckets_.back().range.end;
   bucket.range.end = bucket.range.begin + part_size * options_.num_parts;
   for (size_t part = 0; part < parts.size(); ++part) {

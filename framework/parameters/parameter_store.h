@@ -11,6 +11,10 @@
 // state, and, where modules compute in bf16, the fp32 masters that the optimizer changes. Without,
 // it owns everything.
 //
+// A rank of a pipeline has one store for all of its stages. A bucket holds parameters of one stage,
+// so that it is complete with that stage's backward pass; what several stages share (tied weights on
+// two ranks) lies in buckets of its own at the end, laid out in the same way wherever it is.
+//
 // Padding is zero in every buffer and stays zero. A parameter that several layers declare (the same
 // name) is stored once, at the place of the first layer that declares it, for there its gradient is
 // complete last.
@@ -19,6 +23,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -70,6 +75,8 @@ struct StoredParameter {
 struct Bucket {
   FlatRange range;
   std::vector<size_t> parameters;  // indices into ParameterStore::parameters()
+  int stage = 0;                   // that declares them
+  std::vector<int> sharing;        // all stages that have them, where these are several
   std::vector<FlatRange> padding;
 
   /// The buckets' equal parts, one a rank.
@@ -89,6 +96,8 @@ struct StoreOptions {
   at::ScalarType compute_type = at::kFloat;  // or bf16: of values and frozen parameters
   at::Device device = at::kCPU;              // where `allocate` gives memory
   std::vector<GroupRule> groups;
+  /// Stages that have a parameter, by name, where these are several.
+  std::map<std::string, std::vector<int>> sharing;
 };
 
 class ParameterStore {
@@ -99,6 +108,7 @@ class ParameterStore {
   struct OwnedLayer {
     const LayerSpec* spec;
     const Layer* layer;
+    int stage = 0;
   };
 
   /// Binds every parameter of `layers`, given in forward order. `allocate` may give communication
@@ -160,12 +170,14 @@ class ParameterStore {
   void apply_groups(const std::vector<GroupRule>& rules);
   void lay_out();
   std::vector<size_t> backward_order() const;
+  void place_buckets(const std::vector<size_t>& parameters);
   void place_bucket(std::vector<size_t> parameters);
   void bind(const std::unordered_map<std::string, std::vector<Parameter>>& handles);
 
   StoreOptions options_;
   std::vector<StoredParameter> parameters_;
   std::vector<int> layer_of_;       // of parameters_[i]: index of the layer that declared it first
+  std::vector<int> stage_of_;       // and the stage of that layer
   std::vector<size_t> flat_order_;  // trainable parameters in the order of the flat buffer
   std::unordered_map<std::string, size_t> index_;
   std::vector<std::pair<size_t, Parameter>> handles_;  // of trainable parameters, by index

@@ -67,6 +67,9 @@ Strategy::Options strategy_options_of(const Experiment& experiment) {
                       : parallel.recompute == "selective" ? Recompute::kSelective
                                                           : Recompute::kNone;
   options.compute_type = experiment.train.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  options.schedule = parallel.pipeline_schedule;
+  options.chunks = static_cast<int>(
+      parallel.pipeline_chunks.value_or(find_schedule(parallel.pipeline_schedule).least_chunks));
   for (const GroupConfig& group : experiment.optimizer.groups) {
     GroupRule rule;
     rule.match = group.match;

@@ -7,7 +7,9 @@
 #include <set>
 
 #include "config/placed.h"
-#include "parallel/pipeline/partition.h"
+#include "parallel/model_stages.h"
+#include "parallel/pipeline/flow.h"
+#include "parallel/pipeline/schedule.h"
 #include "trainer/snapshot_of_run.h"
 
 namespace triga {
@@ -48,9 +50,41 @@ void check_groups(const std::vector<GroupConfig>& groups,
 
 }  // namespace
 
+std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_layers) {
+  const ScheduleKind& schedule = find_schedule(parallel.pipeline_schedule);
+  const int64_t chunks = parallel.pipeline_chunks.value_or(schedule.least_chunks);
+  if (chunks < schedule.least_chunks || chunks > schedule.most_chunks)
+    throw config_error(parallel.place.place_of("pipeline_chunks"),
+                       fmt::format("schedule {} takes {}, not {}", schedule.name,
+                                   schedule.least_chunks == schedule.most_chunks
+                                       ? fmt::format("{} a rank", schedule.least_chunks)
+                                       : fmt::format("{} or more a rank", schedule.least_chunks),
+                                   chunks));
+  const auto num_stages = static_cast<size_t>(parallel.pp * chunks);
+  if (num_layers < num_stages)
+    throw config_error(
+        parallel.place.place_of("pp"),
+        fmt::format("{} ranks with {} {} each need {} layers; the model has {}", parallel.pp,
+                    chunks, chunks == 1 ? "stage" : "stages", num_stages, num_layers));
+  if (parallel.partition.empty()) return uniform_bounds(num_layers, num_stages);
+  if (parallel.partition.size() + 1 != num_stages)
+    throw config_error(parallel.place.place_of("partition"),
+                       fmt::format("{} cuts make {} stages; there are {} ({} ranks with {} each)",
+                                   parallel.partition.size(), parallel.partition.size() + 1,
+                                   num_stages, parallel.pp, chunks));
+  if (parallel.partition.back() >= static_cast<int64_t>(num_layers))
+    throw config_error(parallel.place.place_of("partition"),
+                       fmt::format("the model has layers 0 to {}", num_layers - 1));
+  std::vector<size_t> bounds = {0};
+  bounds.insert(bounds.end(), parallel.partition.begin(), parallel.partition.end());
+  bounds.push_back(num_layers);
+  return bounds;
+}
+
 int64_t check_model(const Experiment& experiment, const Assembly& assembly, FileSystem& files) {
   const std::vector<LayerSpec> layers = assembly.architecture->layers();
   check_layers(layers);
+  stage_bounds(experiment.parallel, layers.size());
   const auto declared = declared_parameters(layers);
   check_groups(experiment.optimizer.groups, declared);
   if (const auto& init = experiment.model.init)

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/files.h"
 #include "config/experiment.h"
@@ -11,7 +12,11 @@
 
 namespace triga {
 
-/// The layers fit together, each pattern of optimizer.groups matches a parameter of the whole
+/// Where `parallel` cuts a model of so many layers into stages: the first layer of each, then their
+/// number. Throws: ConfigError with the place of the key.
+std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_layers);
+
+/// The layers fit together and make the stages that `parallel` asks for, each pattern of optimizer.groups matches a parameter of the whole
 /// model, and the directory of model.init has what the model needs (names, shapes and types; no
 /// tensor is read). Returns the number of parameters, tied ones once. Throws: PluginError,
 /// ConfigError, CheckpointError.

@@ -108,7 +108,7 @@ class Run {
   TrainingState load(const StartDecision& decision);
   void open_sinks(const TrainingState& state, const TrainerInputs& inputs);
   int64_t choose_bucket_bytes(const ProcessGrid& grid, const StartDecision& decision,
-                              int64_t num_parameters, ConfigNode& resolved);
+                              ConfigNode& resolved);
   void say_start(const TrainingState& state, int64_t taken_bytes);
   void write_status(RunStatus::State state, const std::string& cause,
                     std::optional<ExitStatus> exit_status);
@@ -119,6 +119,7 @@ class Run {
   RunDirectory directory_;
   bool is_first_, has_begun_ = false;
   int64_t step_ = 0;
+  int64_t num_parameters_ = 0;  // of the whole model
   Trace trace_;
   std::unique_ptr<LogOutputs> log_;
   std::unique_ptr<Lease> lease_;  // of rank 0
@@ -293,13 +294,22 @@ void Run::open_sinks(const TrainingState& state, const TrainerInputs& inputs) {
 void Run::say_start(const TrainingState& state, int64_t taken_bytes) {
   if (!is_first_) return;
   Strategy& strategy = *strategy_;
-  log_info("train", experiment_.name, ": ",
-           fmt::format("{:L}", strategy.parameters().num_trainable()), " parameters, ",
+  log_info("train", experiment_.name, ": ", fmt::format("{:L}", num_parameters_), " parameters, ",
            world_.size(), world_.size() == 1 ? " rank on " : " ranks, this one on ",
            options_.device, ", ", at::get_num_threads(),
            at::get_num_threads() == 1 ? " thread" : " threads", " each; ",
            state.step == 0 ? "a new run" : fmt::format("from step {}", state.step), " in ",
            directory_.root.string());
+  if (grid_->pp() > 1)
+    log_info("train",
+             fmt::format("pipeline of {} ranks, {} stages, {}{}", grid_->pp(),
+                         strategy.model().flow().size(), experiment_.parallel.pipeline_schedule,
+                         grid_->dp() > 1 ? fmt::format("; {} of them", grid_->dp()) : ""));
+  if (experiment_.parallel.pipeline_schedule.starts_with("zb_") &&
+      experiment_.parallel.recompute != "none")
+    log_warning("train", experiment_.parallel.pipeline_schedule, " gains nothing with parallel.",
+                "recompute: ", experiment_.parallel.recompute,
+                ": what is recomputed gives all its gradients at once");
   const MemoryPlan plan = strategy.memory_plan();
   log_info(
       "train",
@@ -312,13 +322,16 @@ void Run::say_start(const TrainingState& state, int64_t taken_bytes) {
 
 /// Set, or measured by an earlier start, or measured now; what was measured is put into `resolved`.
 int64_t Run::choose_bucket_bytes(const ProcessGrid& grid, const StartDecision& decision,
-                                 int64_t num_parameters, ConfigNode& resolved) {
+                                 ConfigNode& resolved) {
   if (experiment_.parallel.bucket_bytes) return *experiment_.parallel.bucket_bytes;
   if (grid.dp() == 1 && !decision.bucket_bytes) return Strategy::Options().bucket_bytes;
-  const int64_t bytes =
+  int64_t bytes =
       decision.bucket_bytes
           ? *decision.bucket_bytes
-          : measure_bucket_bytes(grid.data(), num_parameters * int64_t{sizeof(float)});
+          : measure_bucket_bytes(grid.data(), num_parameters_ / grid.pp() * int64_t{sizeof(float)});
+  double agreed = static_cast<double>(bytes);  // stages may measure differently
+  world_.all_reduce_values({&agreed, 1}, ReduceOp::kMax, "size of buckets");
+  bytes = static_cast<int64_t>(agreed);
   set_bucket_bytes(resolved, bytes);
   return bytes;
 }
@@ -328,19 +341,22 @@ ExitStatus Run::train(const StartDecision& decision) {
   AssemblyOptions assembly_options;
   assembly_options.cache_dir = options_.cache_dir;
   assembly_ = assemble(experiment_, options_.registry, assembly_options);
-  const int64_t num_parameters = check_model(experiment_, *assembly_, options_.files);
+  num_parameters_ = check_model(experiment_, *assembly_, options_.files);
   grid_.emplace(world_,
                 resolve_grid(world_.size(), experiment_.parallel.dp, experiment_.parallel.pp));
 
   ConfigNode resolved = options_.resolved.node;
-  const int64_t bucket_bytes = choose_bucket_bytes(*grid_, decision, num_parameters, resolved);
+  const int64_t bucket_bytes = choose_bucket_bytes(*grid_, decision, resolved);
   Strategy::Options strategy_options = strategy_options_of(experiment_);
   strategy_options.bucket_bytes = bucket_bytes;
+  strategy_options.bounds =
+      stage_bounds(experiment_.parallel, assembly_->architecture->layers().size());
   strategy_options.trace = &trace_;
   world_.set_trace(&trace_);
   const int64_t bytes_before = MemoryMeter::use(world_.device()).now_bytes;
-  strategy_ = std::make_unique<Strategy>(*assembly_->architecture, grid_->data(), strategy_options,
-                                         assembly_->make_optimizer());
+  strategy_ = std::make_unique<Strategy>(*assembly_->architecture,
+                                         Strategy::Groups{world_, grid_->data(), grid_->pipeline()},
+                                         strategy_options, assembly_->make_optimizer());
   const TrainingState state = load(decision);
   step_ = state.step;
 

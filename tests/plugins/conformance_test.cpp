@@ -10,7 +10,7 @@
 
 #include <set>
 
-#include "parallel/pipeline/partition.h"
+#include "parallel/pipeline/flow.h"
 #include "plugin_host/library.h"
 #include "plugin_host/search_path.h"
 #include "tests/plugins/cases.h"

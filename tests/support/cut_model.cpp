@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
-#include "parallel/pipeline/partition.h"
+#include "parallel/pipeline/flow.h"
 #include "parallel/pipeline/wire.h"
 
 namespace triga::test {
@@ -28,9 +28,11 @@ CutModel::CutModel(const Architecture& architecture, const std::vector<size_t>& 
   bounds_ = {0};
   bounds_.insert(bounds_.end(), cuts.begin(), cuts.end());
   bounds_.push_back(specs_.size());
+  flow_ = flow_between(specs_, bounds_);
   std::vector<ParameterStore::OwnedLayer> owned;
   for (size_t i = 0; i + 1 < bounds_.size(); ++i) {
-    stages_.push_back(std::make_unique<Stage>(specs_, bounds_[i], bounds_[i + 1], *loss_));
+    stages_.push_back(
+        std::make_unique<Stage>(specs_, bounds_[i], bounds_[i + 1], flow_[i], *loss_));
     for (const auto& built : stages_.back()->layers())
       owned.push_back({built.spec, built.layer.get()});
   }
@@ -53,10 +55,22 @@ Record CutModel::train(const std::vector<Batch>& batches, bool carry_state) {
 
 Activations CutModel::evaluate(const Batch& batch) {
   const c10::AutoGradMode no_grad(false);
-  Activations passing;
-  for (const auto& stage : stages_)
-    passing = stage->forward(passing, batch, {.mode = Mode::kEvaluate, .seed = seed_}).outputs;
-  return passing;
+  Passing passing;
+  Activations outputs;
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const StepContext context{.mode = Mode::kEvaluate, .seed = seed_};
+    outputs = stages_[i]->forward(inputs_of(i, passing), batch, context).outputs;
+    for (const auto& edge : flow_[i].readers)
+      passing[{int(i), edge.stage}] = through_the_wire(outputs, edge.names);
+  }
+  return outputs;
+}
+
+Activations CutModel::inputs_of(size_t stage, Passing& passing) const {
+  Activations inputs;
+  for (const auto& edge : flow_[stage].sources)
+    for (auto& [name, tensor] : passing.at({edge.stage, int(stage)})) inputs.set(name, tensor);
+  return inputs;
 }
 
 Activations CutModel::predict(const Batch& batch, SequenceState* state) {
@@ -69,14 +83,16 @@ Activations CutModel::predict(const Batch& batch, SequenceState* state) {
 std::vector<StageRun> CutModel::forward(const Batch& batch, int64_t step, bool carry_state,
                                         Record& record) {
   std::vector<StageRun> runs;
-  Activations passing;
+  Passing passing;
   for (size_t i = 0; i < stages_.size(); ++i) {
     auto* state = carry_state ? &states_[i] : nullptr;
-    runs.push_back(
-        stages_[i]->forward(passing, batch, {Mode::kTrain, seed_, step, state, &statistics_}));
-    passing = through_the_wire(runs.back().outputs, boundary(specs_, bounds_[i + 1]));
+    runs.push_back(stages_[i]->forward(inputs_of(i, passing), batch,
+                                       {Mode::kTrain, seed_, step, state, &statistics_}));
+    for (const auto& edge : flow_[i].readers)
+      passing[{int(i), edge.stage}] = through_the_wire(runs.back().outputs, edge.names);
   }
-  for (const auto& [output, tensor] : passing) record[at_step(step, output)] = tensor;
+  for (const auto& [output, tensor] : runs.back().outputs)
+    record[at_step(step, output)] = tensor.detach().clone();
   for (const auto& run : runs)
     for (const auto& term : run.losses) record[at_step(step, term.name)] = term.sum.detach();
   return runs;
@@ -85,10 +101,18 @@ std::vector<StageRun> CutModel::forward(const Batch& batch, int64_t step, bool c
 void CutModel::backward(std::vector<StageRun> runs, const Batch& batch) {
   const auto scale = [&](const std::string& loss) { return 1 / loss_->count(batch, loss); };
   store_->zero_gradients();
-  Activations gradients;
+  Passing passing;  // from reader to source
   for (size_t i = stages_.size(); i-- > 0;) {
+    Activations gradients;
+    for (auto edge = flow_[i].readers.rbegin(); edge != flow_[i].readers.rend(); ++edge)
+      for (const auto& [name, tensor] : passing.at({edge->stage, int(i)})) {
+        if (!tensor.defined()) continue;
+        const at::Tensor* sum = gradients.find(name);
+        gradients.set(name, sum == nullptr ? tensor : *sum + tensor);
+      }
     gradients = stages_[i]->backward(std::move(runs[i]), gradients, scale);
-    gradients = through_the_wire(gradients, boundary(specs_, bounds_[i]));
+    for (const auto& edge : flow_[i].sources)
+      passing[{int(i), edge.stage}] = through_the_wire(gradients, edge.names);
   }
 }
 

@@ -37,6 +37,9 @@ class CutModel final : public Predictor {
   const ParameterStore& parameters() const { return *store_; }
 
  private:
+  /// What goes between two stages of a step, by their numbers.
+  using Passing = std::map<std::pair<int, int>, Activations>;
+
   std::vector<StageRun> forward(const Batch& batch, int64_t step, bool carry_state, Record& record);
   void backward(std::vector<StageRun> runs, const Batch& batch);
   void update(int64_t step, Record& record);
@@ -44,7 +47,10 @@ class CutModel final : public Predictor {
   uint64_t seed_;
   std::vector<LayerSpec> specs_;
   std::unique_ptr<Loss> loss_;
+  Activations inputs_of(size_t stage, Passing& passing) const;
+
   std::vector<size_t> bounds_;  // stage i runs layers [bounds_[i], bounds_[i + 1])
+  std::vector<StageFlow> flow_;
   std::vector<std::unique_ptr<Stage>> stages_;
   std::vector<SequenceState> states_;  // of each stage
   StatisticSums statistics_;

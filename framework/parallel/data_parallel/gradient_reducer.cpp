@@ -37,19 +37,22 @@ class GradientReducer::PlaceGradient final : public torch::autograd::FunctionPre
 
 GradientReducer::GradientReducer(ParameterStore& store, Communicator& data, int zero)
     : store_(store), data_(data), zero_(zero) {
+  const std::vector<Bucket>& buckets = store.buckets();
+  while (shared_begin_ < buckets.size() && !is_shared(shared_begin_)) ++shared_begin_;
   const size_t num_parameters = store.parameters().size();
   is_written_.resize(num_parameters);
   is_begun_.resize(num_parameters);
   is_ready_.resize(num_parameters);
-  num_parts_.resize(num_parameters, 1);
   if (zero == 2) {
     const auto options = at::TensorOptions().dtype(at::kFloat).device(store.options().device);
     int64_t longest = 0;
-    for (const Bucket& bucket : store.buckets()) longest = std::max(longest, bucket.range.size());
-    for (size_t i = 0; i < std::min(kNumSlots, store.buckets().size()); ++i) {
+    for (size_t i = 0; i < shared_begin_; ++i) longest = std::max(longest, buckets[i].range.size());
+    for (size_t i = 0; i < std::min(kNumSlots, shared_begin_); ++i) {
       slots_.push_back(data.allocate(longest, at::kFloat));
       results_.push_back(at::empty({longest / data.size()}, options));
     }
+    for (size_t i = shared_begin_; i < buckets.size(); ++i)
+      shared_[i] = data.allocate(buckets[i].range.size(), at::kFloat);
     sums_ = at::zeros({store.num_owned()}, options);
   }
   store.set_sink(this);
@@ -65,34 +68,47 @@ GradientReducer::~GradientReducer() {
   store_.set_sink(nullptr);
 }
 
-void GradientReducer::begin_step(int num_rounds, int last_round) {
-  TRIGA_CHECK(last_round < num_rounds, "round ", last_round, " of ", num_rounds);
-  last_round_ = last_round;
-  round_ = -1;
-  is_sending_ = false;
-  is_written_.assign(is_written_.size(), false);
-  has_sum_.assign(store_.buckets().size(), false);
+void GradientReducer::expect_parts(int stage, size_t parameter, int num_parts) {
+  if (num_parts != 1) num_parts_[{stage, parameter}] = num_parts;
 }
 
-void GradientReducer::begin_round(int round) {
-  round_ = round;
-  if (zero_ == 2) is_written_.assign(is_written_.size(), false);
-  if (zero_ != 2 && round_ != last_round_) return;
-  // From now on buckets are sent as they become ready.
-  is_sending_ = true;
+void GradientReducer::begin_step() {
+  stage_ = -1;
+  next_bucket_ = 0;
+  in_flight_.clear();
+  is_written_.assign(is_written_.size(), false);
   is_ready_.assign(is_ready_.size(), false);
+  has_sum_.assign(store_.buckets().size(), false);
   num_missing_.clear();
   for (const Bucket& bucket : store_.buckets()) num_missing_.push_back(bucket.parameters.size());
+}
+
+void GradientReducer::begin_pass(int stage, bool is_last) {
+  TRIGA_CHECK(stage_ < 0, "a backward pass inside another");
+  stage_ = stage;
+  is_last_ = is_last;
+  if (zero_ != 2) return;
+  const std::vector<Bucket>& buckets = store_.buckets();
+  pass_begin_ = 0;
+  while (pass_begin_ < shared_begin_ && buckets[pass_begin_].stage != stage) ++pass_begin_;
+  pass_end_ = pass_begin_;
+  while (pass_end_ < shared_begin_ && buckets[pass_end_].stage == stage) ++pass_end_;
+  for (size_t i = pass_begin_; i < pass_end_; ++i) {
+    num_missing_[i] = buckets[i].parameters.size();
+    for (const size_t parameter : buckets[i].parameters)
+      is_written_[parameter] = is_ready_[parameter] = false;
+  }
   in_flight_.clear();
-  num_slotted_ = num_taken_ = 0;
-  if (zero_ == 2) fill_slots();
+  next_bucket_ = slotted_end_ = taken_end_ = pass_begin_;
+  fill_slots();
 }
 
 // In the order of arrival, as autograd adds up what meets in one pass.
 void GradientReducer::collect(size_t parameter, const at::Tensor& part) {
-  if (num_parts_[parameter] == 1) return place(parameter, part);
+  const auto num_parts = num_parts_.find({stage_, parameter});
+  if (num_parts == num_parts_.end()) return place(parameter, part);
   const at::NoGradGuard no_grad;
-  Parts& parts = collected_.try_emplace(parameter, Parts{num_parts_[parameter], {}}).first->second;
+  Parts& parts = collected_.try_emplace(parameter, Parts{num_parts->second, {}}).first->second;
   parts.sum = parts.sum.defined() ? parts.sum.add(part) : part;
   if (--parts.num_left > 0) return;
   const at::Tensor sum = parts.sum;
@@ -105,9 +121,13 @@ void GradientReducer::release_collected() {
   for (auto& [parameter, parts] : std::exchange(collected_, {})) place(parameter, parts.sum);
 }
 
-void GradientReducer::place(size_t parameter, const at::Tensor& gradient) {
+bool GradientReducer::has_memory(size_t parameter) const {
   const auto bucket = static_cast<size_t>(store_.parameters()[parameter].bucket);
-  if (zero_ == 2 && bucket >= num_slotted_) {
+  return zero_ != 2 || is_shared(bucket) || bucket < slotted_end_;
+}
+
+void GradientReducer::place(size_t parameter, const at::Tensor& gradient) {
+  if (!has_memory(parameter)) {
     pending_.push_back({parameter, gradient});
     fill_slots();
     return;
@@ -120,7 +140,8 @@ at::Tensor GradientReducer::place_of(size_t parameter) const {
   if (zero_ != 2) return stored.gradient;
   const auto bucket = static_cast<size_t>(stored.bucket);
   const int64_t offset = stored.offset - store_.buckets()[bucket].range.begin;
-  return slots_[bucket % slots_.size()].narrow(0, offset, stored.numel).view(stored.shape);
+  const at::Tensor& memory = is_shared(bucket) ? shared_.at(bucket) : slots_[slot_of(bucket)];
+  return memory.narrow(0, offset, stored.numel).view(stored.shape);
 }
 
 void GradientReducer::write(size_t parameter, const at::Tensor& gradient) {
@@ -128,7 +149,7 @@ void GradientReducer::write(size_t parameter, const at::Tensor& gradient) {
   at::Tensor target = place_of(parameter);
   // What an operation wrote comes back as the very memory, or as a new sum that has it inside.
   const bool is_begun = is_begun_[parameter];
-  TRIGA_CHECK(!is_sending_ || !is_ready_[parameter], "a second gradient of '",
+  TRIGA_CHECK(!is_final() || !is_ready_[parameter], "a second gradient of '",
               store_.parameters()[parameter].name,
               "' in one backward pass: a part of a layer that is recomputed (LayerContext::"
               "recompute) uses it, and so does another part or layer");
@@ -145,9 +166,8 @@ void GradientReducer::write(size_t parameter, const at::Tensor& gradient) {
 }
 
 at::Tensor GradientReducer::destination(size_t parameter, bool& accumulate) {
-  const StoredParameter& stored = store_.parameters()[parameter];
-  const bool has_memory = zero_ != 2 || static_cast<size_t>(stored.bucket) < num_slotted_;
-  if (round_ < 0 || is_begun_[parameter] || !has_memory || stored.value.scalar_type() != at::kFloat)
+  if (stage_ < 0 || is_begun_[parameter] || !has_memory(parameter) ||
+      store_.parameters()[parameter].value.scalar_type() != at::kFloat)
     return {};
   is_begun_[parameter] = true;
   accumulate = is_written_[parameter];
@@ -158,54 +178,56 @@ at::Tensor GradientReducer::begun(size_t parameter) {
   return is_begun_[parameter] ? place_of(parameter) : at::Tensor();
 }
 
+/// Shared parameters get gradients of several stages: they are ready at the end of the step.
 void GradientReducer::mark_ready(size_t parameter) {
-  if (!is_sending_ || is_ready_[parameter]) return;
+  const auto bucket = static_cast<size_t>(store_.parameters()[parameter].bucket);
+  if (!is_final() || is_shared(bucket)) return;
   is_ready_[parameter] = true;
-  --num_missing_[static_cast<size_t>(store_.parameters()[parameter].bucket)];
+  --num_missing_[bucket];
   send_ready_buckets();
 }
 
 void GradientReducer::send_ready_buckets() {
-  while (in_flight_.size() < num_missing_.size() && num_missing_[in_flight_.size()] == 0 &&
-         (zero_ != 2 || in_flight_.size() < num_slotted_))
-    send(in_flight_.size());
+  const size_t end = zero_ == 2 ? slotted_end_ : shared_begin_;
+  while (next_bucket_ < end && num_missing_[next_bucket_] == 0) send(next_bucket_++);
 }
 
-void GradientReducer::send(size_t bucket) {
-  const Bucket& of = store_.buckets()[bucket];
-  for (const size_t parameter : of.parameters)
+void GradientReducer::fill_missing(const Bucket& bucket) {
+  for (const size_t parameter : bucket.parameters)
     if (!is_written_[parameter]) {
       place_of(parameter).zero_();
       is_written_[parameter] = true;
     }
-  if (data_.size() == 1 && zero_ != 2) {
-    in_flight_.emplace_back();
-    return;
-  }
+}
+
+void GradientReducer::send(size_t bucket) {
+  const Bucket& of = store_.buckets()[bucket];
+  fill_missing(of);
+  if (data_.size() == 1 && zero_ != 2) return;
   const std::string what = c10::str("gradients of bucket ", bucket);
   if (zero_ == 2) {
-    const size_t slot = bucket % slots_.size();
+    const size_t slot = slot_of(bucket);
     const int64_t part = of.range.size() / data_.size();
-    in_flight_.push_back(data_.reduce_scatter(slots_[slot].narrow(0, 0, of.range.size()),
-                                              results_[slot].narrow(0, 0, part), ReduceOp::kSum,
-                                              what));
+    in_flight_[bucket] =
+        data_.reduce_scatter(slots_[slot].narrow(0, 0, of.range.size()),
+                             results_[slot].narrow(0, 0, part), ReduceOp::kSum, what);
     return;
   }
   const at::Tensor gradients = of.range.of(store_.flat_gradients());
-  in_flight_.push_back(
+  in_flight_[bucket] =
       zero_ == 0 ? data_.all_reduce(gradients, ReduceOp::kSum, what)
                  : data_.reduce_scatter(gradients, store_.part(of).of(store_.flat_gradients()),
-                                        ReduceOp::kSum, what));
+                                        ReduceOp::kSum, what);
 }
 
-// zero 2: memory goes to buckets in index order; bucket b waits for the result of bucket
+// zero 2: memory goes to the pass's buckets in index order; bucket b waits for the result of bucket
 // b - kNumSlots.
 void GradientReducer::fill_slots() {
-  while (num_slotted_ < num_missing_.size() && take_slot(num_slotted_)) {
-    const size_t bucket = num_slotted_++;
+  while (slotted_end_ < pass_end_ && take_slot(slotted_end_)) {
+    const size_t bucket = slotted_end_++;
     const Bucket& of = store_.buckets()[bucket];
     for (const FlatRange& padding : of.padding)  // the slot held another bucket before
-      slots_[bucket % slots_.size()]
+      slots_[slot_of(bucket)]
           .slice(0, padding.begin - of.range.begin, padding.end - of.range.begin)
           .zero_();
     std::vector<Pending> pending;
@@ -220,18 +242,18 @@ void GradientReducer::fill_slots() {
 }
 
 bool GradientReducer::take_slot(size_t bucket) {
-  if (bucket < slots_.size()) return true;
+  if (bucket - pass_begin_ < slots_.size()) return true;
   const size_t before = bucket - slots_.size();
-  if (before >= in_flight_.size()) return false;  // not sent yet
-  while (num_taken_ <= before) take_result(num_taken_++);
+  if (before >= next_bucket_) return false;  // not sent yet
+  while (taken_end_ <= before) take_result(taken_end_++);
   return true;
 }
 
 void GradientReducer::take_result(size_t bucket) {
   const at::NoGradGuard no_grad;
-  in_flight_[bucket].wait();
+  in_flight_.at(bucket).wait();
   const FlatRange part = store_.owned(store_.buckets()[bucket]);
-  const at::Tensor result = results_[bucket % slots_.size()].narrow(0, 0, part.size());
+  const at::Tensor result = results_[slot_of(bucket)].narrow(0, 0, part.size());
   at::Tensor sum = store_.owned_view(sums_, bucket, part);
   if (has_sum_[bucket])
     sum.add_(result);
@@ -240,24 +262,44 @@ void GradientReducer::take_result(size_t bucket) {
   has_sum_[bucket] = true;
 }
 
-void GradientReducer::end_round() {
+void GradientReducer::end_pass() {
   release_collected();
-  if (zero_ != 2) return;
-  while (in_flight_.size() < num_missing_.size()) {  // what this rank had no gradient for
-    fill_slots();                                    // may send as well
-    if (in_flight_.size() < num_missing_.size()) send(in_flight_.size());
+  if (zero_ == 2) {
+    while (next_bucket_ < pass_end_) {  // what this rank had no gradient for
+      fill_slots();                     // may send as well
+      if (next_bucket_ < pass_end_) send(next_bucket_++);
+    }
+    while (taken_end_ < pass_end_) take_result(taken_end_++);
+    TRIGA_CHECK(pending_.empty(), "a gradient has no place");
   }
-  while (num_taken_ < num_missing_.size()) take_result(num_taken_++);
-  TRIGA_CHECK(pending_.empty(), "a gradient has no place");
+  stage_ = -1;
+  is_last_ = false;
 }
 
 void GradientReducer::finish() {
-  if (zero_ == 2) return;
-  if (last_round_ < 0) begin_round(last_round_);  // this rank had nothing to compute
-  while (in_flight_.size() < num_missing_.size()) send(in_flight_.size());
-  for (Work& work : in_flight_) work.wait();
+  if (zero_ != 2)
+    while (next_bucket_ < shared_begin_) send(next_bucket_++);
+  reduce_shared();
+  for (auto& [bucket, work] : in_flight_) work.wait();
   in_flight_.clear();
-  is_sending_ = false;
+}
+
+void GradientReducer::reduce_shared() {
+  for (size_t bucket = shared_begin_; bucket < store_.buckets().size(); ++bucket) {
+    if (zero_ != 2) {
+      send(bucket);
+      continue;
+    }
+    const Bucket& of = store_.buckets()[bucket];
+    fill_missing(of);
+    for (const FlatRange& padding : of.padding)
+      shared_.at(bucket)
+          .slice(0, padding.begin - of.range.begin, padding.end - of.range.begin)
+          .zero_();
+    in_flight_[bucket] =
+        data_.reduce_scatter(shared_.at(bucket), store_.owned_view(sums_, bucket, store_.owned(of)),
+                             ReduceOp::kSum, c10::str("gradients of bucket ", bucket));
+  }
 }
 
 at::Tensor GradientReducer::gradients(size_t bucket, FlatRange range) const {

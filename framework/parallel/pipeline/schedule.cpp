@@ -161,16 +161,6 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-const ScheduleKind& find_kind(std::string_view name) {
-  std::string names;
-  for (const ScheduleKind& kind : schedule_kinds()) {
-    if (lower(name) == kind.name) return kind;
-    names += (names.empty() ? "" : ", ") + std::string(kind.name);
-  }
-  throw ConfigError(c10::str("no pipeline schedule '", name, "'; there are ", names,
-                             ", or a file that ends in .csv"));
-}
-
 Actions actions_of(std::string_view name, const ScheduleShape& shape, int rank) {
   if (name == "gpipe") return gpipe(shape, rank);
   if (name == "1f1b") return one_forward_one_backward(shape, rank);
@@ -221,8 +211,17 @@ const std::vector<ScheduleKind>& schedule_kinds() {
   return kinds;
 }
 
+const ScheduleKind& find_schedule(std::string_view name) {
+  std::string names;
+  for (const ScheduleKind& kind : schedule_kinds()) {
+    if (lower(name) == kind.name) return kind;
+    names += (names.empty() ? "" : ", ") + std::string(kind.name);
+  }
+  throw ConfigError(c10::str("no pipeline schedule '", name, "'; there are ", names));
+}
+
 Schedule make_schedule(std::string_view name, const ScheduleShape& shape) {
-  const ScheduleKind& kind = find_kind(name);
+  const ScheduleKind& kind = find_schedule(name);
   TRIGA_CHECK(shape.num_ranks >= 1 && shape.num_microbatches >= 1 && shape.chunks >= 1,
               "a schedule of ", shape.num_ranks, " ranks, ", shape.num_microbatches,
               " microbatches, ", shape.chunks, " chunks");
@@ -238,6 +237,20 @@ Schedule make_schedule(std::string_view name, const ScheduleShape& shape) {
       kind.name == "zb_v" ? v_shape(shape.num_ranks) : round_robin(shape.num_ranks, shape.chunks);
   for (int rank = 0; rank < shape.num_ranks; ++rank)
     schedule.actions.push_back(actions_of(kind.name, shape, rank));
+  return schedule;
+}
+
+Schedule forward_schedule(const std::vector<int>& rank_of_stage, int num_ranks,
+                          int num_microbatches) {
+  Schedule schedule;
+  schedule.name = "forward";
+  schedule.num_microbatches = num_microbatches;
+  schedule.rank_of_stage = rank_of_stage;
+  schedule.actions.resize(static_cast<size_t>(num_ranks));
+  for (int i = 0; i < num_microbatches; ++i)
+    for (size_t stage = 0; stage < rank_of_stage.size(); ++stage)
+      schedule.actions[static_cast<size_t>(rank_of_stage[stage])].push_back(
+          {kForward, static_cast<int>(stage), i});
   return schedule;
 }
 

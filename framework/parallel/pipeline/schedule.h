@@ -63,10 +63,18 @@ struct ScheduleKind {
 /// gpipe, 1f1b, interleaved_1f1b, zb_h1, zb_v.
 const std::vector<ScheduleKind>& schedule_kinds();
 
+/// Throws: ConfigError that lists the names.
+const ScheduleKind& find_schedule(std::string_view name);
+
 /// By name, upper and lower case alike. Any number of microbatches is possible: a step at the end
 /// of an epoch may be short. Throws: ConfigError that lists the names, or the chunks that the
 /// schedule takes.
 Schedule make_schedule(std::string_view name, const ScheduleShape& shape);
+
+/// Only forward, for evaluation and generation: each rank its stages in order, a microbatch after
+/// the other.
+Schedule forward_schedule(const std::vector<int>& rank_of_stage, int num_ranks,
+                          int num_microbatches);
 
 /// With what goes between ranks: each input is received before the action that needs it, each
 /// result sent behind the one that made it, and a stage's gradients reduced behind its last

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/trace.h"
-#include "parallel/pipeline/partition.h"
 #include "parallel/pipeline/recompute.h"
 #include "triga/error.h"
 
@@ -90,21 +89,60 @@ void StatisticSums::add(const std::string& layer, std::string_view name, const a
   total.count += count;
 }
 
-Stage::Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end, const Loss& loss)
-    : outputs_(boundary(all_layers, end)),
+namespace {
+
+/// Names that layer `i` reads or writes, or that come from before it, and that no later layer of
+/// [.., end) and nobody outside reads any more.
+std::vector<std::string> dead_after(const std::vector<LayerSpec>& layers, size_t i, size_t end,
+                                    std::vector<std::string> live, const StageFlow& flow) {
+  std::erase_if(live, [&](const std::string& name) {
+    for (size_t j = i + 1; j < end; ++j) {
+      if (contains(layers[j].reads, name)) return true;
+      if (contains(layers[j].writes, name)) return false;  // anew
+    }
+    return contains(flow.outputs, name);
+  });
+  return live;
+}
+
+struct Roots {
+  torch::autograd::variable_list tensors, gradients;
+};
+
+/// Where backward begins: at outputs that got a gradient, and at losses.
+Roots roots_of(const StageRun& run, const Activations& grad_outputs, const LossScale& scale) {
+  Roots roots;
+  for (const auto& [name, tensor] : run.outputs) {
+    const at::Tensor* gradient = grad_outputs.find(name);
+    if (gradient == nullptr || !gradient->defined() || !tensor.requires_grad()) continue;
+    roots.tensors.push_back(tensor);
+    roots.gradients.push_back(*gradient);
+  }
+  for (const LossTerm& term : run.losses) {
+    if (!term.sum.requires_grad()) continue;
+    roots.tensors.push_back(term.sum);
+    roots.gradients.push_back(at::full_like(term.sum, term.weight * scale(term.name)));
+  }
+  return roots;
+}
+
+}  // namespace
+
+Stage::Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end,
+             const StageFlow& flow, const Loss& loss)
+    : outputs_(flow.outputs),
       loss_(loss),
       auxiliary_names_(loss.auxiliary_names()),
       is_last_(end == all_layers.size()) {
   TRIGA_CHECK(begin < end && end <= all_layers.size(), "stage [", begin, ", ", end, ")");
+  std::vector<std::string> live = flow.inputs;
   for (size_t i = begin; i < end; ++i) {
     layers_.push_back({&all_layers[i], all_layers[i].build()});
-    const std::vector<std::string> after = i + 1 == end ? outputs_ : boundary(all_layers, i + 1);
-    std::vector<std::string> dead;
-    for (const std::string& name : boundary(all_layers, i))
-      if (!contains(after, name)) dead.push_back(name);
     for (const std::string& name : all_layers[i].writes)
-      if (!contains(after, name)) dead.push_back(name);
-    dead_after_.push_back(std::move(dead));
+      if (!contains(live, name)) live.push_back(name);
+    dead_after_.push_back(dead_after(all_layers, i, end, live, flow));
+    std::erase_if(live,
+                  [&](const std::string& name) { return contains(dead_after_.back(), name); });
   }
 }
 
@@ -178,30 +216,33 @@ StageRun Stage::forward(const Activations& inputs, const Batch& batch,
     for (auto& [name, tensor] : written) live.set(name, std::move(tensor));
     for (const std::string& name : dead_after_[i]) live.erase(name);
   }
-  run.outputs = std::move(live);
+  for (const std::string& name : outputs_) run.outputs.set(name, live[name]);
   if (is_last_ && step.mode != Mode::kGenerate)
     run.losses.push_back({"loss", loss_.sum(run.outputs, batch), 1});
   return run;
 }
 
 Activations Stage::backward(StageRun run, const Activations& grad_outputs,
-                            const std::function<double(const std::string&)>& scale) const {
-  torch::autograd::variable_list roots, gradients;
-  for (const auto& [name, tensor] : run.outputs) {
-    const at::Tensor* gradient = grad_outputs.find(name);
-    if (gradient == nullptr || !gradient->defined() || !tensor.requires_grad()) continue;
-    roots.push_back(tensor);
-    gradients.push_back(*gradient);
-  }
-  for (const LossTerm& term : run.losses) {
-    if (!term.sum.requires_grad()) continue;
-    roots.push_back(term.sum);
-    gradients.push_back(at::full_like(term.sum, term.weight * scale(term.name)));
-  }
-  if (!roots.empty()) torch::autograd::backward(roots, gradients);
+                            const LossScale& scale) const {
+  const Roots roots = roots_of(run, grad_outputs, scale);
+  if (!roots.tensors.empty()) torch::autograd::backward(roots.tensors, roots.gradients);
   Activations grad_inputs;
   for (const auto& [name, tensor] : run.inputs) grad_inputs.set(name, tensor.grad());
   return grad_inputs;
+}
+
+Stage::InputGradients Stage::backward_inputs(StageRun run, const Activations& grad_outputs,
+                                             const LossScale& scale) const {
+  const Roots roots = roots_of(run, grad_outputs, scale);
+  std::vector<at::Tensor> leaves;
+  for (const auto& [name, tensor] : run.inputs)
+    if (tensor.requires_grad()) leaves.push_back(tensor);
+  InputGradients result;
+  const auto gradients = result.rest.run_inputs(roots.tensors, roots.gradients, leaves);
+  size_t next = 0;
+  for (const auto& [name, tensor] : run.inputs)
+    result.gradients.set(name, tensor.requires_grad() ? gradients[next++] : at::Tensor());
+  return result;
 }
 
 void Stage::apply_statistics(const std::map<StatisticSums::Key, StatisticSums::Sum>& totals) {

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "parallel/pipeline/flow.h"
+#include "parallel/pipeline/split_backward.h"
 #include "triga/layer.h"
 #include "triga/loss.h"
 #include "triga/sequence_state.h"
@@ -71,22 +73,34 @@ struct StageRun {
   std::vector<LossTerm> losses;
 };
 
+/// 1 / global count of a loss, by its name.
+using LossScale = std::function<double(const std::string&)>;
+
 class Stage {
  public:
-  /// Builds layers [begin, end) of `all_layers`. `loss`: of the architecture; the last stage
-  /// computes it. Both must outlive the stage.
-  Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end, const Loss& loss);
+  /// Builds layers [begin, end) of `all_layers`, which take `flow.inputs` from other stages and give
+  /// `flow.outputs`. `loss`: of the architecture; the last stage computes it. `all_layers` and
+  /// `loss` must outlive the stage.
+  Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end, const StageFlow& flow,
+        const Loss& loss);
 
-  /// `inputs`: what boundary(all_layers, begin) names; none of them has history. Gradients are kept
+  /// `inputs`: what the flow names; none of them has history. Gradients are kept
   /// track of where grad mode is on. With Mode::kGenerate the loss is left out. `batch` must live
   /// until the backward pass. Nothing is recomputed where layers carry state from call to call.
   StageRun forward(const Activations& inputs, const Batch& batch, const StepContext& step) const;
 
   /// Adds to the gradients of the parameters; gives those of the inputs, by name (undefined where
-  /// there is none). `grad_outputs`: gradients of outputs, by name; `scale(name)`: 1 / global count
-  /// of that loss.
-  Activations backward(StageRun run, const Activations& grad_outputs,
-                       const std::function<double(const std::string&)>& scale) const;
+  /// there is none). `grad_outputs`: gradients of outputs, by name.
+  Activations backward(StageRun run, const Activations& grad_outputs, const LossScale& scale) const;
+
+  /// The same in two parts, with the same bits: first the gradients of the inputs; then, at any
+  /// later time, those of the parameters, from what the first part left.
+  struct InputGradients {
+    Activations gradients;
+    SplitBackward rest;
+  };
+  InputGradients backward_inputs(StageRun run, const Activations& grad_outputs,
+                                 const LossScale& scale) const;
 
   /// Gives each layer the totals of its statistics.
   void apply_statistics(const std::map<StatisticSums::Key, StatisticSums::Sum>& totals);
@@ -106,7 +120,7 @@ class Stage {
 
   std::vector<BuiltLayer> layers_;
   std::vector<std::vector<std::string>> dead_after_;  // [layer] names that nobody reads any more
-  std::vector<std::string> outputs_;
+  const std::vector<std::string> outputs_;
   const Loss& loss_;
   std::vector<std::string> auxiliary_names_;
   bool is_last_;

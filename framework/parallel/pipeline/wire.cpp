@@ -75,7 +75,11 @@ int64_t wire_bytes(const at::Tensor& header) {
 
 at::Tensor wire_pack(const Activations& activations, const std::vector<std::string>& names,
                      const at::Tensor& header) {
-  at::Tensor bytes = at::empty({wire_bytes(header)}, at::kByte);
+  at::Device device = at::kCPU;
+  for (const std::string& name : names)
+    if (activations[name].defined()) device = activations[name].device();
+  at::Tensor bytes =
+      at::empty({wire_bytes(header)}, at::TensorOptions().dtype(at::kByte).device(device));
   int64_t offset = 0;
   const std::vector<Entry> entries = entries_of(header);
   for (size_t i = 0; i < entries.size(); ++i) {

@@ -26,7 +26,7 @@ at::Tensor wire_header(const Activations& activations, const std::vector<std::st
 /// Bytes that follow such a header; each tensor starts at a multiple of 64.
 int64_t wire_bytes(const at::Tensor& header);
 
-/// uint8 [wire_bytes(header)].
+/// uint8 [wire_bytes(header)], on the device of the tensors.
 at::Tensor wire_pack(const Activations& activations, const std::vector<std::string>& names,
                      const at::Tensor& header);
 

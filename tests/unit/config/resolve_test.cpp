@@ -155,8 +155,8 @@ TEST(Experiment, TestsItsRules) {
 
 TEST(Experiment, RefusesWhatIsNotThereYet) {
   for (const std::string change :
-       {"parallel.pp=2", "parallel.zero=3", "parallel.recompute=all", "train.precision=fp16",
-        "train.device=tpu", "train.deterministic=false", "launch.nodes=2",
+       {"parallel.partition=[2, 1]", "parallel.zero=3", "parallel.recompute=all",
+        "train.precision=fp16", "train.device=tpu", "train.deterministic=false", "launch.nodes=2",
         "parallel.pipeline_schedule=zb"})
     EXPECT_THAT(problems_with({change}), SizeIs(1)) << change;
 }

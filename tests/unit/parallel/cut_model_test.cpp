@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "parallel/pipeline/partition.h"
+#include "parallel/pipeline/flow.h"
 #include "tests/support/cut_model.h"
 #include "tests/support/encoder_decoder.h"
 
@@ -68,10 +68,14 @@ TEST_F(CutModelTest, EveryCutIsTheUncutModelToTheBit) {
     EXPECT_THAT(test::differences(uncut, train({cut})), IsEmpty()) << "cut before layer " << cut;
 }
 
-TEST_F(CutModelTest, AStageALayerIsTheUncutModelToTheBit) {
+// Where two stages use an activation twice each, its gradient is added up in each of them first.
+TEST_F(CutModelTest, AStageALayerIsTheUncutModelUpToTheOrderOfSums) {
   std::vector<size_t> all;
   for (size_t cut = 1; cut < num_layers_; ++cut) all.push_back(cut);
-  EXPECT_THAT(test::differences(train({}), train(all)), IsEmpty());
+  const auto uncut = train({}), cut = train(all);
+  ASSERT_EQ(cut.size(), uncut.size());
+  for (const auto& [name, tensor] : uncut)
+    EXPECT_TRUE(cut.at(name).allclose(tensor, 1e-5, 1e-6)) << name;
 }
 
 }  // namespace

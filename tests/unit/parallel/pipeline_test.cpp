@@ -4,7 +4,9 @@
 #include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
-#include "parallel/pipeline/partition.h"
+#include <algorithm>
+
+#include "parallel/pipeline/flow.h"
 #include "parallel/pipeline/wire.h"
 
 namespace triga {
@@ -21,22 +23,47 @@ LayerSpec layer(const std::string& name, std::vector<std::string> reads,
 
 using Names = std::vector<std::string>;
 
-TEST(Boundary, CarriesASkipUntilItsLastReader) {
+/// "0>2: a b; ..." of the edges to readers, after checking that they agree with those from sources.
+std::string text_of(const std::vector<StageFlow>& flow) {
+  std::string text, back;
+  for (size_t stage = 0; stage < flow.size(); ++stage)
+    for (const StageFlow::Edge& edge : flow[stage].readers) {
+      text += std::to_string(stage) + ">" + std::to_string(edge.stage) + ":";
+      for (const std::string& name : edge.names) text += " " + name;
+      text += "; ";
+      const auto& sources = flow[static_cast<size_t>(edge.stage)].sources;
+      const auto same = std::find_if(sources.begin(), sources.end(), [&](const auto& source) {
+        return source.stage == static_cast<int>(stage);
+      });
+      EXPECT_TRUE(same != sources.end() && same->names == edge.names) << text;
+    }
+  return text;
+}
+
+TEST(Flow, TakesASkipStraightToItsReader) {
   const std::vector<LayerSpec> layers = {
       layer("a", {}, {"hidden", "skip"}), layer("b", {"hidden"}, {"hidden"}),
       layer("c", {"hidden", "skip"}, {"hidden"}), layer("d", {"hidden"}, {"logits"})};
-  EXPECT_EQ(boundary(layers, 0), Names{});
-  EXPECT_EQ(boundary(layers, 1), (Names{"hidden", "skip"}));
-  EXPECT_EQ(boundary(layers, 2), (Names{"hidden", "skip"}));
-  EXPECT_EQ(boundary(layers, 3), Names{"hidden"});
-  EXPECT_EQ(boundary(layers, 4), Names{"logits"});
+  EXPECT_EQ(text_of(flow_between(layers, {0, 4})), "");
+  EXPECT_EQ(text_of(flow_between(layers, {0, 1, 2, 3, 4})),
+            "0>1: hidden; 0>2: skip; 1>2: hidden; 2>3: hidden; ");
+  EXPECT_EQ(text_of(flow_between(layers, {0, 2, 4})), "0>1: hidden skip; ");
+  EXPECT_EQ(flow_between(layers, {0, 2, 4})[1].outputs, Names{"logits"});
 }
 
-TEST(Boundary, DropsWhatIsWrittenAnewBeforeItIsRead) {
+TEST(Flow, LeavesOutWhatIsWrittenAnewBeforeItIsRead) {
   const std::vector<LayerSpec> layers = {layer("a", {}, {"x", "mask"}), layer("b", {"mask"}, {"x"}),
                                          layer("c", {"x"}, {"y"})};
-  EXPECT_EQ(boundary(layers, 1), Names{"mask"});
-  EXPECT_EQ(boundary(layers, 2), Names{"x"});
+  EXPECT_EQ(text_of(flow_between(layers, {0, 1, 2, 3})), "0>1: mask; 1>2: x; ");
+}
+
+TEST(Flow, GivesOneOutputToSeveralReaders) {
+  const std::vector<LayerSpec> layers = {layer("a", {}, {"memory"}), layer("b", {"memory"}, {"x"}),
+                                         layer("c", {"x", "memory"}, {"y"})};
+  const auto flow = flow_between(layers, {0, 1, 2, 3});
+  EXPECT_EQ(text_of(flow), "0>1: memory; 0>2: memory; 1>2: x; ");
+  EXPECT_EQ(flow[0].outputs, Names{"memory"});
+  EXPECT_EQ(flow[2].inputs, (Names{"x", "memory"}));
 }
 
 TEST(CheckLayers, NamesTheLayerThatReadsWhatNobodyWrites) {

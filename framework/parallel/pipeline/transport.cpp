@@ -1,0 +1,151 @@
+#include "parallel/pipeline/transport.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <set>
+
+#include "parallel/pipeline/wire.h"
+#include "triga/error.h"
+
+namespace triga {
+namespace {
+
+std::string name_of(const StageMessage& message) {
+  return c10::str(message.is_gradient ? "gradients of the outputs" : "inputs", " of stage ",
+                  message.to, ", microbatch ", message.microbatch, ", from stage ", message.from);
+}
+
+std::string bytes_of(const StageMessage& message) {
+  return "tensors: " + name_of(message);
+}
+
+}  // namespace
+
+std::vector<StageMessage> messages_of(const std::vector<Action>& actions,
+                                      const std::vector<StageFlow>& flow,
+                                      const std::vector<int>& rank_of_stage) {
+  std::vector<StageMessage> messages;
+  for (const auto& [kind, stage, microbatch] : actions) {
+    const StageFlow& of = flow[static_cast<size_t>(stage)];
+    const bool is_gradient = kind == ActionKind::kBackward || kind == ActionKind::kBackwardInput;
+    if (kind != ActionKind::kForward && !is_gradient) continue;
+    for (const StageFlow::Edge& edge : is_gradient ? of.sources : of.readers)
+      if (rank_of_stage[static_cast<size_t>(edge.stage)] !=
+          rank_of_stage[static_cast<size_t>(stage)])
+        messages.push_back({is_gradient, stage, edge.stage, microbatch});
+  }
+  return messages;
+}
+
+// Every rank takes part in making every group, as split() asks.
+StageTransport::StageTransport(Communicator& pipeline, const std::vector<StageFlow>& flow,
+                               std::vector<int> rank_of_stage)
+    : pipeline_(pipeline), flow_(flow), rank_of_stage_(std::move(rank_of_stage)) {
+  std::set<std::pair<int, int>> ways;  // from rank, to rank
+  for (size_t stage = 0; stage < flow.size(); ++stage)
+    for (const StageFlow::Edge& edge : flow[stage].readers) {
+      const int from = rank_of_stage_[stage], to = rank_of(edge.stage);
+      if (from == to) continue;
+      ways.insert({from, to});
+      ways.insert({to, from});
+    }
+  const int rank = pipeline.rank();
+  for (const auto& [from, to] : ways) {
+    const bool is_mine = rank == from || rank == to;
+    auto group = pipeline.split(is_mine ? 0 : 1, c10::str("pipeline ", from, " to ", to));
+    if (!is_mine) continue;
+    // In the group ranks keep their order.
+    const int peer = group->rank() == 0 ? 1 : 0;
+    if (rank == from) {
+      outgoing_[to].group = std::move(group);
+      outgoing_[to].peer = peer;
+    } else {
+      incoming_[from].group = std::move(group);
+      incoming_[from].peer = peer;
+    }
+  }
+}
+
+void StageTransport::begin(const std::vector<std::vector<StageMessage>>& sent_by) {
+  TRIGA_CHECK(inbox_.empty(), "messages of the last step are left");
+  for (auto& [rank, way] : incoming_) {
+    TRIGA_CHECK(way.expected.empty(), "messages from rank ", rank, " did not come");
+    for (const StageMessage& message : sent_by[static_cast<size_t>(rank)])
+      if (is_here(message.to)) way.expected.push_back(message);
+  }
+  poll();
+}
+
+const std::vector<std::string>& StageTransport::names_of(const StageMessage& message) const {
+  // Gradients go back along the edge of the activations.
+  const int source = message.is_gradient ? message.to : message.from;
+  const int reader = message.is_gradient ? message.from : message.to;
+  for (const StageFlow::Edge& edge : flow_[static_cast<size_t>(reader)].sources)
+    if (edge.stage == source) return edge.names;
+  throw Error(c10::str("nothing goes from stage ", source, " to stage ", reader));
+}
+
+void StageTransport::send(const StageMessage& message, const Activations& tensors) {
+  const std::vector<std::string>& names = names_of(message);
+  Outgoing& way = outgoing_.at(rank_of(message.to));
+  const at::Tensor header = wire_header(tensors, names);
+  way.works.push_back(way.group->send(header, way.peer, name_of(message)));
+  const at::Tensor bytes = wire_pack(tensors, names, header);
+  if (bytes.numel() > 0) way.works.push_back(way.group->send(bytes, way.peer, bytes_of(message)));
+}
+
+bool StageTransport::advance(Incoming& way, bool waits) {
+  if (way.expected.empty()) return false;
+  const StageMessage& message = way.expected.front();
+  if (!way.header.defined()) {
+    way.header = at::empty({kWireHeaderSize}, at::kLong);
+    way.work = way.group->recv(way.header, way.peer, name_of(message));
+    return true;
+  }
+  if (waits)
+    way.work.synchronize();
+  else if (!way.work.is_done())
+    return false;
+  const int64_t num_bytes = wire_bytes(way.header);
+  if (!way.bytes.defined() && num_bytes > 0) {
+    way.bytes =
+        at::empty({num_bytes}, at::TensorOptions().dtype(at::kByte).device(way.group->device()));
+    way.work = way.group->recv(way.bytes, way.peer, bytes_of(message));
+    return true;
+  }
+  way.work.wait();
+  if (!way.bytes.defined()) way.bytes = at::empty({0}, at::kByte);
+  inbox_[message] = wire_unpack(way.bytes, names_of(message), way.header);
+  way.expected.pop_front();
+  way.header = way.bytes = at::Tensor();
+  return true;
+}
+
+void StageTransport::poll() {
+  for (auto& [rank, way] : incoming_)
+    while (advance(way, /*waits=*/false)) {
+    }
+}
+
+Activations StageTransport::receive(const StageMessage& message) {
+  Incoming& way = incoming_.at(rank_of(message.from));
+  while (!inbox_.contains(message)) {
+    TRIGA_CHECK(std::find(way.expected.begin(), way.expected.end(), message) != way.expected.end(),
+                name_of(message), " is not sent");
+    advance(way, /*waits=*/true);
+  }
+  Activations tensors = std::move(inbox_.at(message));
+  inbox_.erase(message);
+  poll();
+  return tensors;
+}
+
+void StageTransport::finish() {
+  for (auto& [rank, way] : outgoing_) {
+    for (Work& work : way.works) work.wait();
+    way.works.clear();
+  }
+}
+
+}  // namespace triga

@@ -1,0 +1,64 @@
+"""Layers spread over ranks never change the run: every schedule, alone and with data parallelism, against one process.
+
+Tolerances as in layout_test.py. The tied weights of the model lie on the first and on the last stage.
+"""
+
+import unittest
+
+from triga_runner import TrigaTest, state_hash
+
+SGD = ("--set", "optimizer={kind: sgd, learning_rate: 0.1}", "--set", "train.clip_norm=0")
+
+
+class PipelineTest(TrigaTest):
+    def setUp(self):
+        super().setUp()
+        # Six layers: embedding, four blocks, head.
+        self.experiment.write_text(self.experiment.read_text().replace("num_layers: 2", "num_layers: 4"))
+
+    def compare(self, layouts, *arguments):
+        alone = self.launch(1, "alone", *arguments)
+        for i, (ranks, *settings) in enumerate(layouts):
+            what = [word for setting in settings for word in ("--set", f"parallel.{setting}")]
+            run = self.launch(ranks, f"run-{i}", *what, *arguments)
+            for name, tolerance in (("loss", 2e-6), ("grad_norm", 5e-6)):
+                expected, got = alone.column(name), run.column(name)
+                self.assertEqual(expected.keys(), got.keys())
+                worst = max(abs(got[s] - expected[s]) / abs(expected[s]) for s in expected)
+                print(f"{ranks} ranks, {settings}: {name} differs by at most {worst:.2e} relative")
+                self.assertLess(worst, tolerance)
+            for name in ("loss", "accuracy"):
+                for step, value in alone.column(name, "validation").items():
+                    self.assertAlmostEqual(run.column(name, "validation")[step], value, delta=2e-5)
+
+    def test_every_schedule_with_adamw(self):
+        self.compare([(2, "pp=2"), (4, "pp=4"), (4, "pp=2", "zero=2"),
+                      (2, "pp=2", "pipeline_schedule=gpipe"), (2, "pp=2", "pipeline_schedule=zb_h1"),
+                      (2, "pp=2", "pipeline_schedule=zb_v"), (4, "pp=2", "pipeline_schedule=zb_v", "zero=1"),
+                      (2, "pp=2", "pipeline_schedule=interleaved_1f1b", "pipeline_chunks=3"),
+                      (2, "pp=2", "partition=[5]")])
+
+    def test_sgd_without_clipping(self):
+        self.compare([(2, "pp=2"), (4, "pp=2", "zero=0"), (2, "pp=2", "pipeline_schedule=zb_h1")], *SGD)
+
+    def test_resumes_to_the_bit_and_on_other_layouts(self):
+        steps = ("--set", "checkpoint.every_steps=10", "--set", "eval.every_steps=10",
+                 "--set", "learning_rate_schedule={kind: cosine, warmup_steps: 5, decay_steps: 40}")
+        layout = ("--set", "parallel.pp=2", "--set", "parallel.pipeline_schedule=zb_h1")
+        straight = self.launch(4, "straight", *steps, *layout, "--set", "train.max_steps=40")
+        for limit in (20, 40):
+            run = self.launch(4, "parts", *steps, *layout, "--set", f"train.max_steps={limit}")
+        self.assertEqual(state_hash(run.directory), state_hash(straight.directory))
+        alone = self.launch(1, "alone", *steps, "--set", "train.max_steps=40")
+        for ranks, limit, *settings in ((4, 10, "pp=4"), (1, 20), (4, 30, "pp=2", "zero=0"), (2, 40, "pp=1")):
+            what = [word for setting in settings for word in ("--set", f"parallel.{setting}")]
+            moving = self.launch(ranks, "moving", *steps, *what, "--set", f"train.max_steps={limit}")
+        for name, tolerance in (("loss", 1e-5), ("grad_norm", 1e-5)):
+            expected, got = alone.column(name), moving.column(name)
+            self.assertEqual(expected.keys(), got.keys())
+            for step in expected:
+                self.assertAlmostEqual(got[step] / expected[step], 1, delta=tolerance)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
