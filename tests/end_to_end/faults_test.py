@@ -43,9 +43,11 @@ def ranks_of(directory):
 
 
 class FaultsTest(TrigaTest):
+    arguments = ARGUMENTS
+
     def start(self, ranks, directory, *arguments):
         return subprocess.Popen(
-            [str(TRIGA), "launch", str(self.experiment), "-n", str(ranks), "--run-dir", str(directory), *ARGUMENTS,
+            [str(TRIGA), "launch", str(self.experiment), "-n", str(ranks), "--run-dir", str(directory), *self.arguments,
              *arguments], cwd=self.folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def wait_for_step(self, directory, step, process):
@@ -72,11 +74,11 @@ class FaultsTest(TrigaTest):
 
     def expected_hash(self, ranks):
         directory = self.folder / f"expected{ranks}"
-        self.launch(ranks, directory, *ARGUMENTS)
+        self.launch(ranks, directory, *self.arguments)
         return state_hash(directory)
 
     def resume_and_compare(self, ranks, directory, expected):
-        run = self.launch(ranks, directory, *ARGUMENTS)
+        run = self.launch(ranks, directory, *self.arguments)
         self.assertEqual(state_hash(directory), expected, str(run))
 
     def hit(self, ranks, victim, number, seconds, *words):
@@ -115,6 +117,14 @@ class FaultsTest(TrigaTest):
 
     def test_stopped_rank(self):
         self.hit(2, 1, signal.SIGSTOP, 25, "stopped")
+
+    def test_killed_stage_of_a_pipeline(self):
+        self.arguments = (*ARGUMENTS, "--set", "parallel.pp=2")
+        self.hit(2, 1, signal.SIGKILL, 20, "of stage", "microbatch")
+
+    def test_stopped_stage_of_a_pipeline(self):
+        self.arguments = (*ARGUMENTS, "--set", "parallel.pp=2", "--set", "parallel.pipeline_schedule=zb_h1")
+        self.hit(2, 0, signal.SIGSTOP, 25, "of stage", "microbatch", "stopped")
 
     def test_kill_at_random_instants(self):
         start = time.time()
