@@ -126,19 +126,25 @@ void PipelineRunner::backward(ActionKind kind, const Key& key, const Step& step,
   if (is_whole && !is_empty) give_gradients(key, gradients);
 }
 
+Activations PipelineRunner::take(const StageMessage& message) {
+  if (!transport_.is_here(message.from)) return transport_.receive(message);
+  auto handed = handed_.extract(message);
+  TRIGA_CHECK(!handed.empty(), "stage ", message.from, " gave nothing to stage ", message.to);
+  return std::move(handed.mapped());
+}
+
+void PipelineRunner::give(const StageMessage& message, Activations tensors) {
+  if (transport_.is_here(message.to))
+    handed_[message] = std::move(tensors);
+  else
+    transport_.send(message, tensors);
+}
+
 Activations PipelineRunner::gather_inputs(const Key& key) {
   Activations inputs;
-  for (const StageFlow::Edge& edge : at_stage(flow_, key.stage).sources) {
-    const StageMessage message{false, edge.stage, key.stage, key.microbatch};
-    Activations from;
-    if (transport_.is_here(edge.stage)) {
-      from = std::move(handed_.at(message));
-      handed_.erase(message);
-    } else {
-      from = transport_.receive(message);
-    }
-    for (auto& [name, tensor] : from) inputs.set(name, std::move(tensor));
-  }
+  for (const StageFlow::Edge& edge : at_stage(flow_, key.stage).sources)
+    for (auto& [name, tensor] : take({false, edge.stage, key.stage, key.microbatch}))
+      inputs.set(name, std::move(tensor));
   return inputs;
 }
 
@@ -147,44 +153,23 @@ Activations PipelineRunner::gather_inputs(const Key& key) {
 Activations PipelineRunner::gather_gradients(const Key& key) {
   Activations gradients;
   const std::vector<StageFlow::Edge>& readers = at_stage(flow_, key.stage).readers;
-  for (auto edge = readers.rbegin(); edge != readers.rend(); ++edge) {
-    const StageMessage message{true, edge->stage, key.stage, key.microbatch};
-    Activations from;
-    if (transport_.is_here(edge->stage)) {
-      from = std::move(handed_.at(message));
-      handed_.erase(message);
-    } else {
-      from = transport_.receive(message);
-    }
-    for (auto& [name, tensor] : from) {
+  for (auto edge = readers.rbegin(); edge != readers.rend(); ++edge)
+    for (const auto& [name, tensor] : take({true, edge->stage, key.stage, key.microbatch})) {
       if (!tensor.defined()) continue;
       const at::Tensor* sum = gradients.find(name);
       gradients.set(name, sum == nullptr ? tensor : sum->add(tensor));
     }
-  }
   return gradients;
 }
 
 void PipelineRunner::give_outputs(const Key& key, const Activations& outputs) {
-  for (const StageFlow::Edge& edge : at_stage(flow_, key.stage).readers) {
-    const StageMessage message{false, key.stage, edge.stage, key.microbatch};
-    const Activations part = part_of(outputs, edge.names);
-    if (transport_.is_here(edge.stage))
-      handed_[message] = part;
-    else
-      transport_.send(message, part);
-  }
+  for (const StageFlow::Edge& edge : at_stage(flow_, key.stage).readers)
+    give({false, key.stage, edge.stage, key.microbatch}, part_of(outputs, edge.names));
 }
 
 void PipelineRunner::give_gradients(const Key& key, const Activations& gradients) {
-  for (const StageFlow::Edge& edge : at_stage(flow_, key.stage).sources) {
-    const StageMessage message{true, key.stage, edge.stage, key.microbatch};
-    const Activations part = part_of(gradients, edge.names);
-    if (transport_.is_here(edge.stage))
-      handed_[message] = part;
-    else
-      transport_.send(message, part);
-  }
+  for (const StageFlow::Edge& edge : at_stage(flow_, key.stage).sources)
+    give({true, key.stage, edge.stage, key.microbatch}, part_of(gradients, edge.names));
 }
 
 }  // namespace triga

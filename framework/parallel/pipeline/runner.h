@@ -42,6 +42,9 @@ class PipelineRunner {
   };
   void forward(const Key& key, const Step& step);
   void backward(ActionKind kind, const Key& key, const Step& step, bool is_last);
+  /// From another stage, or to one: of this rank or of another.
+  Activations take(const StageMessage& message);
+  void give(const StageMessage& message, Activations tensors);
   Activations gather_inputs(const Key& key);
   Activations gather_gradients(const Key& key);
   void give_outputs(const Key& key, const Activations& outputs);
