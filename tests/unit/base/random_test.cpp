@@ -9,11 +9,14 @@
 #include <vector>
 
 #include "base/philox.h"
+#include "tests/support/fixed_context.h"
 #include "triga/layer.h"
 #include "triga/ops.h"
 
 namespace triga {
 namespace {
+
+using testing::FixedContext;
 
 // Known answers of the Random123 distribution (kat_vectors, philox4x32 10).
 TEST(Philox, GivesThePublishedVectors) {
@@ -90,23 +93,6 @@ TEST(Permute, PutsEveryElementEverywhere) {  // over keys, element 0 of 8 is uni
   for (int count : counts) chi_squared += std::pow(count - 1000.0, 2) / 1000.0;
   EXPECT_LT(chi_squared, 24.3);  // 99.9 % point of chi squared with 7 degrees of freedom
 }
-
-class FixedContext : public LayerContext {
- public:
-  explicit FixedContext(Mode mode, int64_t microbatch = 0) : mode_(mode) {
-    batch_.microbatch = microbatch;
-  }
-  Mode mode() const override { return mode_; }
-  const Batch& batch() const override { return batch_; }
-  RandomKey random_key(std::string_view site) const override { return RandomKey(1).with(site); }
-  SequenceState* sequence_state() override { return nullptr; }
-  void add_statistic(std::string_view, const at::Tensor&, double) override {}
-  void add_loss(std::string_view, const at::Tensor&, double) override {}
-
- private:
-  Mode mode_;
-  Batch batch_;
-};
 
 TEST(Dropout, KeepsTheRightShareAndScalesIt) {
   const at::Tensor x = at::zeros({1023, 77}) + 1;
