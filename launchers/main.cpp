@@ -38,6 +38,7 @@ int run(int argc, char** argv) {
   triga::add_train(app, command);
   triga::add_launch(app, command);
   triga::add_check(app, command);
+  triga::add_plan(app, command);
   triga::add_evaluate(app, command);
   triga::add_generate(app, command);
   triga::add_list(app, command);

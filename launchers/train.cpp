@@ -1,20 +1,17 @@
 // triga train: this rank of a run; alone, or started by mpirun or srun.
 #include "launchers/train.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <iostream>
-#include <limits>
 
-#include "base/memory_meter.h"
 #include "comm/local_communicator.h"
 #include "comm/mpi_communicator.h"
 #include "launchers/command.h"
+#include "launchers/compute_process.h"
 #include "launchers/loaded_experiment.h"
 #include "trainer/training_run.h"
 
@@ -39,19 +36,6 @@ void catch_signals() {
     ::sigaction(signal, &action, nullptr);
   }
   ::signal(SIGPIPE, SIG_IGN);
-}
-
-/// The cores of this host, shared by its ranks: OpenMP's default would give each all of them.
-void set_threads(const Placement& placement) {
-  at::set_num_threads(num_threads(count_cores(environment_variable), placement.local_size));
-}
-
-/// Tensors of a step are freed and taken again in the next one: the allocator keeps their memory,
-/// in place of giving it back to the system and touching every page anew (up to 10 % of a step).
-void keep_freed_memory() {
-  ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  ::mallopt(M_TOP_PAD, 64 << 20);
 }
 
 std::unique_ptr<Communicator> open_world(const CommandEnvironment& environment,
@@ -88,9 +72,7 @@ std::string command_of(const CommandEnvironment& environment,
 }  // namespace
 
 ExitStatus train(const CommandEnvironment& environment, const ExperimentArguments& arguments) {
-  keep_freed_memory();
-  MemoryMeter::install();
-  set_threads(environment.placement);
+  prepare_to_compute(environment.placement.local_size);
   const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kCompute);
   loaded.check_grid(environment.placement.world_size);
   catch_signals();

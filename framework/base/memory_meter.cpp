@@ -59,4 +59,11 @@ MemoryUse MemoryMeter::use(c10::Device device) {
   return {bytes.current, bytes.peak};
 }
 
+void MemoryMeter::reset_peak(c10::Device device) {
+  if (device.is_cpu())
+    peak_bytes.store(now_bytes.load());
+  else
+    at::getDeviceAllocator(device.type())->resetPeakStats(device.index());
+}
+
 }  // namespace triga

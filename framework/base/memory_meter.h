@@ -25,6 +25,8 @@ class MemoryMeter {
   static MemoryUse use();
   /// On any device; elsewhere than on the CPU by its allocator's own count.
   static MemoryUse use(c10::Device device);
+  /// The peak begins anew, from what is taken now.
+  static void reset_peak(c10::Device device);
 };
 
 }  // namespace triga

@@ -88,8 +88,9 @@ struct ParallelConfig {
   int64_t pp = 1;
   std::string pipeline_schedule = "1f1b";
   std::optional<int64_t>
-      pipeline_chunks;             // stages a rank; empty: the least that the schedule takes
-  std::vector<int64_t> partition;  // first layer of each stage but the first; empty: uniform
+      pipeline_chunks;  // stages a rank; empty: the least that the schedule takes
+  /// First layer of each stage but the first; or uniform, auto.
+  ListOrWord<int64_t> partition = {{}, "uniform"};
   int64_t zero = 1;
   std::string recompute = "none";
   std::optional<int64_t> bucket_bytes;  // empty: measured at the first start on several ranks

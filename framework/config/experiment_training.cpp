@@ -159,8 +159,10 @@ void describe(Fields& fields, ParallelConfig& config) {
       .known_as({"virtual_pipeline_model_parallel_size", "num_virtual_stages", "interleave"});
   fields.field("partition", config.partition)
       .help(
-          "Where the model is cut: the index of the first layer of each stage but the first. "
-          "Empty: as many layers in each stage as can be.")
+          "Where the model is cut into stages. uniform: as many layers in each as can be; auto: "
+          "for the least time, by what the layers take here, measured at the first start and kept; "
+          "or the index of the first layer of each stage but the first.")
+      .one_of({"uniform", "auto"})
       .known_as({"pipeline_cuts", "split_points", "pipeline_parallel_split_points"});
   fields.field("zero", config.zero)
       .help(
@@ -197,9 +199,9 @@ void describe(Fields& fields, ParallelConfig& config) {
       .known_as({"ddp_timeout", "nccl_timeout", "dist_timeout", "distributed_timeout_minutes"});
   fields.place(config.place);
   fields.rule("partition", [&config]() -> std::optional<std::string> {
-    for (size_t i = 0; i < config.partition.size(); ++i)
-      if (config.partition[i] <= (i == 0 ? 0 : config.partition[i - 1]))
-        return "layers must rise, from 1 on";
+    const std::vector<int64_t>& cuts = config.partition.list;
+    for (size_t i = 0; i < cuts.size(); ++i)
+      if (cuts[i] <= (i == 0 ? 0 : cuts[i - 1])) return "layers must rise, from 1 on";
     return std::nullopt;
   });
 }

@@ -100,7 +100,7 @@ void Field::read(const ConfigNode& node, const ConfigScope& scope) {
 }
 
 void Field::check_words(const ConfigNode& node) const {
-  if (words_.empty()) return;
+  if (words_.empty() || (binding_->is_list_or_word() && node.kind != Kind::kScalar)) return;
   for (const auto& item : node.items) check_words(item);
   if (node.kind == Kind::kScalar &&
       std::find(words_.begin(), words_.end(), node.scalar) == words_.end())
@@ -141,7 +141,17 @@ void Field::add_limits(ConfigNode& schema) const {
     schema.add(minimum_exclusive_ ? "exclusiveMinimum" : "minimum", number(minimum_));
   if (std::isfinite(maximum_))
     schema.add(maximum_exclusive_ ? "exclusiveMaximum" : "maximum", number(maximum_));
-  if (!words_.empty()) schema.add("enum", words_node(words_));
+  if (!words_.empty() && !binding_->is_list_or_word()) schema.add("enum", words_node(words_));
+}
+
+/// `inner`, or one of `words`.
+ConfigNode Field::or_words(ConfigNode inner, ConfigNode words) {
+  auto others = ConfigNode::make_mapping();
+  others.add("enum", std::move(words));
+  auto schema = ConfigNode::make_mapping();
+  schema.add("anyOf", ConfigNode::make_sequence());
+  find_mutable(schema, "anyOf")->items = {std::move(inner), std::move(others)};
+  return schema;
 }
 
 ConfigNode Field::schema() const {
@@ -150,14 +160,12 @@ ConfigNode Field::schema() const {
   add_limits(inner);
   auto schema = inner;
   if (binding_->is_optional()) {
-    auto empty = ConfigNode::make_mapping();
-    empty.add("enum", ConfigNode::make_sequence());
-    auto& words = find_mutable(empty, "enum")->items;
-    if (!empty_word_.empty()) words.push_back(ConfigNode::make_scalar(empty_word_, true));
-    words.push_back(ConfigNode{});
-    schema = ConfigNode::make_mapping();
-    schema.add("anyOf", ConfigNode::make_sequence());
-    find_mutable(schema, "anyOf")->items = {std::move(inner), std::move(empty)};
+    auto words = ConfigNode::make_sequence();
+    if (!empty_word_.empty()) words.items.push_back(ConfigNode::make_scalar(empty_word_, true));
+    words.items.push_back(ConfigNode{});
+    schema = or_words(std::move(inner), std::move(words));
+  } else if (binding_->is_list_or_word()) {
+    schema = or_words(std::move(inner), words_node(words_));
   }
   schema.add("description", ConfigNode::make_scalar(help_, true));
   if (!unit_.empty()) schema.add("x-unit", ConfigNode::make_scalar(unit_, true));

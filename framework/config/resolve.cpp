@@ -20,6 +20,7 @@ using NodeKind = ConfigNode::Kind;
 
 constexpr std::string_view kDecaySteps = "learning_rate_schedule.decay_steps";
 constexpr std::string_view kBucketBytes = "parallel.bucket_bytes";
+constexpr std::string_view kPartition = "parallel.partition";
 
 /// The keys that a section has of itself.
 std::vector<std::string> own_keys(const KindSection& section) {
@@ -157,6 +158,24 @@ std::optional<int64_t> bucket_bytes(const ConfigNode& resolved) {
 
 void set_bucket_bytes(ConfigNode& resolved, int64_t bytes) {
   *find_path(resolved, kBucketBytes) = ConfigNode::make_scalar(std::to_string(bytes));
+}
+
+std::optional<std::vector<int64_t>> partition_cuts(const ConfigNode& resolved) {
+  const auto* partition = find_path(resolved, kPartition);
+  if (partition == nullptr || partition->kind != NodeKind::kSequence) return std::nullopt;
+  std::vector<int64_t> cuts;
+  for (const auto& item : partition->items) {
+    const auto cut = parse_integer(item.scalar);
+    if (!cut) return std::nullopt;
+    cuts.push_back(*cut);
+  }
+  return cuts;
+}
+
+void set_partition_cuts(ConfigNode& resolved, const std::vector<int64_t>& cuts) {
+  auto list = ConfigNode::make_sequence();
+  for (const int64_t cut : cuts) list.items.push_back(ConfigNode::make_scalar(std::to_string(cut)));
+  *find_path(resolved, kPartition) = std::move(list);
 }
 
 }  // namespace triga

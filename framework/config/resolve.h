@@ -41,4 +41,8 @@ void set_default_decay_steps(ConfigNode& resolved, int64_t steps);
 std::optional<int64_t> bucket_bytes(const ConfigNode& resolved);
 void set_bucket_bytes(ConfigNode& resolved, int64_t bytes);
 
+/// The cuts of parallel.partition of a resolved experiment; nothing where it has a word.
+std::optional<std::vector<int64_t>> partition_cuts(const ConfigNode& resolved);
+void set_partition_cuts(ConfigNode& resolved, const std::vector<int64_t>& cuts);
+
 }  // namespace triga

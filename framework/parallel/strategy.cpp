@@ -13,18 +13,11 @@
 #include "base/trace.h"
 #include "comm/local_communicator.h"
 #include "optim/gradient_norm.h"
+#include "parallel/on_device.h"
 #include "parallel/pipeline/wire.h"
 
 namespace triga {
 namespace {
-
-/// The batch where the model is. From pinned memory the copy goes on while the host does.
-Batch on_device(const Batch& batch, at::Device device) {
-  if (device.is_cpu()) return batch;
-  Batch moved = batch;
-  for (auto& [name, tensor] : moved.fields) tensor = tensor.to(device, /*non_blocking=*/true);
-  return moved;
-}
 
 std::vector<std::string> names_of(const Loss& loss) {
   std::vector<std::string> names = loss.auxiliary_names();
@@ -233,7 +226,7 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
     return count > 0 ? 1 / count : 0;
   };
   std::vector<Batch> batches;
-  for (const Batch& batch : microbatches) batches.push_back(on_device(batch, data_.device()));
+  for (const Batch& batch : microbatches) batches.push_back(batch_on_device(batch, data_.device()));
   std::vector<std::pair<std::string, at::Tensor>> sums;  // read when the device has all to do
   PipelineRunner::Step todo;
   todo.microbatches = &batches;
@@ -388,7 +381,7 @@ EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>&
     while (!is_over && static_cast<int>(batches.size()) < pipeline_.size()) {
       const std::optional<Batch> batch = next();
       if (batch)
-        batches.push_back(on_device(*batch, data_.device()));
+        batches.push_back(batch_on_device(*batch, data_.device()));
       else
         is_over = true;
     }
@@ -412,7 +405,7 @@ Activations Strategy::predict(const Batch& batch, SequenceState* state) {
     generation.sequence_state = state;
     return generation;
   };
-  std::vector<Batch> batches = {on_device(batch, data_.device())};
+  std::vector<Batch> batches = {batch_on_device(batch, data_.device())};
   batches[0].num_samples = std::max<int64_t>(1, batches[0].num_samples);  // samplers may not count
   step.microbatches = &batches;
   Activations outputs;

@@ -10,22 +10,21 @@
 #include "parallel/model_stages.h"
 #include "parallel/pipeline/flow.h"
 #include "parallel/pipeline/schedule.h"
+#include "parameters/declarations.h"
 #include "trainer/snapshot_of_run.h"
 
 namespace triga {
 namespace {
 
 /// Every parameter and buffer of the model once, by component.
-std::map<std::string, std::vector<ParameterSpec>> declared_parameters(
+std::map<std::string, std::vector<ParameterSpec>> by_component(
     const std::vector<LayerSpec>& layers) {
   std::map<std::string, std::vector<ParameterSpec>> declared;
   std::set<std::string> seen;
-  for (const LayerSpec& layer : layers) {
-    const std::unique_ptr<Layer> built = layer.build();
-    for (const Parameter& parameter : built->parameters())
-      if (seen.insert(parameter.spec().name).second)
-        declared[layer.component].push_back(parameter.spec());
-  }
+  for (const std::vector<Declaration>& of_layer : declarations_of(layers))
+    for (const Declaration& declaration : of_layer)
+      if (seen.insert(declaration.spec.name).second)
+        declared[declaration.component].push_back(declaration.spec);
   return declared;
 }
 
@@ -66,17 +65,17 @@ std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_laye
         parallel.place.place_of("pp"),
         fmt::format("{} ranks with {} {} each need {} layers; the model has {}", parallel.pp,
                     chunks, chunks == 1 ? "stage" : "stages", num_stages, num_layers));
-  if (parallel.partition.empty()) return uniform_bounds(num_layers, num_stages);
-  if (parallel.partition.size() + 1 != num_stages)
+  const std::vector<int64_t>& cuts = parallel.partition.list;
+  if (cuts.empty()) return uniform_bounds(num_layers, num_stages);
+  if (cuts.size() + 1 != num_stages)
     throw config_error(parallel.place.place_of("partition"),
                        fmt::format("{} cuts make {} stages; there are {} ({} ranks with {} each)",
-                                   parallel.partition.size(), parallel.partition.size() + 1,
-                                   num_stages, parallel.pp, chunks));
-  if (parallel.partition.back() >= static_cast<int64_t>(num_layers))
+                                   cuts.size(), cuts.size() + 1, num_stages, parallel.pp, chunks));
+  if (cuts.back() >= static_cast<int64_t>(num_layers))
     throw config_error(parallel.place.place_of("partition"),
                        fmt::format("the model has layers 0 to {}", num_layers - 1));
   std::vector<size_t> bounds = {0};
-  bounds.insert(bounds.end(), parallel.partition.begin(), parallel.partition.end());
+  bounds.insert(bounds.end(), cuts.begin(), cuts.end());
   bounds.push_back(num_layers);
   return bounds;
 }
@@ -85,7 +84,7 @@ int64_t check_model(const Experiment& experiment, const Assembly& assembly, File
   const std::vector<LayerSpec> layers = assembly.architecture->layers();
   check_layers(layers);
   stage_bounds(experiment.parallel, layers.size());
-  const auto declared = declared_parameters(layers);
+  const auto declared = by_component(layers);
   check_groups(experiment.optimizer.groups, declared);
   if (const auto& init = experiment.model.init)
     placed(init->place, [&] {

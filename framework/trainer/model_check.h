@@ -13,7 +13,7 @@
 namespace triga {
 
 /// Where `parallel` cuts a model of so many layers into stages: the first layer of each, then their
-/// number. Throws: ConfigError with the place of the key.
+/// number; evenly where that is left to a measurement. Throws: ConfigError with the place of the key.
 std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_layers);
 
 /// The layers fit together and make the stages that `parallel` asks for, each pattern of optimizer.groups matches a parameter of the whole

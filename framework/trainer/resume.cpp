@@ -52,6 +52,7 @@ bool is_empty_directory(FileSystem& files, const Path& root) {
 void keep_choices(const ConfigNode& resolved, StartDecision& decision) {
   decision.decay_steps = decay_steps(resolved);
   decision.bucket_bytes = bucket_bytes(resolved);
+  decision.partition = partition_cuts(resolved);
 }
 
 /// It ended regularly, and no limit was raised since.

@@ -25,8 +25,9 @@ struct StartDecision {
   /// learning_rate_schedule.decay_steps of the first start, where the experiment leaves it to the
   /// limit.
   std::optional<int64_t> decay_steps;
-  std::optional<int64_t> bucket_bytes;  // that an earlier start measured
-  std::vector<std::string> notes;       // sentences for the user
+  std::optional<int64_t> bucket_bytes;            // that an earlier start measured
+  std::optional<std::vector<int64_t>> partition;  // cuts of an earlier start
+  std::vector<std::string> notes;                 // sentences for the user
 };
 
 /// Looks, and with `fresh` moves the old run aside (to `<dir>.<time of its start>`). Rank 0 calls

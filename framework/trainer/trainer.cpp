@@ -10,6 +10,7 @@
 #include "trainer/file_deadline.h"
 #include "trainer/profile.h"
 #include "trainer/snapshot_of_run.h"
+#include "trainer/step_batches.h"
 #include "triga/log.h"
 
 namespace triga {
@@ -23,26 +24,12 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-BatchPlanOptions plan_options(const Experiment& experiment) {
-  BatchPlanOptions options;
-  options.seed = static_cast<uint64_t>(experiment.train.seed);
-  options.shuffle = experiment.data.shuffle;
-  options.samples_per_step = experiment.train.global_batch.samples.value_or(0);
-  options.tokens_per_step = experiment.train.global_batch.tokens.value_or(0);
-  options.microbatch_size = experiment.train.microbatch_size;
-  return options;
-}
-
 LoaderOptions loader_options(const TrainerInputs& inputs, const Dataset& dataset,
                              const std::string& split) {
-  LoaderOptions options;
-  options.dataset = &dataset;
-  options.architecture = inputs.assembly.architecture.get();
-  options.split = split;
-  options.seed = static_cast<uint64_t>(inputs.experiment.train.seed);
+  LoaderOptions options =
+      loader_options_of(inputs.experiment, *inputs.assembly.architecture, dataset, split);
   options.rank = inputs.grid.dp_rank();
   options.num_ranks = inputs.grid.dp();
-  options.prefetch = inputs.experiment.data.prefetch;
   options.pin_memory = !inputs.grid.data().device().is_cpu();
   return options;
 }
@@ -68,7 +55,7 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
     : inputs_(inputs),
       strategy_(strategy),
       state_(state),
-      plan_(*inputs.assembly.train, plan_options(inputs.experiment)),
+      plan_(*inputs.assembly.train, plan_options_of(inputs.experiment)),
       max_steps_(step_limit(inputs.experiment, plan_)),
       loader_(loader_options(inputs, *inputs.assembly.train, "train"), plan_, state.step,
               max_steps_),
@@ -105,7 +92,7 @@ Outcome Trainer::run() {
       if (is_due(experiment.log.every_steps) || report.is_skipped) log_step(report);
       for (MetricSink* sink : sinks_) sink->step_done(state_.step);
     }
-    if (++num_steps_ == 1 && inputs_.grid.rank() == 0) {
+    if (++num_steps_ == 1) {
       const MemoryUse use = MemoryMeter::use(inputs_.grid.data().device());
       log_info("train", fmt::format("memory after the first step: {:.1f} MB, {:.1f} MB at its peak",
                                     static_cast<double>(use.now_bytes) * 1e-6,

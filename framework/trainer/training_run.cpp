@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <new>
 #include <sstream>
@@ -21,6 +22,7 @@
 #include "trainer/file_deadline.h"
 #include "trainer/lease.h"
 #include "trainer/model_check.h"
+#include "trainer/pipeline_setup.h"
 #include "trainer/snapshot_of_run.h"
 #include "trainer/trainer.h"
 #include "triga/log.h"
@@ -33,23 +35,31 @@ std::string encode(const StartDecision& decision) {
   const auto number = [](std::optional<int64_t> value) {
     return value ? std::to_string(*value) : std::string();
   };
-  return fmt::format("{}\n{}\n{}\n{}\n", static_cast<int>(decision.kind),
-                     decision.checkpoint ? decision.checkpoint->string() : "",
-                     number(decision.decay_steps), number(decision.bucket_bytes));
+  return fmt::format(
+      "{}\n{}\n{}\n{}\n{}\n", static_cast<int>(decision.kind),
+      decision.checkpoint ? decision.checkpoint->string() : "", number(decision.decay_steps),
+      number(decision.bucket_bytes),
+      decision.partition ? fmt::format("cuts {}", fmt::join(*decision.partition, " ")) : "");
 }
 
 StartDecision decode(const std::string& text) {
   std::istringstream lines(text);
-  std::string kind, checkpoint, decay_steps, bucket_bytes;
+  std::string kind, checkpoint, decay_steps, bucket_bytes, partition;
   std::getline(lines, kind);
   std::getline(lines, checkpoint);
   std::getline(lines, decay_steps);
   std::getline(lines, bucket_bytes);
+  std::getline(lines, partition);
   StartDecision decision;
   decision.kind = static_cast<StartDecision::Kind>(std::stoi(kind));
   if (!checkpoint.empty()) decision.checkpoint = checkpoint;
   if (!decay_steps.empty()) decision.decay_steps = std::stoll(decay_steps);
   if (!bucket_bytes.empty()) decision.bucket_bytes = std::stoll(bucket_bytes);
+  if (!partition.empty()) {
+    decision.partition.emplace();
+    std::istringstream cuts(partition.substr(partition.find(' ')));
+    for (int64_t cut; cuts >> cut;) decision.partition->push_back(cut);
+  }
   return decision;
 }
 
@@ -109,6 +119,7 @@ class Run {
   void open_sinks(const TrainingState& state, const TrainerInputs& inputs);
   int64_t choose_bucket_bytes(const ProcessGrid& grid, const StartDecision& decision,
                               ConfigNode& resolved);
+  std::vector<size_t> choose_cut(const StartDecision& decision, ConfigNode& resolved);
   void say_start(const TrainingState& state, int64_t taken_bytes);
   void write_status(RunStatus::State state, const std::string& cause,
                     std::optional<ExitStatus> exit_status);
@@ -336,6 +347,19 @@ int64_t Run::choose_bucket_bytes(const ProcessGrid& grid, const StartDecision& d
   return bytes;
 }
 
+/// A cut that was measured, now or earlier, is put into `resolved`.
+std::vector<size_t> Run::choose_cut(const StartDecision& decision, ConfigNode& resolved) {
+  const PipelineSetup setup = set_up_pipeline(experiment_, *assembly_, *grid_, decision.partition);
+  if (!setup.chosen_cuts) return setup.bounds;
+  set_partition_cuts(resolved, *setup.chosen_cuts);
+  if (is_first_)
+    log_info("train", "the model is cut before layer ",
+             fmt::format("{}", fmt::join(*setup.chosen_cuts, ", ")),
+             setup.is_measured ? ": for the least time, by what its layers take here"
+                               : ", as at the first start");
+  return setup.bounds;
+}
+
 ExitStatus Run::train(const StartDecision& decision) {
   for (const std::string& note : decision.notes) log_warning("train", note);
   AssemblyOptions assembly_options;
@@ -349,8 +373,7 @@ ExitStatus Run::train(const StartDecision& decision) {
   const int64_t bucket_bytes = choose_bucket_bytes(*grid_, decision, resolved);
   Strategy::Options strategy_options = strategy_options_of(experiment_);
   strategy_options.bucket_bytes = bucket_bytes;
-  strategy_options.bounds =
-      stage_bounds(experiment_.parallel, assembly_->architecture->layers().size());
+  strategy_options.bounds = choose_cut(decision, resolved);
   strategy_options.trace = &trace_;
   world_.set_trace(&trace_);
   const int64_t bytes_before = MemoryMeter::use(world_.device()).now_bytes;

@@ -49,6 +49,8 @@ constexpr Elsewhere kElsewhere[] = {
      "tests/unit/parallel/schedule_test.cpp", "no rank has stage 1"},
     {"framework/parallel/pipeline/schedule_text.cpp", "join(problems)",
      "tests/unit/parallel/schedule_test.cpp", "is no action"},
+    {"framework/parallel/planning/cost_file.cpp", "join(problems_",
+     "tests/unit/parallel/cost_file_test.cpp", "is no number of at least 0"},
     {"framework/data/catalogue.cpp", "rule(\"as\"", "tests/unit/data/catalogue_test.cpp",
      "is not a path inside"},
     {"framework/data/catalogue.cpp", "rule(\"sha256\"", "tests/unit/data/catalogue_test.cpp",

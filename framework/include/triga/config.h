@@ -20,7 +20,7 @@
 //   }
 //
 // Types of fields: bool, int64_t, double, std::string, ConfigPath, an enum (through `choice`), any
-// described struct, ConfigNode (kept as it is), and std::optional, std::vector,
+// described struct, ConfigNode (kept as it is), and std::optional, std::vector, ListOrWord,
 // std::map<std::string, T> of these.
 #pragma once
 
@@ -47,6 +47,13 @@ struct ConfigScope {
   std::function<ConfigNode()> whole;    // JSON Schema of the file that the part is of
 };
 
+/// A list, or a word in its place (`partition: auto`); the words are those of Field::one_of.
+template <class T>
+struct ListOrWord {
+  std::vector<T> list = {};
+  std::string word = {};  // "": the list
+};
+
 namespace detail {
 
 class ProblemList;
@@ -60,6 +67,7 @@ class Binding {
   virtual ConfigNode schema() const = 0;      // JSON Schema, values now as defaults
   virtual std::string type_name() const = 0;  // for messages: "an integer"
   virtual bool is_optional() const { return false; }
+  virtual bool is_list_or_word() const { return false; }
   virtual std::vector<double> numbers() const { return {}; }  // those now in it, for ranges
 };
 
@@ -105,6 +113,7 @@ class Field {
   ConfigNode write() const;
   ConfigNode schema() const;
   void add_limits(ConfigNode& schema) const;
+  static ConfigNode or_words(ConfigNode inner, ConfigNode words);
 
   std::string name_, help_, unit_, empty_word_;
   std::unique_ptr<detail::Binding> binding_;

@@ -131,6 +131,30 @@ class VectorBinding final : public Binding {
 };
 
 template <class T>
+class ListOrWordBinding final : public Binding {
+ public:
+  explicit ListOrWordBinding(ListOrWord<T>& value) : value_(value) {}
+  void read(const ConfigNode& node, const ConfigScope& scope) override {
+    value_ = {};
+    if (node.kind == ConfigNode::Kind::kScalar)
+      value_.word = node.scalar;
+    else
+      VectorBinding<T>(value_.list).read(node, scope);
+  }
+  ConfigNode write() const override {
+    return value_.word.empty() ? VectorBinding<T>(value_.list).write()
+                               : ConfigNode::make_scalar(value_.word, true);
+  }
+  ConfigNode schema() const override { return VectorBinding<T>(value_.list).schema(); }
+  std::string type_name() const override { return "a list or a word"; }
+  bool is_list_or_word() const override { return true; }
+  std::vector<double> numbers() const override { return VectorBinding<T>(value_.list).numbers(); }
+
+ private:
+  ListOrWord<T>& value_;
+};
+
+template <class T>
 class MapBinding final : public Binding {
  public:
   explicit MapBinding(std::map<std::string, T>& value) : value_(value) {}
@@ -177,6 +201,12 @@ template <class T>
 struct Binder<std::vector<T>> {
   static std::unique_ptr<Binding> make(std::vector<T>& value) {
     return std::make_unique<VectorBinding<T>>(value);
+  }
+};
+template <class T>
+struct Binder<ListOrWord<T>> {
+  static std::unique_ptr<Binding> make(ListOrWord<T>& value) {
+    return std::make_unique<ListOrWordBinding<T>>(value);
   }
 };
 template <class T>

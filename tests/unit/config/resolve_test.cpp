@@ -167,6 +167,23 @@ TEST(Experiment, KeepsTheBestWhenThereIsValidation) {
                    .experiment.checkpoint.keep_best.has_value());
 }
 
+TEST(Partition, IsAWordOrCuts) {
+  EXPECT_EQ(resolve().experiment.parallel.partition.word, "uniform");
+  EXPECT_EQ(resolve({"parallel.partition=auto"}).experiment.parallel.partition.word, "auto");
+  const auto cuts = resolve({"parallel.partition=[2, 5]"}).experiment.parallel.partition;
+  EXPECT_EQ(cuts.word, "");
+  EXPECT_THAT(cuts.list, testing::ElementsAre(2, 5));
+  EXPECT_THAT(problems_with({"parallel.partition=even"}), SizeIs(1));
+  EXPECT_THAT(problems_with({"parallel.partition=[a]"}), SizeIs(1));
+}
+
+TEST(Partition, IsRecordedOnceItIsMeasured) {
+  auto node = resolve({"parallel.partition=auto"}).node;
+  EXPECT_EQ(partition_cuts(node), std::nullopt);
+  set_partition_cuts(node, {3, 7});
+  EXPECT_THAT(*partition_cuts(node), testing::ElementsAre(3, 7));
+}
+
 TEST(DecaySteps, AreThoseOfTheFirstStart) {
   auto node = resolve().node;
   EXPECT_EQ(decay_steps(node), std::nullopt);

@@ -1,0 +1,274 @@
+#include "parallel/planning/layer_costs.h"
+
+#include <ATen/DeviceAccelerator.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "base/memory_meter.h"
+#include "optim/flat_optimizer.h"
+#include "optim/gradient_norm.h"
+#include "parallel/data_parallel/gradient_reducer.h"
+#include "parallel/on_device.h"
+#include "parallel/pipeline/flow.h"
+
+namespace triga {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+double fastest(const std::vector<double>& values) {
+  return *std::min_element(values.begin(), values.end());
+}
+
+/// Seconds of an action on a device, its work done.
+template <class Action>
+double seconds_of(at::Device device, const Action& action) {
+  const auto start = Clock::now();
+  action();
+  if (!device.is_cpu()) at::accelerator::synchronizeDevice(device.index());
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// One layer as a stage of its own, with parameters, gradients and an optimizer.
+class LayerTrial {
+ public:
+  LayerTrial(const std::vector<LayerSpec>& layers, size_t index, const StageFlow& flow,
+             const Loss& loss, Communicator& alone, const CostMeasurement& measurement)
+      : measurement_(measurement),
+        alone_(alone),
+        loss_(loss),
+        stage_(layers, index, index + 1, flow, loss),
+        store_(
+            {{&layers[index], stage_.layers()[0].layer.get(), 0}},
+            store_options(alone, measurement),
+            [&alone](int64_t numel, at::ScalarType type) { return alone.allocate(numel, type); }),
+        reducer_(store_, alone, /*zero=*/0),
+        optimizer_(measurement.make_optimizer(), store_, [this](size_t bucket, FlatRange range) {
+          return reducer_.gradients(bucket, range);
+        }) {
+    store_.initialize(measurement.seed);
+  }
+
+  /// `outputs`: what the layer wrote, without history.
+  LayerCost measure(const Activations& inputs, const Batch& batch, Activations& outputs) {
+    LayerCost cost;
+    measure_memory(inputs, batch, cost, outputs);  // touches memory for the first time as well
+    measure_time(inputs, batch, cost);
+    return cost;
+  }
+
+ private:
+  static StoreOptions store_options(const Communicator& alone, const CostMeasurement& measurement) {
+    StoreOptions options;
+    options.compute_type = measurement.compute_type;
+    options.device = alone.device();
+    options.groups = measurement.groups;
+    return options;
+  }
+
+  StageRun forward(const Activations& inputs, const Batch& batch) {
+    StepContext context;
+    context.seed = measurement_.seed;
+    context.statistics = &statistics_;
+    context.recompute = measurement_.recompute;
+    return stage_.forward(inputs, batch, context);
+  }
+
+  /// As small as gradients are.
+  static Activations gradients_of(const StageRun& run) {
+    Activations gradients;
+    for (const auto& [name, tensor] : run.outputs)
+      if (tensor.requires_grad()) gradients.set(name, at::full_like(tensor.detach(), 1e-3));
+    return gradients;
+  }
+
+  LossScale scale_for(const Batch& batch) const {
+    return [this, &batch](const std::string& name) {
+      const double count = loss_.count(batch, name);
+      return count > 0 ? 1 / count : 0;
+    };
+  }
+
+  template <class Backward>
+  void pass(const Backward& backward) {
+    reducer_.begin_step();
+    reducer_.begin_pass(0, /*is_last=*/true);
+    backward();
+    reducer_.end_pass();
+    reducer_.finish();
+  }
+
+  int64_t bytes_now() const { return MemoryMeter::use(alone_.device()).now_bytes; }
+  int64_t bytes_at_peak() const { return MemoryMeter::use(alone_.device()).peak_bytes; }
+
+  void measure_memory(const Activations& inputs, const Batch& batch, LayerCost& cost,
+                      Activations& outputs) {
+    const int64_t before = bytes_now();
+    MemoryMeter::reset_peak(alone_.device());
+    StageRun run = forward(inputs, batch);
+    cost.kept_bytes = bytes_now() - before;
+    cost.forward_peak_bytes = bytes_at_peak() - before;
+    for (const auto& [name, tensor] : run.outputs) {
+      cost.output_bytes[name] = static_cast<int64_t>(tensor.nbytes());
+      outputs.set(name, tensor.detach().clone().set_requires_grad(tensor.requires_grad()));
+    }
+    const Activations gradients = gradients_of(run);
+    const int64_t between = bytes_now();
+    MemoryMeter::reset_peak(alone_.device());
+    pass([&] { stage_.backward(std::move(run), gradients, scale_for(batch)); });
+    cost.backward_peak_bytes = bytes_at_peak() - between;
+  }
+
+  void measure_time(const Activations& inputs, const Batch& batch, LayerCost& cost) {
+    constexpr size_t kLeast = 5, kMost = 50;
+    const at::Device device = alone_.device();
+    std::vector<double> forwards, backwards, input_parts, weight_parts, updates;
+    const auto start = Clock::now();
+    const auto is_enough = [&] {
+      return forwards.size() >= kMost ||
+             (forwards.size() >= kLeast &&
+              std::chrono::duration<double>(Clock::now() - start).count() >
+                  measurement_.seconds_each);
+    };
+    while (!is_enough()) {
+      StageRun run;
+      forwards.push_back(seconds_of(device, [&] { run = forward(inputs, batch); }));
+      const Activations gradients = gradients_of(run);
+      pass([&] {
+        backwards.push_back(seconds_of(
+            device, [&] { stage_.backward(std::move(run), gradients, scale_for(batch)); }));
+      });
+      updates.push_back(seconds_of(device, [&] { update(); }));
+      if (measurement_.recompute != Recompute::kNone) continue;  // backward has no parts
+      run = forward(inputs, batch);
+      pass([&] {
+        Stage::InputGradients first;
+        input_parts.push_back(seconds_of(device, [&] {
+          first = stage_.backward_inputs(std::move(run), gradients, scale_for(batch));
+        }));
+        weight_parts.push_back(seconds_of(device, [&] { first.rest.run_weights(); }));
+      });
+    }
+    cost.forward = median(forwards);
+    cost.backward = median(backwards);
+    cost.update = median(updates);
+    cost.backward_input = input_parts.empty() ? cost.backward : median(input_parts);
+    cost.backward_weight = weight_parts.empty() ? 0 : median(weight_parts);
+  }
+
+  void update() {
+    const c10::AutoGradMode no_grad(false);
+    std::vector<at::Tensor> gradients;
+    for (size_t i = 0; i < store_.buckets().size(); ++i)
+      gradients.push_back(reducer_.gradients(i, store_.buckets()[i].range));
+    sum_of_squares(gradients);
+    optimizer_.begin_step();
+    for (size_t i = 0; i < store_.buckets().size(); ++i) {
+      optimizer_.update(i, /*learning_rate=*/1e-9, /*gradient_scale=*/1);
+      store_.publish(i);
+    }
+  }
+
+  const CostMeasurement& measurement_;
+  Communicator& alone_;
+  const Loss& loss_;
+  Stage stage_;
+  ParameterStore store_;
+  GradientReducer reducer_;
+  FlatOptimizer optimizer_;
+  StatisticSums statistics_;
+};
+
+std::string without_digits(std::string text) {
+  std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
+  return text;
+}
+
+/// Two layers with the same description do the same work: names but for their numbers, shapes of
+/// parameters and of what is read.
+std::string description_of(const LayerSpec& spec, const Layer& layer, const Activations& inputs) {
+  std::string text = without_digits(spec.name) + (spec.frozen ? " frozen" : "");
+  const auto add_sizes = [&text](at::IntArrayRef sizes) {
+    for (const int64_t size : sizes) text += " " + std::to_string(size);
+  };
+  for (const Parameter& parameter : layer.parameters()) {
+    text += "\n" + without_digits(parameter.spec().name);
+    add_sizes(parameter.spec().shape);
+  }
+  for (const std::string& name : spec.reads) {
+    const at::Tensor& tensor = inputs[name];
+    text += "\nreads " + name;
+    if (!tensor.defined()) continue;
+    text += c10::str(" ", tensor.scalar_type(), tensor.requires_grad() ? " with gradient" : "");
+    add_sizes(tensor.sizes());
+  }
+  for (const std::string& name : spec.writes) text += "\nwrites " + name;
+  return text;
+}
+
+/// One copy into a message and one out of it.
+double measure_transfer(at::Device device) {
+  constexpr int64_t kBytes = 8 << 20;
+  const auto options = at::TensorOptions().dtype(at::kByte).device(device);
+  const at::Tensor from = at::zeros({kBytes}, options);
+  at::Tensor to = at::zeros({kBytes}, options);
+  std::vector<double> seconds;
+  for (int i = 0; i < 5; ++i) seconds.push_back(seconds_of(device, [&] { to.copy_(from); }));
+  return kBytes / (2 * fastest(seconds));
+}
+
+std::vector<size_t> every_layer(size_t num_layers) {
+  std::vector<size_t> bounds(num_layers + 1);
+  std::iota(bounds.begin(), bounds.end(), size_t{0});
+  return bounds;
+}
+
+}  // namespace
+
+LayerCosts measure_layers(const Architecture& architecture, const Batch& batch, Communicator& alone,
+                          const CostMeasurement& measurement) {
+  const std::vector<LayerSpec> layers = architecture.layers();
+  const std::unique_ptr<Loss> loss = architecture.loss();
+  const std::vector<StageFlow> flow = flow_between(layers, every_layer(layers.size()));
+  const Batch on_device = batch_on_device(batch, alone.device());
+  struct Known {
+    LayerCost cost;
+    Activations outputs;
+  };
+  std::map<std::string, Known> known;
+  LayerCosts costs;
+  Activations live;  // the newest of every name
+  for (size_t i = 0; i < layers.size(); ++i) {
+    Activations inputs;
+    for (const std::string& name : flow[i].inputs) inputs.set(name, live[name]);
+    const std::string description = description_of(layers[i], *layers[i].build(), inputs) +
+                                    (i + 1 == layers.size() ? "\nlast" : "");
+    auto [place, is_new] = known.try_emplace(description);
+    if (is_new) {
+      if (measurement.progress) measurement.progress(i, layers.size());
+      LayerTrial trial(layers, i, flow[i], *loss, alone, measurement);
+      place->second.cost = trial.measure(inputs, on_device, place->second.outputs);
+    }
+    costs.layers.push_back(place->second.cost);
+    costs.layers.back().layer = layers[i].name;
+    for (const auto& [name, tensor] : place->second.outputs) live.set(name, tensor);
+  }
+  for (const auto& [name, tensor] : batch.fields)
+    costs.batch_bytes += static_cast<int64_t>(tensor.nbytes());
+  costs.transfer_bytes_per_second = measure_transfer(alone.device());
+  MemoryMeter::reset_peak(alone.device());
+  return costs;
+}
+
+}  // namespace triga

@@ -1,0 +1,30 @@
+#include "parameters/declarations.h"
+
+#include <algorithm>
+#include <memory>
+#include <regex>
+
+namespace triga {
+
+std::vector<std::vector<Declaration>> declarations_of(const std::vector<LayerSpec>& layers,
+                                                      const std::vector<GroupRule>& rules) {
+  std::vector<std::regex> frozen;
+  for (const GroupRule& rule : rules)
+    if (rule.frozen) frozen.emplace_back(rule.match);
+  std::vector<std::vector<Declaration>> declarations;
+  for (const LayerSpec& layer : layers) {
+    std::vector<Declaration>& of_layer = declarations.emplace_back();
+    const std::unique_ptr<Layer> built = layer.build();
+    for (const Parameter& parameter : built->parameters()) {
+      const ParameterSpec& spec = parameter.spec();
+      const bool is_frozen =
+          layer.frozen || std::any_of(frozen.begin(), frozen.end(), [&](const std::regex& pattern) {
+            return !spec.is_buffer && std::regex_search(spec.name, pattern);
+          });
+      of_layer.push_back({spec, layer.component, spec.trainable && !is_frozen});
+    }
+  }
+  return declarations;
+}
+
+}  // namespace triga

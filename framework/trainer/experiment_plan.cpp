@@ -1,0 +1,50 @@
+#include "trainer/experiment_plan.h"
+
+#include <algorithm>
+
+#include "trainer/model_check.h"
+#include "trainer/step_batches.h"
+
+namespace triga {
+
+LayerCosts measure_costs(const Experiment& experiment, const Assembly& assembly,
+                         Communicator& alone,
+                         std::function<void(size_t layer, size_t num_layers)> progress) {
+  const Strategy::Options options = strategy_options_of(experiment);
+  CostMeasurement measurement;
+  measurement.seed = options.seed;
+  measurement.recompute = options.recompute;
+  measurement.compute_type = options.compute_type;
+  measurement.groups = options.groups;
+  measurement.make_optimizer = assembly.make_optimizer;
+  measurement.progress = std::move(progress);
+  return measure_layers(*assembly.architecture,
+                        first_microbatch(experiment, *assembly.architecture, *assembly.train),
+                        alone, measurement);
+}
+
+PlanQuestion plan_question(const Experiment& experiment, const Assembly& assembly, GridShape grid,
+                           LayerCosts costs, int64_t most_bytes) {
+  const Strategy::Options options = strategy_options_of(experiment);
+  PlanQuestion question;
+  question.layers = assembly.architecture->layers();
+  question.declarations = declarations_of(question.layers, options.groups);
+  question.costs = std::move(costs);
+  question.bounds = stage_bounds(experiment.parallel, question.layers.size());
+  question.dp = grid.dp;
+  question.zero = options.zero;
+  question.num_states = static_cast<int>(assembly.make_optimizer()->state_names().size());
+  question.bucket_bytes = experiment.parallel.bucket_bytes.value_or(options.bucket_bytes);
+  question.compute_type = options.compute_type;
+  question.prefetched_steps = experiment.data.prefetch;
+  // The rank with the most; there may be fewer microbatches than ranks.
+  const int64_t num_microbatches = num_microbatches_of_step(experiment, *assembly.train);
+  question.schedule = make_schedule(
+      options.schedule,
+      {grid.pp, static_cast<int>((num_microbatches + grid.dp - 1) / grid.dp), options.chunks});
+  if (experiment.parallel.partition.word == "auto")
+    question.bounds = planned_bounds(question, most_bytes);
+  return question;
+}
+
+}  // namespace triga
