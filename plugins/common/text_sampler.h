@@ -23,6 +23,9 @@ struct TextInputs {
 
 void describe(Fields& fields, TextInputs& inputs);
 
+/// Of a model that remembers: no text outgrows it.
+inline constexpr int64_t kAnyLength = int64_t{1} << 60;
+
 /// For models that read `input_ids` [B, T], write `logits` [B, T, vocabulary] and keep state by
 /// sequence. `context_length`: how many tokens the model can look at. A text that outgrows it goes
 /// on from its last half.

@@ -4,24 +4,15 @@
 
 #include "common/next_token.h"
 #include "common/text_sampler.h"
+#include "common/vocabulary.h"
 #include "transformer/gpt2_layers.h"
 #include "triga/tokenizer.h"
 
 namespace triga::transformer {
 
 Gpt2::Gpt2(const Gpt2Config& config, const ArchitectureContext& context) : config_(config) {
-  if (context.tokenizer) {
-    const auto needed = context.tokenizer->vocab_size();
-    end_of_text_ = context.tokenizer->end_of_text();
-    if (!config_.vocab_size) config_.vocab_size = needed;
-    if (*config_.vocab_size < needed)
-      throw ConfigError(c10::str("vocab_size ", *config_.vocab_size,
-                                 " is less than the tokenizer's ", needed,
-                                 " tokens: leave it out, or give at least ", needed));
-  }
-  if (!config_.vocab_size)
-    throw ConfigError(
-        "vocab_size is not known: give model.config.vocab_size, or a tokenizer (data.tokenizer)");
+  config_.vocab_size = common::vocabulary_size(config.vocab_size, context.tokenizer);
+  if (context.tokenizer) end_of_text_ = context.tokenizer->end_of_text();
 }
 
 std::vector<LayerSpec> Gpt2::layers() const {

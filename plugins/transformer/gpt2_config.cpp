@@ -2,51 +2,10 @@
 
 #include <c10/util/StringUtil.h>
 
-#include <nlohmann/json.hpp>
+#include "common/model_json.h"
 
 namespace triga::transformer {
-namespace {
-
-using Json = nlohmann::ordered_json;
-
-/// Collects lines about values that differ. A key that a config.json leaves out has the default of
-/// GPT2Config.
-class Comparison {
- public:
-  explicit Comparison(const Json& stored) : stored_(stored) {}
-
-  template <class T>
-  void expect(const char* option, const T& ours, const char* key, const T& default_value) {
-    const auto it = stored_.find(key);
-    const Json theirs = it == stored_.end() ? Json(default_value) : *it;
-    if (theirs == Json(ours)) return;
-    differences_ += c10::str("\n  ", option, ": ", Json(ours).dump(), " here, ", theirs.dump(),
-                             " there (", key, ")");
-  }
-
-  const std::string& differences() const { return differences_; }
-
- private:
-  const Json& stored_;
-  std::string differences_;
-};
-
-Json parse_config_json(const std::map<std::string, std::string>& files) {
-  const auto file = files.find("config.json");
-  if (file == files.end())
-    throw CheckpointError(
-        "no config.json: a model directory of transformers has one beside its weights");
-  Json stored = Json::parse(file->second, nullptr, /*allow_exceptions=*/false);
-  if (!stored.is_object()) throw CheckpointError("config.json is not a JSON object");
-  const auto type = stored.find("model_type");
-  if (type == stored.end() || *type != "gpt2")
-    throw CheckpointError(c10::str("config.json is of model_type ",
-                                   type == stored.end() ? "(none)" : type->dump(),
-                                   "; kind gpt2 reads model_type \"gpt2\""));
-  return stored;
-}
-
-}  // namespace
+using common::Json;
 
 void describe(Fields& fields, Gpt2Config& config) {
   fields.field("num_layers", config.num_layers)
@@ -152,8 +111,8 @@ std::map<std::string, std::string> gpt2_files(const Gpt2Config& config,
 }
 
 void check_gpt2_files(const Gpt2Config& config, const std::map<std::string, std::string>& files) {
-  const auto stored = parse_config_json(files);
-  Comparison compare(stored);
+  const Json stored = common::parse_config_json(files, "gpt2", "gpt2");
+  common::ConfigComparison compare(stored);
   compare.expect<int64_t>("num_layers", config.num_layers, "n_layer", 12);
   compare.expect<int64_t>("num_heads", config.num_heads, "n_head", 12);
   compare.expect<int64_t>("hidden_size", config.hidden_size, "n_embd", 768);
@@ -172,10 +131,7 @@ void check_gpt2_files(const Gpt2Config& config, const std::map<std::string, std:
                        false);
   compare.expect<bool>("head tied to the embedding", true, "tie_word_embeddings", true);
   compare.expect<bool>("cross attention", false, "add_cross_attention", false);
-  if (!compare.differences().empty())
-    throw ConfigError(
-        c10::str("the model differs from the one in config.json:", compare.differences(),
-                 "\nGive the experiment's model.config the values of config.json."));
+  compare.throw_if_any();
 }
 
 std::optional<std::string> gpt2_parameter_name(const std::string& stored_name) {

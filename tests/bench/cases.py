@@ -12,7 +12,13 @@ LARGE_VOCABULARY = {"num_layers": 12, "num_heads": 6, "hidden_size": 384, "conte
                     "vocab_size": 8192}  # 24.5 million parameters
 
 
+LSTM = {"num_layers": 2, "embedding_size": 128, "hidden_size": 128, "context_length": 64, "dropout": 0.1}
+
+
 def pytorch_options(model):
+    if "embedding_size" in model:
+        return {"model": "lstm", "layers": model["num_layers"], "width": model["hidden_size"], "context": model["context_length"],
+                "dropout": model["dropout"]}
     return {"layers": model["num_layers"], "heads": model["num_heads"], "width": model["hidden_size"],
             "context": model["context_length"], "dropout": model["dropout"], "vocab": model.get("vocab_size", 257)}
 
@@ -24,9 +30,11 @@ def one_rank(rounds):
         for name, model, batch, steps, at_most, aim in (
                 ("GPT 4 x 128, T 64, batch 1", SMALL, 1, 200, 0.75, 0.65),
                 ("GPT 4 x 128, T 64, batch 12", SMALL, 12, 60, 0.90, 0.80),
+                ("LSTM 2 x 128, T 64, batch 12", LSTM, 12, 100, 0.95, 0.85),
                 ("GPT 12 x 384, T 256, batch 4", MEDIUM, 4, 10, 1.00, 0.92)):
             warmup = max(10, steps // 5 // 10 * 10)
-            experiment = place.gpt_experiment(model, batch, steps + warmup)
+            kind = "plugin: rnn, kind: rnn_language_model" if model is LSTM else "plugin: transformer, kind: gpt2"
+            experiment = place.experiment(model, batch, steps + warmup, kind=kind)
             samples = interleave(
                 rounds,
                 triga=lambda: place.triga_seconds(experiment, 1, 1, warmup),
@@ -42,7 +50,7 @@ def two_ranks(rounds):
         for name, time, batch, steps, at_most, aim in (("gradient-bound: T 64, batch 1 a rank", 64, 1, 30, 0.65, 0.50),
                                                        ("compute-bound: T 256, batch 4 a rank", 256, 4, 10, 0.98, 0.85)):
             model = {**LARGE_VOCABULARY, "context_length": time}
-            experiment = place.gpt_experiment(model, batch, steps + 10, global_batch=2 * batch)
+            experiment = place.experiment(model, batch, steps + 10, global_batch=2 * batch)
             options = {"batch": batch, "steps": steps, "warmup": 10, **pytorch_options(model)}
             samples = interleave(rounds, triga=lambda: place.triga_seconds(experiment, 2, 1, 10),
                                  ddp=lambda: place.pytorch_seconds(2, 1, parallel="ddp", **options),
@@ -89,7 +97,7 @@ def launch(rounds):
     """P9: from the command to the end of the first optimizer step, two ranks, warm, against torchrun with DDP."""
     rows = Rows()
     with Workplace() as place:
-        experiment = place.gpt_experiment(SMALL, 12, 1000000, global_batch=24, extra="")
+        experiment = place.experiment(SMALL, 12, 1000000, global_batch=24, extra="")
         options = [word for key, value in {"batch": 12, **pytorch_options(SMALL)}.items() for word in (f"--{key}", value)]
 
         def triga():
@@ -98,7 +106,7 @@ def launch(rounds):
 
         def pytorch():
             start = time.time()
-            line = [PYTHON, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, PYTORCH / "train_gpt.py", "--text",
+            line = [PYTHON, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, PYTORCH / "train.py", "--text",
                     place.text, "--threads", 1, "--parallel", "ddp", "--first-step", *options]
             return json_lines(run(line, OMP_NUM_THREADS=1))[0]["first_step"] - start
 
@@ -128,7 +136,7 @@ def scaling(rounds):
     """Scaling: one step of GPT 4 x 384, T 256, 12 samples in microbatches of 3, on 1 to 4 ranks of one thread, against one rank."""
     rows = Rows()
     with Workplace() as place:
-        experiment = place.gpt_experiment({**MEDIUM, "num_layers": 4}, 3, 20, global_batch=12)
+        experiment = place.experiment({**MEDIUM, "num_layers": 4}, 3, 20, global_batch=12)
         samples = interleave(rounds, **{str(ranks): lambda ranks=ranks: place.triga_seconds(experiment, ranks, 1, 10)
                                         for ranks in (1, 2, 3, 4)})
         for ranks in (2, 3, 4):
@@ -148,7 +156,7 @@ def one_gpu(rounds):
     tokens = batch * GPT2["context_length"]
     options = {"batch": batch, "steps": steps, "warmup": warmup, "device": "cuda", **pytorch_options(GPT2)}
     with Workplace() as place:
-        experiment = place.gpt_experiment(GPT2, batch, steps + warmup)
+        experiment = place.experiment(GPT2, batch, steps + warmup)
         common = ("train.device=cuda", "train.precision=bf16")
         sides = {"deterministic": lambda: tokens / place.triga_seconds(experiment, 1, 1, warmup, common),
                  "fastest": lambda: tokens / place.triga_seconds(experiment, 1, 1, warmup, (*common, "train.deterministic=false")),

@@ -84,13 +84,13 @@ class Workplace:
     def __exit__(self, *_):
         self.temporary.cleanup()
 
-    def gpt_experiment(self, model, batch, steps, global_batch=None, extra=""):
-        """Writes an experiment of the transformer plugin's gpt2."""
+    def experiment(self, model, batch, steps, global_batch=None, extra="", kind="plugin: transformer, kind: gpt2"):
+        """Writes an experiment of a language model."""
         path = self.folder / "experiment.yaml"
         options = ", ".join(f"{key}: {value}" for key, value in model.items())
         path.write_text(f"""\
 name: bench
-model: {{plugin: transformer, kind: gpt2, config: {{{options}}}}}
+model: {{{kind}, config: {{{options}}}}}
 data: {{train: {{kind: text, files: [text.txt]}}, tokenizer: {{kind: bytes}}}}
 train: {{max_steps: {steps}, global_batch: {{samples: {global_batch or batch}}}, microbatch_size: {batch}, seed: 1}}
 optimizer: {{kind: adamw, learning_rate: 1.0e-3, weight_decay: 0.1}}
@@ -132,8 +132,8 @@ log: {{every_steps: 10}}
         return seconds
 
     def pytorch_seconds(self, ranks, threads, **options):
-        """Seconds a step of pytorch/train_gpt.py."""
-        line = [PYTORCH / "train_gpt.py", "--text", self.text, "--threads", threads]
+        """Seconds a step of pytorch/train.py."""
+        line = [PYTORCH / "train.py", "--text", self.text, "--threads", threads]
         for key, value in options.items():
             line += [f"--{key}", value]
         if ranks == 1:

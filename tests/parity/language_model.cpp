@@ -1,8 +1,9 @@
-// gpt2 FOLDER MODEL: what kind gpt2 makes of the model directory FOLDER/MODEL, for gpt2.py to
-// compare.
+// language_model PLUGIN KIND FOLDER MODEL: what a kind of language model makes of the model directory
+// FOLDER/MODEL, for gpt2.py and rnn_language_model.py to compare.
 //   reads   FOLDER/options.txt (`key value` lines), FOLDER/samples.safetensors (int64 [n] each,
-//   "00", "01", ...) writes  FOLDER/MODEL.safetensors: logits and gradients of the first batch,
-//   losses of some steps, greedy tokens
+//           "00", "01", ...)
+//   writes  FOLDER/MODEL.safetensors: logits and gradients of the first batch, losses of some
+//           steps, greedy tokens
 //           FOLDER/MODEL-written: a checkpoint of the weights as they were read
 #include <ATen/ATen.h>
 
@@ -171,11 +172,12 @@ class Parity {
   Strategy strategy_;
 };
 
-void run(const Path& folder, const std::string& model) {
-  const auto file = PluginFile::inspect(Path(TRIGA_PLUGINS) / "transformer.so");
+void run(const std::string& plugin, const std::string& kind_name, const Path& folder,
+         const std::string& model) {
+  const auto file = PluginFile::inspect(Path(TRIGA_PLUGINS) / (plugin + ".so"));
   const auto registry = registered_kinds(load_plugin(file), file);
-  const auto& kind = find_kind(registry.architectures, "architecture", "transformer",
-                               ConfigNode::make_scalar("gpt2"));
+  const auto& kind =
+      find_kind(registry.architectures, "architecture", plugin, ConfigNode::make_scalar(kind_name));
   const auto architecture = kind.create(read_options(folder / "options.txt"), {});
   Parity(folder, model, *architecture).run();
 }
@@ -185,7 +187,7 @@ void run(const Path& folder, const std::string& model) {
 
 int main(int, char** arguments) {
   try {
-    triga::run(arguments[1], arguments[2]);
+    triga::run(arguments[1], arguments[2], arguments[3], arguments[4]);
     return 0;
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";

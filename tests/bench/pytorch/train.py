@@ -1,4 +1,4 @@
-"""Trains a GPT for some steps, alone or under torchrun with DDP or FSDP2, and prints seconds a step as JSON.
+"""Trains a GPT or an LSTM for some steps, alone or under torchrun with DDP or FSDP2, and prints seconds a step as JSON.
 
 The settings that PyTorch's documentation recommends on a CPU: fused AdamW, foreach clipping, gradients set to None,
 gradient_as_bucket_view, static graph; on a GPU autocast to bf16 and, if asked, torch.compile. Data comes from memory; the loss is read every `--log-every` steps.
@@ -14,11 +14,13 @@ import torch
 import torch.distributed as dist
 
 from gpt import GPT, decay_groups
+from lstm import LSTM
 
 parser = argparse.ArgumentParser()
 for name, value in (("vocab", 257), ("layers", 4), ("heads", 4), ("width", 128), ("context", 64), ("batch", 12), ("steps", 100),
                     ("warmup", 20), ("threads", 1), ("log-every", 10), ("accumulate", 1)):
     parser.add_argument(f"--{name}", type=int, default=value)
+parser.add_argument("--model", choices=["gpt", "lstm"], default="gpt")
 parser.add_argument("--dropout", type=float, default=0.1)
 parser.add_argument("--text", required=True)
 parser.add_argument("--parallel", choices=["none", "ddp", "fsdp2"], default="none")
@@ -35,7 +37,10 @@ if arguments.parallel != "none":
     rank, world = dist.get_rank(), dist.get_world_size()
 
 text = torch.frombuffer(bytearray(pathlib.Path(arguments.text).read_bytes()), dtype=torch.uint8)
-model = GPT(arguments.vocab, arguments.layers, arguments.heads, arguments.width, arguments.context, arguments.dropout)
+if arguments.model == "lstm":
+    model = LSTM(arguments.vocab, arguments.layers, arguments.width, arguments.dropout)
+else:
+    model = GPT(arguments.vocab, arguments.layers, arguments.heads, arguments.width, arguments.context, arguments.dropout)
 on_gpu = arguments.device == "cuda"
 if on_gpu:
     torch.set_float32_matmul_precision("high")

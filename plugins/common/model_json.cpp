@@ -1,0 +1,35 @@
+#include "common/model_json.h"
+
+#include <c10/util/StringUtil.h>
+
+#include "triga/error.h"
+
+namespace triga::common {
+
+Json parse_config_json(const std::map<std::string, std::string>& files, const std::string& kind,
+                       const std::string& model_type) {
+  const auto file = files.find("config.json");
+  if (file == files.end())
+    throw CheckpointError("no config.json: a model directory has one beside its weights");
+  Json stored = Json::parse(file->second, nullptr, /*allow_exceptions=*/false);
+  if (!stored.is_object()) throw CheckpointError("config.json is not a JSON object");
+  const auto type = stored.find("model_type");
+  if (type == stored.end() || *type != model_type)
+    throw CheckpointError(c10::str("config.json is of model_type ",
+                                   type == stored.end() ? "(none)" : type->dump(), "; kind ", kind,
+                                   " reads model_type \"", model_type, "\""));
+  return stored;
+}
+
+void ConfigComparison::add(const char* option, const std::string& ours, const std::string& theirs,
+                           const char* key) {
+  differences_ += c10::str("\n  ", option, ": ", ours, " here, ", theirs, " there (", key, ")");
+}
+
+void ConfigComparison::throw_if_any() const {
+  if (differences_.empty()) return;
+  throw ConfigError(c10::str("the model differs from the one in config.json:", differences_,
+                             "\nGive the experiment's model.config the values of config.json."));
+}
+
+}  // namespace triga::common

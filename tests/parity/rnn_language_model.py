@@ -1,0 +1,101 @@
+"""Kind rnn_language_model against torch.nn.LSTM, GRU and RNN: the same weights and samples give the same logits, loss, gradients,
+ten steps of AdamW and greedy text; and the README of a checkpoint is PyTorch code that reads it."""
+
+import copy
+import json
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+import language_models
+from language_models import MICROBATCH, assert_close, assert_same_gradients, collate, mean_loss
+
+VOCABULARY, CONTEXT, LAYERS, WIDTH, HIDDEN = 61, 24, 2, 20, 28
+
+
+class Model(torch.nn.Module):
+    def __init__(self, cell, tied):
+        super().__init__()
+        hidden = WIDTH if tied else HIDDEN
+        kinds = {"lstm": (torch.nn.LSTM, {}), "gru": (torch.nn.GRU, {}), "rnn_tanh": (torch.nn.RNN, {}),
+                 "rnn_relu": (torch.nn.RNN, {"nonlinearity": "relu"})}
+        module, options = kinds[cell]
+        self.encoder = torch.nn.Embedding(VOCABULARY, WIDTH)
+        self.rnn = module(WIDTH, hidden, LAYERS, batch_first=True, **options)
+        self.decoder = torch.nn.Linear(hidden, VOCABULARY)
+        if tied:
+            self.decoder.weight = self.encoder.weight
+        with torch.no_grad():  # biases matter, and logits are not all alike
+            for parameter in self.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+
+    def forward(self, inputs):
+        return self.decoder(self.rnn(self.encoder(inputs))[0])
+
+
+def greedy(model, prompt, num_tokens):
+    tokens = prompt.tolist()
+    for _ in range(num_tokens):
+        tokens.append(int(model(torch.tensor([tokens]))[0, -1].argmax()))
+    return tokens
+
+
+def read_by_its_readme(folder, inputs):
+    """Runs the code of the checkpoint's README in the checkpoint."""
+    code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S).group(1)
+    names = {"input_ids": inputs}
+    exec(code.replace("model.safetensors", str(folder / "model.safetensors")), names)
+    return names["logits"]
+
+
+def compare(program, folder, cell, tied):
+    torch.manual_seed(3)
+    model = Model(cell, tied)
+    samples = language_models.make_samples(VOCABULARY, CONTEXT)
+    hidden = WIDTH if tied else HIDDEN
+    options = {"cell": cell, "num_layers": LAYERS, "embedding_size": WIDTH, "hidden_size": hidden, "context_length": CONTEXT,
+               "vocab_size": VOCABULARY, "dropout": 0, "tie_weights": str(tied).lower()}
+    language_models.write_inputs(folder, options, samples)
+    name = f"{cell}-tied" if tied else cell
+    (folder / name).mkdir()
+    (folder / name / "config.json").write_text(json.dumps(
+        {"model_type": "triga_rnn_language_model", **{k: options[k] for k in options if k != "tie_weights"}, "tie_weights": tied}))
+    save_file({n: p.detach().clone() for n, p in model.named_parameters()}, folder / name / "model.safetensors")
+    results = language_models.run(program, "rnn", "rnn_language_model", folder, name)
+
+    model = copy.deepcopy(model)
+    inputs, _ = collate(samples[:MICROBATCH])
+    theirs = model(inputs)
+    # What is behind a sample's end is padding, which differs from batch to batch and counts for nothing.
+    logits_error = assert_close("logits", results["logits"], theirs, 1e-5)
+    loss = mean_loss(model, samples[:MICROBATCH])
+    loss.backward()
+    assert_close("loss", results["loss"].reshape([]), loss.double(), 1e-5 * loss.item())
+    gradient_error = assert_same_gradients(results, model.named_parameters())
+    written = folder / f"{name}-written" / "step-00000000"
+    assert torch.equal(read_by_its_readme(written, inputs), theirs), "the README reads other weights"
+    with torch.no_grad():
+        assert results["greedy"].tolist() == greedy(model, samples[0][:3], 20)
+    trained = language_models.train(model, model.parameters(), samples)
+    losses_error = assert_close("losses of ten steps", results["losses"], trained, 1e-5)
+    print(f"{name}: logits {logits_error:.2g}, gradients {gradient_error:.2g} of the limit, losses {losses_error:.2g}")
+
+    stored = json.loads((folder / name / "config.json").read_text())
+    (folder / name / "config.json").write_text(json.dumps({**stored, "hidden_size": 7, "cell": "other"}))
+    language_models.assert_refused(program, "rnn", "rnn_language_model", folder, name,
+                                   [f"hidden_size: {hidden} here, 7 there", f'cell: "{cell}" here, "other" there'])
+
+
+def main(program):
+    torch.set_num_threads(1)
+    for cell, tied in (("lstm", False), ("gru", False), ("rnn_tanh", False), ("rnn_relu", False), ("lstm", True)):
+        with tempfile.TemporaryDirectory() as folder:
+            compare(program, Path(folder), cell, tied)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
