@@ -8,6 +8,7 @@
 
 #include "launchers/command.h"
 #include "launchers/loaded_experiment.h"
+#include "trainer/experiment_plan.h"
 #include "trainer/model_check.h"
 
 namespace triga {
@@ -32,6 +33,7 @@ void check_launch(const LoadedExperiment& loaded) {
 std::string check_experiment(const CommandEnvironment& environment,
                              const ExperimentArguments& arguments, std::optional<int> num_ranks) {
   const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kLook);
+  const auto launch_ranks = static_cast<int>(loaded.experiment().launch.ranks_per_node);
   if (num_ranks)
     loaded.check_grid(*num_ranks);
   else
@@ -40,6 +42,9 @@ std::string check_experiment(const CommandEnvironment& environment,
   assembly.make_optimizer();
   assembly.make_schedule(loaded.experiment().train.max_steps.value_or(1));
   const int64_t num_parameters = check_model(loaded.experiment(), assembly, posix_files());
+  const ParallelConfig& parallel = loaded.experiment().parallel;
+  first_schedule(loaded.experiment(), assembly,
+                 resolve_grid(num_ranks.value_or(launch_ranks), parallel.dp, parallel.pp));
   return fmt::format(
       "{}: ok. {} {} of {:L} parameters; {:L} training samples{}", arguments.file,
       loaded.experiment().model.plugin, loaded.experiment().model.kind, num_parameters,

@@ -54,8 +54,7 @@ LoadedModel::LoadedModel(const CommandEnvironment& environment, const ModelArgum
   world_ = experiment_->device().attach(make_single_communicator(), std::chrono::minutes(5));
   Strategy::Options options = strategy_options_of(experiment_->experiment());
   options.zero = 0;  // nothing is trained, in one process
-  options.schedule = "1f1b";
-  options.chunks = 1;
+  options.schedule = {};
   strategy_ = std::make_unique<Strategy>(*assembly_.architecture, *world_, options,
                                          assembly_.make_optimizer());
   load_weights(*strategy_, *assembly_.architecture, posix_files(), chosen_.directory, {});

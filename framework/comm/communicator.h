@@ -19,6 +19,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -100,6 +101,11 @@ class Communicator {
   virtual Work broadcast(at::Tensor tensor, int root, std::string_view what) = 0;
   virtual Work send(const at::Tensor& tensor, int to, std::string_view what) = 0;
   virtual Work recv(at::Tensor tensor, int from, std::string_view what) = 0;
+  /// Receives a header, then what it announces: `make(header)`, a tensor to receive into, undefined
+  /// for none. The other side sends both, one after the other. `make` runs once the header is
+  /// here, in any thread, and throws nothing. Not between begin_group and end_group.
+  virtual Work recv_announced(at::Tensor header, std::function<at::Tensor()> make, int from,
+                              std::string_view what);
   /// Point-to-point operations between the two run together, in any order, without deadlock;
   /// messages from one rank to another keep their order. The Work of each is that of the whole
   /// group. Nothing starts before end_group().

@@ -211,6 +211,24 @@ Work MessageCommunicator::recv(at::Tensor tensor, int from, std::string_view wha
   return add_transfer(OperationKind::kReceive, tensor, from, what);
 }
 
+// One operation of the communication thread: the tensor follows its header without a detour.
+Work MessageCommunicator::recv_announced(at::Tensor header, std::function<at::Tensor()> make,
+                                         int from, std::string_view what) {
+  check_rank(from, what);
+  TRIGA_CHECK(from != group_.rank && !in_group_, "\"", what, "\" from rank ", from);
+  Transfer first{from, describe(OperationKind::kReceive, header, what), bytes_of(header)};
+  return start([channel = data_, first, make = std::move(make)] {
+    channel->transfer({first});
+    const at::Tensor tensor = make();
+    if (!tensor.defined()) return;
+    Transfer second = first;
+    second.operation.type = tensor.scalar_type();
+    second.operation.numel = tensor.numel();
+    second.bytes = bytes_of(tensor);
+    channel->transfer({second});
+  });
+}
+
 Work MessageCommunicator::add_transfer(OperationKind kind, const at::Tensor& tensor, int peer,
                                        std::string_view what) {
   check_rank(peer, what);

@@ -57,6 +57,8 @@ class MessageCommunicator final : public Communicator {
   Work broadcast(at::Tensor tensor, int root, std::string_view what) override;
   Work send(const at::Tensor& tensor, int to, std::string_view what) override;
   Work recv(at::Tensor tensor, int from, std::string_view what) override;
+  Work recv_announced(at::Tensor header, std::function<at::Tensor()> make, int from,
+                      std::string_view what) override;
   void begin_group() override;
   Work end_group() override;
   void barrier(std::string_view what) override;

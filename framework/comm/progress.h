@@ -24,6 +24,8 @@ class Progress {
     table_->set_activity(rank_, activity);
   }
 
+  void set_activity(std::string_view activity) { table_->set_activity(rank_, activity); }
+
   /// This rank cannot go on. All who wait for it end at once with CommError "rank 2 on host a
   /// failed at step 17: cause". The first call counts (a CommError has called it already). Safe in
   /// a signal handler.

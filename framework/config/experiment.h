@@ -87,6 +87,7 @@ struct ParallelConfig {
   std::optional<int64_t> dp;  // empty: all ranks
   int64_t pp = 1;
   std::string pipeline_schedule = "1f1b";
+  std::optional<ConfigPath> pipeline_schedule_file;  // a user's own, in place of it
   std::optional<int64_t>
       pipeline_chunks;  // stages a rank; empty: the least that the schedule takes
   /// First layer of each stage but the first; or uniform, auto.

@@ -152,6 +152,12 @@ void describe(Fields& fields, ParallelConfig& config) {
           "result but the order of sums.")
       .one_of({"gpipe", "1f1b", "interleaved_1f1b", "zb_h1", "zb_v"})
       .known_as({"pipeline_parallel_schedule", "pp_schedule"});
+  fields.field("pipeline_schedule_file", config.pipeline_schedule_file)
+      .help(
+          "A schedule of your own in place of pipeline_schedule: CSV, a line a rank, actions such "
+          "as "
+          "0F3, stage 0 forward of microbatch 3 (docs/pipeline.md).")
+      .known_as({"pipeline_schedule_csv", "pipeline_parallel_schedule_csv", "pp_schedule_csv"});
   fields.field("pipeline_chunks", config.pipeline_chunks)
       .help("Stages a rank, with a schedule that takes several; auto: as few as it takes.")
       .empty_word("auto")
@@ -198,6 +204,11 @@ void describe(Fields& fields, ParallelConfig& config) {
       .above(0)
       .known_as({"ddp_timeout", "nccl_timeout", "dist_timeout", "distributed_timeout_minutes"});
   fields.place(config.place);
+  fields.rule("pipeline_schedule_file", [&config]() -> std::optional<std::string> {
+    const bool is_alone = config.pipeline_schedule == "1f1b" && !config.pipeline_chunks;
+    if (!config.pipeline_schedule_file || is_alone) return std::nullopt;
+    return "says all of the schedule: leave pipeline_schedule and pipeline_chunks out";
+  });
   fields.rule("partition", [&config]() -> std::optional<std::string> {
     const std::vector<int64_t>& cuts = config.partition.list;
     for (size_t i = 0; i < cuts.size(); ++i)

@@ -2,6 +2,7 @@
 #include <c10/util/StringUtil.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "config/scalar.h"
@@ -83,7 +84,20 @@ Field& Field::empty_word(std::string word) {
   return *this;
 }
 
-void Field::read(const ConfigNode& node, const ConfigScope& scope) {
+ConfigNode Field::with_known_words(ConfigNode node) const {
+  for (auto& item : node.items) item = with_known_words(std::move(item));
+  if (node.kind != Kind::kScalar) return node;
+  const auto lower = [](std::string text) {
+    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return text;
+  };
+  for (const auto& word : words_)
+    if (lower(word) == lower(node.scalar)) node.scalar = word;
+  return node;
+}
+
+void Field::read(const ConfigNode& given, const ConfigScope& scope) {
+  const ConfigNode node = words_.empty() ? given : with_known_words(given);
   const bool is_empty_word =
       !empty_word_.empty() && node.kind == Kind::kScalar && node.scalar == empty_word_;
   if (is_empty_word) return binding_->read(ConfigNode{}, scope);

@@ -69,17 +69,13 @@ std::map<int, std::vector<std::vector<size_t>>> buckets_by_layer(const ModelStag
   return buckets;
 }
 
-ScheduleShape shape_of(const Strategy::Options& options, int num_ranks, size_t num_microbatches) {
-  return {num_ranks, static_cast<int>(num_microbatches), options.chunks};
-}
-
 ModelStages cut(const Architecture& architecture, const Loss& loss,
                 const Strategy::Options& options, const Communicator& pipeline) {
-  const auto num_stages = static_cast<size_t>(pipeline.size() * options.chunks);
+  const auto num_stages = static_cast<size_t>(options.schedule.num_stages(pipeline.size()));
   const std::vector<size_t> bounds = options.bounds.empty()
                                          ? uniform_bounds(architecture.layers().size(), num_stages)
                                          : options.bounds;
-  const Schedule any = make_schedule(options.schedule, shape_of(options, pipeline.size(), 1));
+  const Schedule any = options.schedule.schedule(pipeline.size(), 1);
   return {architecture, loss, bounds, any.rank_of_stage, pipeline.rank()};
 }
 
@@ -169,7 +165,7 @@ const Schedule& Strategy::schedule(size_t num_microbatches) {
   const auto [place, is_new] = schedules_.try_emplace(num_microbatches);
   if (is_new)
     place->second =
-        make_schedule(options_.schedule, shape_of(options_, pipeline_.size(), num_microbatches));
+        options_.schedule.schedule(pipeline_.size(), static_cast<int>(num_microbatches));
   return place->second;
 }
 
@@ -232,6 +228,7 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
   todo.microbatches = &batches;
   todo.context = [&](int stage) { return context(Mode::kTrain, step, stage); };
   todo.scale = scale;
+  todo.trace = options_.trace;
   todo.forward_done = [&](const StageRun& run, const Batch&, int) {
     for (const LossTerm& term : run.losses) sums.emplace_back(term.name, term.sum.detach());
   };

@@ -59,8 +59,7 @@ class Strategy {
     Recompute recompute = Recompute::kNone;
     int64_t bucket_bytes = 4 << 20;
     at::ScalarType compute_type = at::kFloat;  // or bf16
-    std::string schedule = "1f1b";             // of the pipeline
-    int chunks = 1;                            // stages a rank
+    ScheduleChoice schedule;                   // of the pipeline
     std::vector<size_t>
         bounds;  // of the stages: first layer of each, then their number; empty: uniform
     std::vector<GroupRule> groups;

@@ -1,8 +1,10 @@
 #include "trainer/assembly.h"
 
+#include "base/files.h"
 #include "config/find_kind.h"
 #include "config/kind_sections.h"
 #include "config/placed.h"
+#include "parallel/pipeline/schedule_text.h"
 #include "plugin_host/in_plugin.h"
 
 namespace triga {
@@ -58,6 +60,20 @@ Assembly assemble(const Experiment& experiment, const Registry& registry,
   return made;
 }
 
+ScheduleChoice schedule_choice_of(const ParallelConfig& parallel) {
+  ScheduleChoice choice;
+  choice.name = parallel.pipeline_schedule;
+  choice.chunks = static_cast<int>(
+      parallel.pipeline_chunks.value_or(find_schedule(parallel.pipeline_schedule).least_chunks));
+  if (!parallel.pipeline_schedule_file) return choice;
+  const std::string& path = parallel.pipeline_schedule_file->path;
+  const ConfigNode place = parallel.place.place_of("pipeline_schedule_file");
+  if (!exists(posix_files(), path)) throw config_error(place, "no such file: " + path);
+  choice.own =
+      placed(place, [&] { return schedule_from_csv(read_text(posix_files(), path), path); });
+  return choice;
+}
+
 Strategy::Options strategy_options_of(const Experiment& experiment) {
   const ParallelConfig& parallel = experiment.parallel;
   Strategy::Options options;
@@ -67,9 +83,7 @@ Strategy::Options strategy_options_of(const Experiment& experiment) {
                       : parallel.recompute == "selective" ? Recompute::kSelective
                                                           : Recompute::kNone;
   options.compute_type = experiment.train.precision == "bf16" ? at::kBFloat16 : at::kFloat;
-  options.schedule = parallel.pipeline_schedule;
-  options.chunks = static_cast<int>(
-      parallel.pipeline_chunks.value_or(find_schedule(parallel.pipeline_schedule).least_chunks));
+  options.schedule = schedule_choice_of(parallel);
   for (const GroupConfig& group : experiment.optimizer.groups) {
     GroupRule rule;
     rule.match = group.match;

@@ -34,6 +34,9 @@ struct AssemblyOptions {
 Assembly assemble(const Experiment& experiment, const Registry& registry,
                   const AssemblyOptions& options);
 
+/// The pipeline's schedule, a user's own read from its file. Throws: ConfigError that names the key.
+ScheduleChoice schedule_choice_of(const ParallelConfig& parallel);
+
 /// What an experiment says of how a step is computed. The size of buckets is left open.
 Strategy::Options strategy_options_of(const Experiment& experiment);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/placed.h"
 #include "trainer/model_check.h"
 #include "trainer/step_batches.h"
 
@@ -23,6 +24,15 @@ LayerCosts measure_costs(const Experiment& experiment, const Assembly& assembly,
                         alone, measurement);
 }
 
+Schedule first_schedule(const Experiment& experiment, const Assembly& assembly, GridShape grid) {
+  // Of the ranks with the most microbatches.
+  const int64_t num_microbatches = num_microbatches_of_step(experiment, *assembly.train);
+  return placed(experiment.parallel.place.place_of("pipeline_schedule_file"), [&] {
+    return schedule_choice_of(experiment.parallel)
+        .schedule(grid.pp, static_cast<int>((num_microbatches + grid.dp - 1) / grid.dp));
+  });
+}
+
 PlanQuestion plan_question(const Experiment& experiment, const Assembly& assembly, GridShape grid,
                            LayerCosts costs, int64_t most_bytes) {
   const Strategy::Options options = strategy_options_of(experiment);
@@ -37,11 +47,7 @@ PlanQuestion plan_question(const Experiment& experiment, const Assembly& assembl
   question.bucket_bytes = experiment.parallel.bucket_bytes.value_or(options.bucket_bytes);
   question.compute_type = options.compute_type;
   question.prefetched_steps = experiment.data.prefetch;
-  // The rank with the most; there may be fewer microbatches than ranks.
-  const int64_t num_microbatches = num_microbatches_of_step(experiment, *assembly.train);
-  question.schedule = make_schedule(
-      options.schedule,
-      {grid.pp, static_cast<int>((num_microbatches + grid.dp - 1) / grid.dp), options.chunks});
+  question.schedule = first_schedule(experiment, assembly, grid);
   if (experiment.parallel.partition.word == "auto")
     question.bounds = planned_bounds(question, most_bytes);
   return question;

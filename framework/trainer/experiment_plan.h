@@ -17,6 +17,10 @@ LayerCosts measure_costs(const Experiment& experiment, const Assembly& assembly,
                          Communicator& alone,
                          std::function<void(size_t layer, size_t num_layers)> progress = {});
 
+/// The schedule of the first step on a grid. Throws: ConfigError when a user's own has no room for
+/// its microbatches.
+Schedule first_schedule(const Experiment& experiment, const Assembly& assembly, GridShape grid);
+
 /// A step of the experiment on a grid, cut evenly, as `parallel.partition` lists, or for the least
 /// time; `most_bytes`: of a stage, when the cut is chosen here, 0: any. Throws: ConfigError for a
 /// pipeline that the model does not make.

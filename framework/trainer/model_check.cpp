@@ -4,32 +4,17 @@
 
 #include <algorithm>
 #include <regex>
-#include <set>
 
 #include "config/placed.h"
 #include "parallel/model_stages.h"
 #include "parallel/pipeline/flow.h"
 #include "parallel/pipeline/schedule.h"
-#include "parameters/declarations.h"
 #include "trainer/snapshot_of_run.h"
 
 namespace triga {
 namespace {
 
-/// Every parameter and buffer of the model once, by component.
-std::map<std::string, std::vector<ParameterSpec>> by_component(
-    const std::vector<LayerSpec>& layers) {
-  std::map<std::string, std::vector<ParameterSpec>> declared;
-  std::set<std::string> seen;
-  for (const std::vector<Declaration>& of_layer : declarations_of(layers))
-    for (const Declaration& declaration : of_layer)
-      if (seen.insert(declaration.spec.name).second)
-        declared[declaration.component].push_back(declaration.spec);
-  return declared;
-}
-
-void check_groups(const std::vector<GroupConfig>& groups,
-                  const std::map<std::string, std::vector<ParameterSpec>>& declared) {
+void check_groups(const std::vector<GroupConfig>& groups, const SpecsByComponent& declared) {
   std::vector<std::string> names;
   for (const auto& [component, specs] : declared)
     for (const ParameterSpec& spec : specs)
@@ -47,11 +32,18 @@ void check_groups(const std::vector<GroupConfig>& groups,
   }
 }
 
-}  // namespace
-
-std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_layers) {
-  const ScheduleKind& schedule = find_schedule(parallel.pipeline_schedule);
-  const int64_t chunks = parallel.pipeline_chunks.value_or(schedule.least_chunks);
+/// Stages of the schedule, and how many a rank has, in words.
+std::pair<size_t, std::string> count_stages(const ParallelConfig& parallel) {
+  const auto pp = static_cast<int>(parallel.pp);
+  const ScheduleChoice choice = schedule_choice_of(parallel);
+  if (choice.own) {
+    placed(parallel.place.place_of("pipeline_schedule_file"),
+           [&] { return choice.schedule(pp, 1); });
+    const auto num_stages = static_cast<size_t>(choice.num_stages(pp));
+    return {num_stages, fmt::format("{} ranks with {} stages", pp, num_stages)};
+  }
+  const ScheduleKind& schedule = find_schedule(choice.name);
+  const int chunks = choice.chunks;
   if (chunks < schedule.least_chunks || chunks > schedule.most_chunks)
     throw config_error(parallel.place.place_of("pipeline_chunks"),
                        fmt::format("schedule {} takes {}, not {}", schedule.name,
@@ -59,18 +51,24 @@ std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_laye
                                        ? fmt::format("{} a rank", schedule.least_chunks)
                                        : fmt::format("{} or more a rank", schedule.least_chunks),
                                    chunks));
-  const auto num_stages = static_cast<size_t>(parallel.pp * chunks);
+  return {static_cast<size_t>(choice.num_stages(pp)),
+          fmt::format("{} ranks with {} {} each", pp, chunks, chunks == 1 ? "stage" : "stages")};
+}
+
+}  // namespace
+
+std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_layers) {
+  const auto [num_stages, in_words] = count_stages(parallel);
   if (num_layers < num_stages)
     throw config_error(
         parallel.place.place_of("pp"),
-        fmt::format("{} ranks with {} {} each need {} layers; the model has {}", parallel.pp,
-                    chunks, chunks == 1 ? "stage" : "stages", num_stages, num_layers));
+        fmt::format("{} need {} layers; the model has {}", in_words, num_stages, num_layers));
   const std::vector<int64_t>& cuts = parallel.partition.list;
   if (cuts.empty()) return uniform_bounds(num_layers, num_stages);
   if (cuts.size() + 1 != num_stages)
     throw config_error(parallel.place.place_of("partition"),
-                       fmt::format("{} cuts make {} stages; there are {} ({} ranks with {} each)",
-                                   cuts.size(), cuts.size() + 1, num_stages, parallel.pp, chunks));
+                       fmt::format("{} cuts make {} stages; there are {} ({})", cuts.size(),
+                                   cuts.size() + 1, num_stages, in_words));
   if (cuts.back() >= static_cast<int64_t>(num_layers))
     throw config_error(parallel.place.place_of("partition"),
                        fmt::format("the model has layers 0 to {}", num_layers - 1));
@@ -84,7 +82,7 @@ int64_t check_model(const Experiment& experiment, const Assembly& assembly, File
   const std::vector<LayerSpec> layers = assembly.architecture->layers();
   check_layers(layers);
   stage_bounds(experiment.parallel, layers.size());
-  const auto declared = by_component(layers);
+  const auto declared = specs_by_component(layers);
   check_groups(experiment.optimizer.groups, declared);
   if (const auto& init = experiment.model.init)
     placed(init->place, [&] {

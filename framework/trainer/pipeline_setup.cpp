@@ -58,6 +58,7 @@ PipelineSetup set_up_pipeline(const Experiment& experiment, const Assembly& asse
                               const std::optional<std::vector<int64_t>>& recorded) {
   PipelineSetup setup;
   setup.bounds = stage_bounds(experiment.parallel, assembly.architecture->layers().size());
+  first_schedule(experiment, assembly, {grid.dp(), grid.pp()});  // refused before anything is made
   const size_t num_stages = setup.bounds.size() - 1;
   if (experiment.parallel.partition.word != "auto" || num_stages == 1) return setup;
   const size_t num_layers = setup.bounds.back();

@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <optional>
 #include <regex>
+#include <set>
+
+#include "parameters/declarations.h"
 
 namespace triga {
 namespace {
@@ -18,15 +21,6 @@ const ComponentFiles& files_of(const ModelDirectory& model, const std::string& c
     if (files.component == component) return files;
   throw PluginError(
       c10::str("model_directory() does not say where component '", component, "' lies"));
-}
-
-/// Parameters and buffers by component.
-SpecsByComponent specs_of(const ParameterStore& store) {
-  SpecsByComponent specs;
-  for (const StoredParameter& parameter : store.parameters())
-    specs[parameter.component].push_back({parameter.name, parameter.shape, parameter.init,
-                                          parameter.is_trainable, parameter.is_buffer});
-  return specs;
 }
 
 }  // namespace
@@ -68,6 +62,16 @@ void restore(Strategy& strategy, const Architecture& architecture, const Checkpo
       });
 }
 
+SpecsByComponent specs_by_component(const std::vector<LayerSpec>& layers) {
+  SpecsByComponent specs;
+  std::set<std::string> seen;
+  for (const std::vector<Declaration>& of_layer : declarations_of(layers))
+    for (const Declaration& declaration : of_layer)
+      if (seen.insert(declaration.spec.name).second)
+        specs[declaration.component].push_back(declaration.spec);
+  return specs;
+}
+
 std::vector<WeightsPlan> plan_weights(const Architecture& architecture,
                                       const SpecsByComponent& parameters, FileSystem& files,
                                       const Path& directory, const WeightsOptions& options) {
@@ -95,12 +99,14 @@ std::string load_weights(Strategy& strategy, const Architecture& architecture, F
   const c10::AutoGradMode no_grad(false);
   size_t num_read = 0, num_missing = 0, num_reinitialized = 0;
   for (const auto& [tensors, plan] :
-       plan_weights(architecture, specs_of(strategy.parameters()), files, directory, options)) {
+       plan_weights(architecture, specs_by_component(strategy.model().layers()), files, directory,
+                    options)) {
     for (const auto& [name, stored] : plan.stored) {
-      const StoredParameter& parameter = *strategy.parameters().find(name);
-      const at::Tensor value = at::empty(parameter.shape, at::kFloat);
+      const StoredParameter* parameter = strategy.parameters().find(name);
+      if (parameter == nullptr) continue;  // of another stage
+      const at::Tensor value = at::empty(parameter->shape, at::kFloat);
       tensors.read_converted(stored, value);
-      strategy.parameters().set(parameter, value);
+      strategy.parameters().set(*parameter, value);
     }
     num_read += plan.stored.size();
     num_missing += plan.missing.size();

@@ -38,14 +38,17 @@ struct WeightsPlan {
   InitPlan plan;
 };
 
+/// Every parameter and buffer that layers declare once, by component.
+SpecsByComponent specs_by_component(const std::vector<LayerSpec>& layers);
+
 /// Reads headers, no tensor. `parameters`: of the whole model. Throws: CheckpointError, ConfigError
 /// when the directory does not fit the model.
 std::vector<WeightsPlan> plan_weights(const Architecture& architecture,
                                       const SpecsByComponent& parameters, FileSystem& files,
                                       const Path& directory, const WeightsOptions& options);
 
-/// Weights only, for evaluation, generation and `model.init`. Parameters that are not read keep
-/// their values. Returns a line for a person. Throws: as plan_weights.
+/// Weights only, for evaluation, generation and `model.init`: what this rank has of them. Parameters
+/// that are not read keep their values. Returns a line for a person. Throws: as plan_weights.
 std::string load_weights(Strategy& strategy, const Architecture& architecture, FileSystem& files,
                          const Path& directory, const WeightsOptions& options);
 

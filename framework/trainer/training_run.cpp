@@ -18,6 +18,7 @@
 #include "metrics/run_status.h"
 #include "metrics/tensorboard.h"
 #include "parallel/data_parallel/bucket_size.h"
+#include "parallel/pipeline/schedule_text.h"
 #include "trainer/failure_report.h"
 #include "trainer/file_deadline.h"
 #include "trainer/lease.h"
@@ -146,6 +147,7 @@ class Run {
 /// Different files on different hosts are found before the first step, not after a week.
 void Run::check_agreement() {
   std::string mine = write_resolved(options_.resolved.node) + this_environment()["triga"];
+  if (const auto own = schedule_choice_of(experiment_.parallel).own) mine += "\n" + to_csv(*own);
   for (const auto& [name, version] : options_.versions) mine += "\n" + name + " " + version;
   const std::vector<std::string> all = world_.all_gather_text(mine, "experiment and versions");
   for (size_t rank = 1; rank < all.size(); ++rank)
@@ -311,14 +313,16 @@ void Run::say_start(const TrainingState& state, int64_t taken_bytes) {
            at::get_num_threads() == 1 ? " thread" : " threads", " each; ",
            state.step == 0 ? "a new run" : fmt::format("from step {}", state.step), " in ",
            directory_.root.string());
+  const auto& own_schedule = experiment_.parallel.pipeline_schedule_file;
+  const std::string& schedule =
+      own_schedule ? own_schedule->path : experiment_.parallel.pipeline_schedule;
   if (grid_->pp() > 1)
-    log_info("train",
-             fmt::format("pipeline of {} ranks, {} stages, {}{}", grid_->pp(),
-                         strategy.model().flow().size(), experiment_.parallel.pipeline_schedule,
-                         grid_->dp() > 1 ? fmt::format("; {} of them", grid_->dp()) : ""));
-  if (experiment_.parallel.pipeline_schedule.starts_with("zb_") &&
+    log_info("train", fmt::format("pipeline of {} ranks, {} stages, {}{}", grid_->pp(),
+                                  strategy.model().flow().size(), schedule,
+                                  grid_->dp() > 1 ? fmt::format("; {} of them", grid_->dp()) : ""));
+  if (splits_backward(schedule_choice_of(experiment_.parallel).schedule(grid_->pp(), 1)) &&
       experiment_.parallel.recompute != "none")
-    log_warning("train", experiment_.parallel.pipeline_schedule, " gains nothing with parallel.",
+    log_warning("train", schedule, " gains nothing with parallel.",
                 "recompute: ", experiment_.parallel.recompute,
                 ": what is recomputed gives all its gradients at once");
   const MemoryPlan plan = strategy.memory_plan();

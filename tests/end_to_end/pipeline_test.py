@@ -32,11 +32,31 @@ class PipelineTest(TrigaTest):
                     self.assertAlmostEqual(run.column(name, "validation")[step], value, delta=2e-5)
 
     def test_every_schedule_with_adamw(self):
+        own = self.folder / "own.csv"
+        own.write_text("# rank 0\n" + ", ".join(f"0F{i}" for i in range(7)) + ", " + ", ".join(f"0I{i}, 0W{i}" for i in range(7)) + "\n"
+                       + ", ".join(f"1F{i}, 1B{i}" for i in range(7)) + "\n")
         self.compare([(2, "pp=2"), (4, "pp=4"), (4, "pp=2", "zero=2"),
-                      (2, "pp=2", "pipeline_schedule=gpipe"), (2, "pp=2", "pipeline_schedule=zb_h1"),
+                      (2, "pp=2", "pipeline_schedule=gpipe"), (4, "pp=4", "pipeline_schedule=gpipe"),
+                      (2, "pp=2", "pipeline_schedule=ZB_H1"), (4, "pp=4", "pipeline_schedule=zb_h1"),
+                      (4, "pp=2", "pipeline_schedule=zb_h1"),
                       (2, "pp=2", "pipeline_schedule=zb_v"), (4, "pp=2", "pipeline_schedule=zb_v", "zero=1"),
+                      (2, "pp=2", "pipeline_schedule=interleaved_1f1b"),
                       (2, "pp=2", "pipeline_schedule=interleaved_1f1b", "pipeline_chunks=3"),
-                      (2, "pp=2", "partition=[5]")])
+                      (4, "pp=2", "pipeline_schedule=interleaved_1f1b", "pipeline_chunks=3", "zero=1"),
+                      (2, "pp=2", f"pipeline_schedule_file={own}"),
+                      (2, "pp=2", "partition=[5]"), (2, "pp=2", "partition=auto", "recompute=full")])
+
+    def test_more_layers_for_more_stages(self):
+        self.experiment.write_text(self.experiment.read_text().replace("num_layers: 4", "num_layers: 6"))
+        self.compare([(4, "pp=4", "pipeline_schedule=zb_v"), (4, "pp=4", "pipeline_schedule=interleaved_1f1b"),
+                      (2, "pp=2", "pipeline_schedule=interleaved_1f1b", "pipeline_chunks=4")])
+
+    def test_starts_from_weights_and_goes_on_from_them(self):
+        first = self.launch(2, "first", "--set", "parallel.pp=2", "--set", "train.max_steps=10",
+                            "--set", "learning_rate_schedule={kind: constant}")
+        start = ("--set", f"model.init.from={first.directory}/checkpoints/latest", "--set", "learning_rate_schedule={kind: constant}",
+                 "--set", "train.max_steps=10")
+        self.compare([(2, "pp=2"), (4, "pp=2", "zero=2")], *start)
 
     def test_sgd_without_clipping(self):
         self.compare([(2, "pp=2"), (4, "pp=2", "zero=0"), (2, "pp=2", "pipeline_schedule=zb_h1")], *SGD)

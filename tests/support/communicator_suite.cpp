@@ -162,6 +162,33 @@ void ring(Communicator& world) {
     }
 }
 
+// The receiver learns from a header how much follows; nothing may follow.
+void announced_messages_fit_their_headers(Communicator& world) {
+  if (world.size() == 1 || world.rank() > 1) return;
+  const int peer = 1 - world.rank();
+  for (const int64_t numel : {7, 0, 200'000, 1}) {
+    at::Tensor header = at::full({2}, numel, at::kLong);
+    if (world.rank() == 0) {
+      world.send(header, peer, "announced");
+      if (numel > 0) world.send(values(0, numel, at::kFloat, numel), peer, "announced").wait();
+      continue;
+    }
+    header.zero_();
+    at::Tensor received;
+    const auto make = [&] {
+      const int64_t announced = header[1].item<int64_t>();
+      if (announced > 0) received = at::empty({announced}, at::kFloat);
+      return received;
+    };
+    Work work = world.recv_announced(header, make, peer, "announced");
+    if (numel == 1)
+      while (!work.is_done()) std::this_thread::yield();
+    work.wait();
+    EXPECT_EQ(received.defined(), numel > 0);
+    if (numel > 0) expect_equal(received, values(0, numel, at::kFloat, numel), "recv_announced");
+  }
+}
+
 // A group on one side, single operations on the other; large and small messages keep their order.
 void groups_meet_single_operations(Communicator& world) {
   if (world.size() == 1 || world.rank() > 1) return;
@@ -336,6 +363,7 @@ const std::vector<CommunicatorCase>& communicator_cases() {
       {"HalfSumsAreAccumulatedInFp32", half_sums_are_accumulated_in_fp32},
       {"ANanWins", a_nan_wins},
       {"Ring", ring},
+      {"AnnouncedMessagesFitTheirHeaders", announced_messages_fit_their_headers},
       {"GroupsMeetSingleOperations", groups_meet_single_operations},
       {"EverybodyWithEverybody", everybody_with_everybody},
       {"HostChannel", host_channel},

@@ -96,8 +96,9 @@ class Field {
   Field& above(double minimum);     // exclusive
   Field& at_most(double maximum);   // inclusive
   Field& below(double maximum);     // exclusive
-  Field& one_of(std::vector<std::string> words);  // of a string, or of each string of a list
-  Field& required();                              // no default
+  /// Of a string, or of each string of a list; upper and lower case alike.
+  Field& one_of(std::vector<std::string> words);
+  Field& required();  // no default
   /// What users of other tools call it. Never accepted; an unknown key of this name is answered
   /// with this field's.
   Field& known_as(std::vector<std::string> names);
@@ -106,7 +107,8 @@ class Field {
 
  private:
   friend class Fields;
-  void read(const ConfigNode& node, const ConfigScope& scope);
+  void read(const ConfigNode& given, const ConfigScope& scope);
+  ConfigNode with_known_words(ConfigNode node) const;
   void check_range(const ConfigNode& node) const;
   void check_words(const ConfigNode& node) const;
   std::string range_text() const;  // "at least 1 and below 2"; "" without a range

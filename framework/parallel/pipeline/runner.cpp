@@ -19,22 +19,27 @@ Activations part_of(const Activations& tensors, const std::vector<std::string>& 
   Activations part;
   for (const std::string& name : names) {
     const at::Tensor* tensor = tensors.find(name);
-    part.set(name, tensor == nullptr || !tensor->defined() ? at::Tensor() : tensor->detach());
+    part.set(name, tensor == nullptr || !tensor->defined()
+                       ? at::Tensor()
+                       : tensor->detach().set_requires_grad(tensor->requires_grad()));
   }
   return part;
 }
 
-/// The places in the list that bring a stage's last gradients of parameters.
+/// The places in the list that bring a stage's last gradients of parameters. A list may have whole
+/// backward actions and such in two parts; recomputation gives all with the first part.
 std::vector<bool> last_backward(const std::vector<Action>& actions,
-                                const std::vector<Batch>& microbatches) {
+                                const std::vector<Batch>& microbatches, bool is_recomputed) {
+  const ActionKind bringing_part = is_recomputed ? kBackwardInput : kBackwardWeight;
   std::vector<bool> is_last(actions.size(), false);
-  std::map<std::pair<int, ActionKind>, size_t> last;
+  std::map<int, size_t> last;  // by stage
   for (size_t i = 0; i < actions.size(); ++i) {
     const auto [kind, stage, microbatch] = actions[i];
-    if (kind != kForward && microbatches[static_cast<size_t>(microbatch)].num_samples > 0)
-      last[{stage, kind}] = i;
+    if ((kind == kBackward || kind == bringing_part) &&
+        microbatches[static_cast<size_t>(microbatch)].num_samples > 0)
+      last[stage] = i;
   }
-  for (const auto& [what, place] : last) is_last[place] = true;
+  for (const auto& [stage, place] : last) is_last[place] = true;
   return is_last;
 }
 
@@ -46,6 +51,7 @@ PipelineRunner::PipelineRunner(const std::map<int, std::unique_ptr<Stage>>& stag
     : stages_(stages),
       flow_(flow),
       rank_of_stage_(std::move(rank_of_stage)),
+      pipeline_(pipeline),
       rank_(static_cast<size_t>(pipeline.rank())),
       transport_(pipeline, flow, rank_of_stage_) {}
 
@@ -59,12 +65,16 @@ void PipelineRunner::run(const Schedule& schedule, const Step& step) {
     sent.push_back(messages_of(actions, flow_, rank_of_stage_));
     std::erase_if(sent.back(), [&](const StageMessage& one) { return is_empty(one.microbatch); });
   }
+  trace_ = step.trace;
   transport_.begin(sent);
   const std::vector<Action>& actions = schedule.actions[rank_];
-  const std::vector<bool> is_last = last_backward(actions, microbatches);
+  const bool is_recomputed =
+      !stages_.empty() && step.context(stages_.begin()->first).recompute != Recompute::kNone;
+  const std::vector<bool> is_last = last_backward(actions, microbatches, is_recomputed);
   for (size_t i = 0; i < actions.size(); ++i) {
     const Key key{actions[i].stage, actions[i].microbatch};
     transport_.poll();
+    report(actions[i], step);
     if (actions[i].kind == kForward) {
       if (!is_empty(key.microbatch)) forward(key, step);
     } else {
@@ -72,6 +82,7 @@ void PipelineRunner::run(const Schedule& schedule, const Step& step) {
     }
   }
   transport_.finish();
+  if (pipeline_.size() > 1) pipeline_.progress().set_activity("");
   TRIGA_CHECK(handed_.empty() && rests_.empty(), "a step left something undone");
   runs_.clear();  // of schedules that only go forward
 }
@@ -126,8 +137,19 @@ void PipelineRunner::backward(ActionKind kind, const Key& key, const Step& step,
   if (is_whole && !is_empty) give_gradients(key, gradients);
 }
 
+void PipelineRunner::report(const Action& action, const Step& step) {
+  if (pipeline_.size() == 1 || !step.scale) return;  // evaluation and generation say so themselves
+  pipeline_.progress().set_activity(
+      c10::str(word(action.kind), " of stage ", action.stage, ", microbatch ", action.microbatch));
+}
+
 Activations PipelineRunner::take(const StageMessage& message) {
-  if (!transport_.is_here(message.from)) return transport_.receive(message);
+  if (!transport_.is_here(message.from)) {
+    const TraceSpan span(
+        trace_, TraceKind::kWait,
+        message.is_gradient ? "gradients from another stage" : "activations from another stage");
+    return transport_.receive(message);
+  }
   auto handed = handed_.extract(message);
   TRIGA_CHECK(!handed.empty(), "stage ", message.from, " gave nothing to stage ", message.to);
   return std::move(handed.mapped());

@@ -25,7 +25,8 @@ class PipelineRunner {
     const std::vector<Batch>* microbatches =
         nullptr;  // by index; those without samples are passed over
     std::function<StepContext(int stage)> context;
-    LossScale scale;  // of a schedule that goes backward
+    LossScale scale;         // of a schedule that goes backward
+    Trace* trace = nullptr;  // waiting for other stages is recorded there
     std::function<void(const StageRun&, const Batch&, int stage)> forward_done = {};
     /// Around what brings gradients of parameters: a backward action, or its second part.
     std::function<void(int stage, bool is_last)> begin_backward = {};
@@ -42,6 +43,8 @@ class PipelineRunner {
   };
   void forward(const Key& key, const Step& step);
   void backward(ActionKind kind, const Key& key, const Step& step, bool is_last);
+  /// For the others to see, should this rank stop here.
+  void report(const Action& action, const Step& step);
   /// From another stage, or to one: of this rank or of another.
   Activations take(const StageMessage& message);
   void give(const StageMessage& message, Activations tensors);
@@ -53,7 +56,9 @@ class PipelineRunner {
   const std::map<int, std::unique_ptr<Stage>>& stages_;
   const std::vector<StageFlow>& flow_;
   const std::vector<int> rank_of_stage_;
-  const size_t rank_;  // of the pipeline
+  Communicator& pipeline_;
+  const size_t rank_;       // of the pipeline
+  Trace* trace_ = nullptr;  // of the step
   StageTransport transport_;
   std::map<Key, StageRun> runs_;                // forward is done, backward is not
   std::map<Key, SplitBackward> rests_;          // of backward in two parts

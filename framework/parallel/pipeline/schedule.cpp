@@ -181,22 +181,8 @@ std::string_view word(ActionKind kind) {
       return "I";
     case kBackwardWeight:
       return "W";
-    case kSendOutputs:
-      return "send outputs";
-    case kReceiveInputs:
-      return "receive inputs";
-    case kSendGradients:
-      return "send gradients";
-    case kReceiveGradients:
-      return "receive gradients";
-    case kReduceGradients:
-      return "reduce gradients";
   }
   return "?";
-}
-
-bool computes(ActionKind kind) {
-  return kind <= kBackwardWeight;
 }
 
 const std::vector<ScheduleKind>& schedule_kinds() {
@@ -240,6 +226,30 @@ Schedule make_schedule(std::string_view name, const ScheduleShape& shape) {
   return schedule;
 }
 
+bool splits_backward(const Schedule& schedule) {
+  for (const Actions& actions : schedule.actions)
+    for (const Action& action : actions)
+      if (action.kind == kBackwardInput) return true;
+  return false;
+}
+
+int ScheduleChoice::num_stages(int num_ranks) const {
+  return own ? own->num_stages() : num_ranks * chunks;
+}
+
+Schedule ScheduleChoice::schedule(int num_ranks, int num_microbatches) const {
+  if (!own) return make_schedule(name, {num_ranks, num_microbatches, chunks});
+  if (own->num_ranks() != num_ranks)
+    throw ConfigError(c10::str(own->name, " is a schedule of ", own->num_ranks(),
+                               " ranks; parallel.pp is ", num_ranks));
+  if (num_microbatches > own->num_microbatches)
+    throw ConfigError(c10::str(own->name, " plans ", own->num_microbatches,
+                               " microbatches; a step has ", num_microbatches, " on a rank"));
+  return first_microbatches(*own, num_microbatches);
+}
+
+// A microbatch goes through stage s in turn i + s: ranks with several stages take the next
+// microbatch while others have this one.
 Schedule forward_schedule(const std::vector<int>& rank_of_stage, int num_ranks,
                           int num_microbatches) {
   Schedule schedule;
@@ -247,47 +257,23 @@ Schedule forward_schedule(const std::vector<int>& rank_of_stage, int num_ranks,
   schedule.num_microbatches = num_microbatches;
   schedule.rank_of_stage = rank_of_stage;
   schedule.actions.resize(static_cast<size_t>(num_ranks));
-  for (int i = 0; i < num_microbatches; ++i)
-    for (size_t stage = 0; stage < rank_of_stage.size(); ++stage)
-      schedule.actions[static_cast<size_t>(rank_of_stage[stage])].push_back(
-          {kForward, static_cast<int>(stage), i});
+  const int num_stages = schedule.num_stages();
+  for (int turn = 0; turn < num_microbatches + num_stages - 1; ++turn)
+    for (int stage = num_stages - 1; stage >= 0; --stage) {
+      const int microbatch = turn - stage;
+      if (microbatch < 0 || microbatch >= num_microbatches) continue;
+      const auto rank = static_cast<size_t>(rank_of_stage[static_cast<size_t>(stage)]);
+      schedule.actions[rank].push_back({kForward, stage, microbatch});
+    }
   return schedule;
 }
 
-Schedule with_messages(const Schedule& schedule) {
-  Schedule complete = schedule;
-  const int last_stage = schedule.num_stages() - 1;
-  const auto is_elsewhere = [&](int stage, int neighbour) {
-    return neighbour >= 0 && neighbour <= last_stage &&
-           schedule.rank_of_stage[static_cast<size_t>(stage)] !=
-               schedule.rank_of_stage[static_cast<size_t>(neighbour)];
-  };
-  for (Actions& actions : complete.actions) {
-    std::map<int, size_t> last_backward;  // by stage: its place
-    for (size_t i = 0; i < actions.size(); ++i) {
-      TRIGA_CHECK(computes(actions[i].kind), "a schedule that has messages already");
-      if (actions[i].kind != kForward) last_backward[actions[i].stage] = i;
-    }
-    Actions with;
-    for (size_t i = 0; i < actions.size(); ++i) {
-      const auto [kind, stage, microbatch] = actions[i];
-      const bool sends_gradients = kind == kBackward || kind == kBackwardInput;
-      if (kind == kForward && is_elsewhere(stage, stage - 1))
-        with.push_back({kReceiveInputs, stage, microbatch});
-      if (sends_gradients && is_elsewhere(stage, stage + 1))
-        with.push_back({kReceiveGradients, stage, microbatch});
-      with.push_back(actions[i]);
-      if (kind == kForward && is_elsewhere(stage, stage + 1))
-        with.push_back({kSendOutputs, stage, microbatch});
-      if (sends_gradients && is_elsewhere(stage, stage - 1))
-        with.push_back({kSendGradients, stage, microbatch});
-      const auto last = last_backward.find(stage);
-      if (last != last_backward.end() && last->second == i)
-        with.push_back({kReduceGradients, stage, 0});
-    }
-    actions = std::move(with);
-  }
-  return complete;
+Schedule first_microbatches(Schedule schedule, int num_microbatches) {
+  schedule.num_microbatches = std::min(schedule.num_microbatches, num_microbatches);
+  for (Actions& actions : schedule.actions)
+    std::erase_if(actions,
+                  [&](const Action& action) { return action.microbatch >= num_microbatches; });
+  return schedule;
 }
 
 }  // namespace triga

@@ -9,6 +9,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,21 +17,14 @@
 namespace triga {
 
 enum class ActionKind : uint8_t {
-  kForward,         // F
-  kBackward,        // B: the gradients of a stage's inputs and weights
-  kBackwardInput,   // I: of its inputs only, with what is needed for the weights kept
-  kBackwardWeight,  // W: of its weights, from what was kept
-  // Between ranks; with_messages() adds them.
-  kSendOutputs,       // of a stage, to those that read them
-  kReceiveInputs,     // of a stage
-  kSendGradients,     // of a stage's inputs, to those that made them
-  kReceiveGradients,  // of a stage's outputs
-  kReduceGradients    // of a stage's weights, over the data-parallel ranks; no microbatch
+  kForward,        // F
+  kBackward,       // B: the gradients of a stage's inputs and weights
+  kBackwardInput,  // I: of its inputs only, with what is needed for the weights kept
+  kBackwardWeight  // W: of its weights, from what was kept
 };
 
-/// 'F', 'B', 'I', 'W' of those that compute; "send outputs" ... of the others.
+/// "F", "B", "I", "W".
 std::string_view word(ActionKind kind);
-bool computes(ActionKind kind);
 
 struct Action {
   ActionKind kind = ActionKind::kForward;
@@ -71,14 +65,28 @@ const ScheduleKind& find_schedule(std::string_view name);
 /// schedule takes.
 Schedule make_schedule(std::string_view name, const ScheduleShape& shape);
 
-/// Only forward, for evaluation and generation: each rank its stages in order, a microbatch after
-/// the other.
+/// Does it go backward in two parts (I and W) anywhere?
+bool splits_backward(const Schedule& schedule);
+
+/// Which schedule a run has: one by its name, for any number of microbatches; or a user's own, for as
+/// many as it plans and fewer.
+struct ScheduleChoice {
+  std::string name = "1f1b";
+  int chunks = 1;
+  std::optional<Schedule> own = {};
+
+  int num_stages(int num_ranks) const;
+  /// Throws: ConfigError for other ranks or more microbatches than the user's own plans; as
+  /// make_schedule().
+  Schedule schedule(int num_ranks, int num_microbatches) const;
+};
+
+/// Only forward, for evaluation and generation: microbatches follow one another through the stages.
 Schedule forward_schedule(const std::vector<int>& rank_of_stage, int num_ranks,
                           int num_microbatches);
 
-/// With what goes between ranks: each input is received before the action that needs it, each
-/// result sent behind the one that made it, and a stage's gradients reduced behind its last
-/// backward action. `actions` must compute only.
-Schedule with_messages(const Schedule& schedule);
+/// For a step with fewer microbatches: without the others, in the same order, which cannot bring a
+/// deadlock.
+Schedule first_microbatches(Schedule schedule, int num_microbatches);
 
 }  // namespace triga

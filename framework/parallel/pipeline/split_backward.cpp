@@ -96,6 +96,7 @@ SplitBackward::Tensors SplitBackward::run_inputs(const Tensors& roots, const Ten
     (leads_to_inputs ? edges : roots_).push_back(edge);
     (leads_to_inputs ? edge_gradients : root_gradients_).push_back(gradients[i]);
   }
+  std::vector<Edge*> to_cut;
   for (Node* node : graph.nodes()) {
     const Reach& own = graph.reach(node);
     if (own.weights && node->num_outputs() == 0)  // an accumulator of a weight
@@ -109,17 +110,19 @@ SplitBackward::Tensors SplitBackward::run_inputs(const Tensors& roots, const Ten
     splits_.push_back({node->getptr(), std::make_shared<Tensors>()});
     node->add_pre_hook(std::make_unique<KeepArrived>(splits_.back().arrived));
     for (Edge& edge : node->next_edges())
-      if (edge.function && graph.reach(edge.function.get()).inputs) to_cut_.push_back(&edge);
+      if (edge.function && graph.reach(edge.function.get()).inputs) to_cut.push_back(&edge);
   }
   if (edges.empty()) return Tensors(inputs.size());
-  return torch::autograd::Engine::get_default_engine().execute(
+  Tensors input_gradients = torch::autograd::Engine::get_default_engine().execute(
       edges, edge_gradients, /*keep_graph=*/true, /*create_graph=*/false, /*accumulate_grad=*/false,
       input_edges);
+  // Nothing goes to the inputs any more. What only led there is freed with its activations; and
+  // without the cut, what two splits share (a tied weight) would be gone through twice.
+  for (Edge* edge : to_cut) *edge = Edge();
+  return input_gradients;
 }
 
 void SplitBackward::run_weights() {
-  // Without the cut, what two splits share (a tied weight) would be gone through twice.
-  for (Edge* edge : to_cut_) *edge = Edge();
   edge_list edges = roots_;
   Tensors gradients = root_gradients_;
   for (const Split& split : splits_)

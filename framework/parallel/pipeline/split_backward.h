@@ -37,7 +37,6 @@ class SplitBackward {
   torch::autograd::edge_list roots_;  // that lead to no input: all of their work is the second part
   Tensors root_gradients_;
   std::vector<Split> splits_;
-  std::vector<torch::autograd::Edge*> to_cut_;
   torch::autograd::edge_list weights_;  // edges to the leaves that are no inputs
 };
 

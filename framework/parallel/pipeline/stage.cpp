@@ -200,7 +200,7 @@ StageRun Stage::forward(const Activations& inputs, const Batch& batch,
                         const StepContext& step) const {
   StageRun run;
   for (const auto& [name, tensor] : inputs) {
-    const bool wants_gradient = step.mode == Mode::kTrain && tensor.is_floating_point();
+    const bool wants_gradient = step.mode == Mode::kTrain && tensor.requires_grad();
     run.inputs.set(name, tensor.detach().set_requires_grad(wants_gradient));
   }
   const bool recompute = step.recompute == Recompute::kFull && step.mode == Mode::kTrain &&

@@ -84,7 +84,7 @@ class Stage {
   Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end, const StageFlow& flow,
         const Loss& loss);
 
-  /// `inputs`: what the flow names; none of them has history. Gradients are kept
+  /// `inputs`: what the flow names; a gradient is made of those that require one. Gradients are kept
   /// track of where grad mode is on. With Mode::kGenerate the loss is left out. `batch` must live
   /// until the backward pass. Nothing is recomputed where layers carry state from call to call.
   StageRun forward(const Activations& inputs, const Batch& batch, const StepContext& step) const;

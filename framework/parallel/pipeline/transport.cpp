@@ -16,10 +16,6 @@ std::string name_of(const StageMessage& message) {
                   message.to, ", microbatch ", message.microbatch, ", from stage ", message.from);
 }
 
-std::string bytes_of(const StageMessage& message) {
-  return "tensors: " + name_of(message);
-}
-
 }  // namespace
 
 std::vector<StageMessage> messages_of(const std::vector<Action>& actions,
@@ -90,41 +86,46 @@ void StageTransport::send(const StageMessage& message, const Activations& tensor
   const std::vector<std::string>& names = names_of(message);
   Outgoing& way = outgoing_.at(rank_of(message.to));
   const at::Tensor header = wire_header(tensors, names);
-  way.works.push_back(way.group->send(header, way.peer, name_of(message)));
+  const std::string what = name_of(message);
+  way.works.push_back(way.group->send(header, way.peer, what));
   const at::Tensor bytes = wire_pack(tensors, names, header);
-  if (bytes.numel() > 0) way.works.push_back(way.group->send(bytes, way.peer, bytes_of(message)));
+  if (bytes.numel() > 0) way.works.push_back(way.group->send(bytes, way.peer, what));
 }
 
-bool StageTransport::advance(Incoming& way, bool waits) {
-  if (way.expected.empty()) return false;
-  const StageMessage& message = way.expected.front();
-  if (!way.header.defined()) {
-    way.header = at::empty({kWireHeaderSize}, at::kLong);
-    way.work = way.group->recv(way.header, way.peer, name_of(message));
-    return true;
-  }
-  if (waits)
-    way.work.synchronize();
-  else if (!way.work.is_done())
-    return false;
-  const int64_t num_bytes = wire_bytes(way.header);
-  if (!way.bytes.defined() && num_bytes > 0) {
-    way.bytes =
-        at::empty({num_bytes}, at::TensorOptions().dtype(at::kByte).device(way.group->device()));
-    way.work = way.group->recv(way.bytes, way.peer, bytes_of(message));
-    return true;
-  }
+void StageTransport::ask(Incoming& way) {
+  if (way.expected.empty() || way.coming) return;
+  const auto message = std::make_shared<Message>();
+  message->header = at::empty({kWireHeaderSize}, at::kLong);
+  const auto make = [message, device = way.group->device()] {
+    const int64_t num_bytes = wire_bytes(message->header);
+    if (num_bytes > 0)
+      message->bytes = at::empty({num_bytes}, at::TensorOptions().dtype(at::kByte).device(device));
+    return message->bytes;
+  };
+  way.coming = message;
+  way.work =
+      way.group->recv_announced(message->header, make, way.peer, name_of(way.expected.front()));
+}
+
+void StageTransport::accept(Incoming& way) {
+  const StageMessage message = way.expected.front();
   way.work.wait();
-  if (!way.bytes.defined()) way.bytes = at::empty({0}, at::kByte);
-  inbox_[message] = wire_unpack(way.bytes, names_of(message), way.header);
+  if (!way.coming->bytes.defined()) way.coming->bytes = at::empty({0}, at::kByte);
+  inbox_[message] = wire_unpack(way.coming->bytes, names_of(message), way.coming->header);
   way.expected.pop_front();
-  way.header = way.bytes = at::Tensor();
-  return true;
+  way.coming.reset();
+  ask(way);
 }
 
 void StageTransport::poll() {
-  for (auto& [rank, way] : incoming_)
-    while (advance(way, /*waits=*/false)) {
+  for (auto& [rank, way] : incoming_) {
+    ask(way);
+    while (way.coming && way.work.is_done()) accept(way);
+  }
+  for (auto& [rank, way] : outgoing_)
+    while (!way.works.empty() && way.works.front().is_done()) {
+      way.works.front().wait();  // throws what went wrong
+      way.works.pop_front();
     }
 }
 
@@ -133,7 +134,8 @@ Activations StageTransport::receive(const StageMessage& message) {
   while (!inbox_.contains(message)) {
     TRIGA_CHECK(std::find(way.expected.begin(), way.expected.end(), message) != way.expected.end(),
                 name_of(message), " is not sent");
-    advance(way, /*waits=*/true);
+    ask(way);
+    accept(way);
   }
   Activations tensors = std::move(inbox_.at(message));
   inbox_.erase(message);

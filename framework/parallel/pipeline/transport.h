@@ -3,7 +3,7 @@
 // another, and all of them move in communication threads while this rank computes.
 //
 // Both ends know the schedule, so the receiver knows what comes next on each way, and begins to
-// receive it before it is needed: the header, then, as long as that says, the bytes.
+// receive it before it is needed: the header and, as long as that says, the bytes behind it.
 #pragma once
 
 #include <deque>
@@ -54,24 +54,29 @@ class StageTransport {
   bool is_here(int stage) const { return rank_of(stage) == pipeline_.rank(); }
 
  private:
+  struct Message {
+    at::Tensor header, bytes;
+  };
   /// One way from another rank.
   struct Incoming {
     std::unique_ptr<Communicator> group;
     int peer = 0;  // in the group
     std::deque<StageMessage> expected;
-    at::Tensor header, bytes;  // of expected.front(), as far as it was begun
+    std::shared_ptr<Message> coming;  // expected.front(), once it was asked for
     Work work;
   };
   struct Outgoing {
     std::unique_ptr<Communicator> group;
     int peer = 0;
-    std::vector<Work> works;
+    std::deque<Work> works;  // that were not done when last looked at
   };
 
   int rank_of(int stage) const { return rank_of_stage_[static_cast<size_t>(stage)]; }
   const std::vector<std::string>& names_of(const StageMessage& message) const;
-  /// Whether the message at the front got on; `waits`: until it does.
-  bool advance(Incoming& way, bool waits);
+  /// Asks for the message at the front of a way.
+  void ask(Incoming& way);
+  /// Puts it into the inbox; waits for it.
+  void accept(Incoming& way);
 
   Communicator& pipeline_;
   const std::vector<StageFlow>& flow_;

@@ -11,11 +11,12 @@ namespace {
 
 constexpr int64_t kAlignment = 64;  // bytes
 constexpr int64_t kUndefined = -1;
-constexpr int kEntrySize = 2 + kMaxWireDimensions;
+constexpr int kEntrySize = 3 + kMaxWireDimensions;
 
 /// One tensor's part of a header.
 struct Entry {
   int64_t type = kUndefined;
+  bool requires_grad = false;
   std::vector<int64_t> sizes;
 
   int64_t num_bytes() const {
@@ -36,9 +37,10 @@ std::vector<Entry> entries_of(const at::Tensor& header) {
   for (size_t i = 0; i < entries.size(); ++i) {
     const int64_t* entry = numbers + 1 + static_cast<int64_t>(i) * kEntrySize;
     entries[i].type = entry[0];
-    TRIGA_CHECK(0 <= entry[1] && entry[1] <= kMaxWireDimensions, "wire header of ", entry[1],
+    entries[i].requires_grad = entry[1] != 0;
+    TRIGA_CHECK(0 <= entry[2] && entry[2] <= kMaxWireDimensions, "wire header of ", entry[2],
                 " dimensions");
-    entries[i].sizes.assign(entry + 2, entry + 2 + entry[1]);
+    entries[i].sizes.assign(entry + 3, entry + 3 + entry[2]);
   }
   return entries;
 }
@@ -61,8 +63,9 @@ at::Tensor wire_header(const Activations& activations, const std::vector<std::st
     TRIGA_CHECK(tensor.dim() <= kMaxWireDimensions, "'", names[i], "' has ", tensor.dim(),
                 " dimensions; at most ", kMaxWireDimensions, " pass a boundary");
     entry[0] = static_cast<int64_t>(tensor.scalar_type());
-    entry[1] = tensor.dim();
-    for (int64_t d = 0; d < tensor.dim(); ++d) entry[2 + d] = tensor.size(d);
+    entry[1] = tensor.requires_grad() ? 1 : 0;
+    entry[2] = tensor.dim();
+    for (int64_t d = 0; d < tensor.dim(); ++d) entry[3 + d] = tensor.size(d);
   }
   return header;
 }
@@ -108,7 +111,9 @@ Activations wire_unpack(const at::Tensor& bytes, const std::vector<std::string>&
     }
     activations.set(names[i], bytes.narrow(0, offset, entries[i].num_bytes())
                                   .view(static_cast<at::ScalarType>(entries[i].type))
-                                  .view(entries[i].sizes));
+                                  .view(entries[i].sizes)
+                                  .detach()
+                                  .set_requires_grad(entries[i].requires_grad));
     offset += entries[i].padded_bytes();
   }
   return activations;

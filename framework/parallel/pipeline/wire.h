@@ -15,9 +15,9 @@ namespace triga {
 
 constexpr int kMaxWireTensors = 24;
 constexpr int kMaxWireDimensions = 8;
-/// int64 numbers of a header: the count of tensors, then for each its dtype (-1: undefined),
-/// dimensions, and sizes.
-constexpr int64_t kWireHeaderSize = 1 + kMaxWireTensors * (2 + kMaxWireDimensions);
+/// int64 numbers of a header: the count of tensors, then for each its dtype (-1: undefined), whether
+/// a gradient is wanted back, dimensions, and sizes.
+constexpr int64_t kWireHeaderSize = 1 + kMaxWireTensors * (3 + kMaxWireDimensions);
 
 /// The header of the tensors called `names`, in that order. Result: int64 [kWireHeaderSize].
 /// Throws: Error when there are more tensors or dimensions than a header holds.
@@ -30,7 +30,8 @@ int64_t wire_bytes(const at::Tensor& header);
 at::Tensor wire_pack(const Activations& activations, const std::vector<std::string>& names,
                      const at::Tensor& header);
 
-/// Tensors that view `bytes`. An undefined tensor stays undefined.
+/// Tensors that view `bytes`; an undefined one stays undefined, and one that required a gradient
+/// where it was made requires one here, as a leaf.
 Activations wire_unpack(const at::Tensor& bytes, const std::vector<std::string>& names,
                         const at::Tensor& header);
 

@@ -132,13 +132,6 @@ int64_t activation_bytes(const PlanQuestion& question, const std::vector<StagePl
   return most;
 }
 
-bool splits_backward(const Schedule& schedule) {
-  for (const auto& actions : schedule.actions)
-    for (const Action& action : actions)
-      if (action.kind == ActionKind::kBackwardInput) return true;
-  return false;
-}
-
 }  // namespace
 
 StageCosts stage_costs(const std::vector<StagePlan>& stages, bool splits_backward) {

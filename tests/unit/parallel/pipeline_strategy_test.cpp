@@ -11,10 +11,12 @@
 #include "comm/local_communicator.h"
 #include "comm/process_grid.h"
 #include "optim/optimizers.h"
+#include "parallel/pipeline/schedule_text.h"
 #include "parallel/strategy.h"
 #include "tests/support/encoder_decoder.h"
 #include "tests/support/local_ranks.h"
 #include "tests/support/message_of.h"
+#include "tests/support/small_unet.h"
 
 namespace triga {
 namespace {
@@ -26,11 +28,14 @@ struct Layout {
   std::string schedule = "1f1b";
   Recompute recompute = Recompute::kNone;
   std::string optimizer = "adamw";
+  std::optional<Schedule> own_schedule = {};
+  bool is_unet = false;  // else the encoder-decoder
 };
 
 std::string name_of(const Layout& layout) {
-  return c10::str("dp ", layout.dp, ", pp ", layout.pp, ", ", layout.schedule, " of ",
-                  layout.chunks, " chunks, zero ", layout.zero, ", ", layout.optimizer);
+  return c10::str(layout.is_unet ? "U-Net, " : "", "dp ", layout.dp, ", pp ", layout.pp, ", ",
+                  layout.schedule, " of ", layout.chunks, " chunks, zero ", layout.zero, ", ",
+                  layout.optimizer);
 }
 
 struct Record {
@@ -48,11 +53,12 @@ std::unique_ptr<Optimizer> make_optimizer(const std::string& name) {
   throw Error("no optimizer " + name);
 }
 
-Batch make_batch(const test::EncoderDecoder& model, int64_t first, int64_t num_samples,
+Batch make_batch(const Architecture& model, bool is_unet, int64_t first, int64_t num_samples,
                  int64_t microbatch) {
   std::vector<Sample> samples;
   for (int64_t i = 0; i < num_samples; ++i)
-    samples.push_back(test::encoder_decoder_sample(first + i));
+    samples.push_back(is_unet ? test::small_unet_sample(first + i, microbatch % 2 == 1)
+                              : test::encoder_decoder_sample(first + i));
   Batch batch = model.collate(samples, {});
   batch.num_samples = num_samples;
   batch.microbatch = microbatch;
@@ -61,41 +67,47 @@ Batch make_batch(const test::EncoderDecoder& model, int64_t first, int64_t num_s
 
 /// Seven microbatches of 1 to 3 samples, shared over the data-parallel ranks; the missing ones
 /// empty.
-std::vector<Batch> share(const test::EncoderDecoder& model, const ProcessGrid& grid, int64_t step) {
+std::vector<Batch> share(const Architecture& model, const Layout& layout, const ProcessGrid& grid,
+                         int64_t step) {
   constexpr int64_t kNum = 7;
   const int64_t begin = kNum * grid.dp_rank() / grid.dp();
   const int64_t end = kNum * (grid.dp_rank() + 1) / grid.dp();
   std::vector<Batch> mine;
   for (int64_t i = begin; i < end; ++i)
-    mine.push_back(make_batch(model, 40 * step + 4 * i, 1 + i % 3, i));
+    mine.push_back(make_batch(model, layout.is_unet, 40 * step + 4 * i, 1 + i % 3, i));
   mine.resize(static_cast<size_t>((kNum + grid.dp() - 1) / grid.dp()));
   return mine;
 }
 
 Record train(Communicator& world, const Layout& layout) {
   const ProcessGrid grid(world, {layout.dp, layout.pp});
-  const test::EncoderDecoder model;
+  const test::EncoderDecoder encoder_decoder;
+  const test::SmallUnet unet;
+  const Architecture& model =
+      layout.is_unet ? static_cast<const Architecture&>(unet) : encoder_decoder;
   Strategy::Options options;
   options.seed = 11;
   options.zero = layout.zero;
   options.recompute = layout.recompute;
   options.bucket_bytes = 2000;  // several
-  options.schedule = layout.schedule;
-  options.chunks = layout.chunks;
+  options.schedule.name = layout.schedule;
+  options.schedule.chunks = layout.chunks;
+  options.schedule.own = layout.own_schedule;
   Strategy strategy(model, Strategy::Groups{world, grid.data(), grid.pipeline()}, options,
                     make_optimizer(layout.optimizer));
   strategy.parameters().initialize(11);
   Record record;
   for (int64_t step = 0; step < kNumSteps; ++step) {
     double vote = 1;
-    const StepLoss loss = strategy.forward_backward(share(model, grid, step), step, {&vote, 1});
+    const StepLoss loss =
+        strategy.forward_backward(share(model, layout, grid, step), step, {&vote, 1});
     record.votes.push_back(vote);
     record.losses.push_back(loss.mean());
-    record.sparsities.push_back(loss.totals.at("sparsity").mean());
+    if (!layout.is_unet) record.sparsities.push_back(loss.totals.at("sparsity").mean());
     record.norms.push_back(strategy.clip_gradients(layout.optimizer == "sgd" ? 0 : 1.0));
     strategy.update(layout.optimizer == "sgd" ? 0.1 : 0.01);
   }
-  const std::vector<Batch> batches = share(model, grid, 100);
+  const std::vector<Batch> batches = share(model, layout, grid, 100);
   size_t next = 0;
   record.evaluation = strategy
                           .evaluate([&]() -> std::optional<Batch> {
@@ -103,20 +115,23 @@ Record train(Communicator& world, const Layout& layout) {
                             return batches[next++];
                           })
                           .loss.mean();
-  record.prediction =
-      strategy.predictor().predict(make_batch(model, 900, 2, 0), nullptr)["logits"].clone();
+  record.prediction = strategy.predictor()
+                          .predict(make_batch(model, layout.is_unet, 900, 2, 0),
+                                   nullptr)[layout.is_unet ? "image" : "logits"]
+                          .clone();
   strategy.await_values();
   for (const StoredParameter& parameter : strategy.parameters().parameters())
     record.values[parameter.name] = parameter.value.detach().clone();
   return record;
 }
 
-const Record& alone(const std::string& optimizer) {
-  static std::map<std::string, Record> known;
-  Record& record = known[optimizer];
+const Record& alone(const std::string& optimizer, bool is_unet) {
+  static std::map<std::pair<std::string, bool>, Record> known;
+  Record& record = known[{optimizer, is_unet}];
   if (record.losses.empty()) {
     Layout layout;
     layout.optimizer = optimizer;
+    layout.is_unet = is_unet;
     record = train(*make_single_communicator(), layout);
   }
   return record;
@@ -131,7 +146,7 @@ void expect_near(const std::vector<double>& got, const std::vector<double>& expe
 /// fp32 sums in another order, through six steps.
 void expect_run_of_one_process(const Layout& layout) {
   SCOPED_TRACE(name_of(layout));
-  const Record& expected = alone(layout.optimizer);
+  const Record& expected = alone(layout.optimizer, layout.is_unet);
   const int num_ranks = layout.dp * layout.pp;
   std::vector<Record> records(static_cast<size_t>(num_ranks));
   testing::run_ranks(num_ranks, [&](Communicator& world) {
@@ -172,6 +187,39 @@ TEST(Pipeline, GivesTheRunOfOneProcessForEverySchedule) {
       layout.pp = pp;
       expect_run_of_one_process(layout);
     }
+}
+
+TEST(Pipeline, SendsSkipsOverSeveralStages) {
+  for (const ScheduleKind& kind : schedule_kinds())
+    for (const auto& [dp, pp] : {Shape{1, 2}, Shape{1, 3}, Shape{2, 2}}) {
+      Layout layout;
+      layout.is_unet = true;
+      layout.schedule = kind.name;
+      layout.chunks = kind.least_chunks;
+      layout.dp = dp;
+      layout.pp = pp;
+      layout.zero = dp - 1;
+      if (pp * layout.chunks <= 7) expect_run_of_one_process(layout);
+    }
+}
+
+// Whole backward actions beside such in two parts, in another order on each rank.
+TEST(Pipeline, RunsAUsersOwnSchedule) {
+  Layout layout;
+  layout.own_schedule = schedule_from_csv(
+      "0F0,0F1,0F2,0I0,0F3,0B1,0W0,0F4,0I2,0F5,0B3,0F6,0W2,0B4,0B5,0I6,0W6\n"
+      "1F0,1I0,1F1,1B1,1W0,1F2,1F3,1B2,1B3,1F4,1I4,1F5,1B5,1F6,1B6,1W4\n",
+      "own.csv");
+  for (const bool is_unet : {false, true})
+    for (const Recompute recompute : {Recompute::kNone, Recompute::kFull})
+      for (const auto& [dp, zero] : {std::pair{1, 0}, {2, 1}, {2, 2}}) {
+        layout.is_unet = is_unet;
+        layout.recompute = recompute;
+        layout.dp = dp;
+        layout.pp = 2;
+        layout.zero = zero;
+        expect_run_of_one_process(layout);
+      }
 }
 
 TEST(Pipeline, WithMoreChunks) {

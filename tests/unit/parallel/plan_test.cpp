@@ -2,78 +2,29 @@
 #include "parallel/planning/plan.h"
 
 #include <ATen/ops/ones.h>
-#include <ATen/ops/tanh.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <chrono>
-#include <thread>
 
 #include "base/memory_meter.h"
 #include "comm/local_communicator.h"
 #include "optim/optimizers.h"
 #include "tests/support/encoder_decoder.h"
+#include "tests/support/tanh_model.h"
 
 namespace triga {
 namespace {
 
 using testing::ElementsAre;
 
-constexpr int64_t kRows = 512, kWidth = 512;
+using test::TanhModel;
+
+constexpr int64_t kRows = 512, kWidth = test::kTanhWidth;
 constexpr int64_t kBytes = kRows * kWidth * 4;  // of one activation
 constexpr double kRounding = 0.01;              // an allocator gives a little more than asked for
 
-/// tanh, several times over: each keeps its result.
-class TanhLayer final : public Layer {
- public:
-  TanhLayer(const std::string& name, int num_times, int sleep_ms)
-      : num_times_(num_times), sleep_ms_(sleep_ms) {
-    scale_ = parameter(name + ".scale", {kWidth}, Init::ones());
-    parameter(name + ".table", {1000, 10}, Init::normal(1)).set_trainable(false);
-  }
-  Activations forward(const Activations& inputs, LayerContext& context) override {
-    std::this_thread::sleep_for(std::chrono::milliseconds(sleep_ms_));
-    const at::Tensor* hidden = inputs.find("hidden");
-    at::Tensor x = hidden ? *hidden : context.batch()["x"] * scale_.tensor();
-    for (int i = 0; i < num_times_; ++i) x = at::tanh(x);
-    return {{"hidden", x}};
-  }
-
- private:
-  Parameter scale_;
-  const int num_times_, sleep_ms_;
-};
-
-class SumLoss final : public Loss {
- public:
-  double count(const Batch& batch, std::string_view) const override {
-    return static_cast<double>(batch["x"].size(0));
-  }
-  at::Tensor sum(const Activations& outputs, const Batch&) const override {
-    return outputs["hidden"].sum();
-  }
-};
-
-class TanhModel final : public Architecture {
- public:
-  std::vector<LayerSpec> layers() const override {
-    return {spec("first", 1, 0, {}), spec("block.0", 2, 3, {"hidden"}),
-            spec("block.1", 2, 3, {"hidden"}), spec("last", 4, 0, {"hidden"})};
-  }
-  std::unique_ptr<Loss> loss() const override { return std::make_unique<SumLoss>(); }
-  Batch collate(const std::vector<Sample>&, const CollateContext&) const override { return {}; }
-  ModelDirectory model_directory() const override { return {}; }
-  void check_compatible(const std::map<std::string, std::string>&) const override {}
-
- private:
-  static LayerSpec spec(const std::string& name, int num_times, int sleep_ms,
-                        std::vector<std::string> reads) {
-    return {name,
-            [=] { return std::make_unique<TanhLayer>(name, num_times, sleep_ms); },
-            std::move(reads),
-            {"hidden"}};
-  }
-};
+TanhModel tanh_model() {
+  return TanhModel({{"first", 1, 0}, {"block.0", 2, 3}, {"block.1", 2, 3}, {"last", 4, 0}});
+}
 
 std::unique_ptr<Optimizer> make_adamw() {
   Registry registry;
@@ -96,7 +47,7 @@ LayerCosts measured() {
   batch.fields.set("x", at::ones({kRows, kWidth}));
   batch.num_samples = kRows;
   const auto alone = make_single_communicator();
-  return measure_layers(TanhModel(), batch, *alone, quick_measurement());
+  return measure_layers(tanh_model(), batch, *alone, quick_measurement());
 }
 
 TEST(LayerCosts, CountWhatIsKeptUntilBackward) {
@@ -128,7 +79,7 @@ TEST(LayerCosts, TakeTheTimeOfLayersThatLookAlikeOnce) {
   batch.fields.set("x", at::ones({4, kWidth}));
   batch.num_samples = 4;
   const auto alone = make_single_communicator();
-  const LayerCosts costs = measure_layers(TanhModel(), batch, *alone, measurement);
+  const LayerCosts costs = measure_layers(tanh_model(), batch, *alone, measurement);
   EXPECT_THAT(seen, ElementsAre(0, 1, 3));
   EXPECT_EQ(costs.layers[2].layer, "block.1");
   EXPECT_EQ(costs.layers[2].forward, costs.layers[1].forward);
@@ -158,7 +109,7 @@ TEST(LayerCosts, AreMeasuredForAnyModel) {
 /// Four layers of 1 s forward, 2 s backward; 100 bytes kept, 10 passed on.
 PlanQuestion question_of(const std::string& schedule, int pp, int num_microbatches) {
   PlanQuestion question;
-  question.layers = TanhModel().layers();
+  question.layers = tanh_model().layers();
   question.declarations = declarations_of(question.layers);
   for (const LayerSpec& spec : question.layers) {
     LayerCost cost;

@@ -117,25 +117,37 @@ TEST(Schedules, AreFoundByNameInAnyCase) {
               HasSubstr("takes 2 stages a rank, not 1"));
 }
 
-TEST(Schedules, WithMessagesReceiveBeforeAndSendBehind) {
-  const Schedule schedule = with_messages(make_schedule("1f1b", {2, 1, 1}));
-  using enum ActionKind;
-  const std::vector<Action> first = {{kForward, 0, 0},
-                                     {kSendOutputs, 0, 0},
-                                     {kReceiveGradients, 0, 0},
-                                     {kBackward, 0, 0},
-                                     {kReduceGradients, 0, 0}};
-  const std::vector<Action> second = {{kReceiveInputs, 1, 0},
-                                      {kForward, 1, 0},
-                                      {kBackward, 1, 0},
-                                      {kSendGradients, 1, 0},
-                                      {kReduceGradients, 1, 0}};
-  EXPECT_EQ(schedule.actions[0], first);
-  EXPECT_EQ(schedule.actions[1], second);
-  // Between two stages of one rank nothing is sent.
-  for (const auto& actions : with_messages(make_schedule("zb_v", {1, 2, 2})).actions)
-    for (const Action& action : actions)
-      EXPECT_TRUE(computes(action.kind) || action.kind == kReduceGradients);
+TEST(Schedules, OfFewerMicrobatchesKeepTheirOrder) {
+  for (const ScheduleKind& kind : schedule_kinds()) {
+    const Schedule whole = make_schedule(kind.name, {3, 6, kind.least_chunks});
+    for (int num = 1; num <= 6; ++num) {
+      const Schedule fewer = first_microbatches(whole, num);
+      EXPECT_THAT(check_schedule(fewer), IsEmpty()) << kind.name << " " << num;
+      EXPECT_EQ(find_deadlock(fewer, Sends::kBuffered), std::nullopt) << kind.name << " " << num;
+      EXPECT_EQ(fewer.num_microbatches, num);
+    }
+  }
+}
+
+TEST(ScheduleChoice, OfAUsersOwnHasItsRanksAndMicrobatches) {
+  ScheduleChoice choice;
+  choice.own = schedule_from_csv("0F0,0F1,0B0,0B1\n1F0,1B0,1F1,1I1,1W1\n", "own.csv");
+  EXPECT_EQ(choice.num_stages(2), 2);
+  EXPECT_TRUE(splits_backward(choice.schedule(2, 2)));
+  EXPECT_FALSE(splits_backward(choice.schedule(2, 1)));
+  EXPECT_EQ(choice.schedule(2, 1).actions[0].size(), 2);
+  EXPECT_THAT(test::message_of<ConfigError>([&] { choice.schedule(3, 1); }),
+              HasSubstr("own.csv is a schedule of 2 ranks; parallel.pp is 3"));
+  EXPECT_THAT(test::message_of<ConfigError>([&] { choice.schedule(2, 3); }),
+              HasSubstr("own.csv plans 2 microbatches; a step has 3 on a rank"));
+}
+
+TEST(ForwardSchedule, TakesTurns) {
+  // Two ranks with two stages each: no rank waits for a microbatch to go all the way.
+  const Schedule schedule = forward_schedule({0, 1, 0, 1}, 2, 3);
+  const double seconds = simulate(schedule, equal_costs(4, 1, 0, 0)).seconds;
+  EXPECT_LE(seconds, 3 * 2 + 2);
+  for (const auto& actions : schedule.actions) EXPECT_EQ(actions.size(), 6);
 }
 
 TEST(CheckSchedule, SaysWhatIsWrong) {
