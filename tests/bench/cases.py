@@ -144,6 +144,54 @@ def scaling(rounds):
     return rows
 
 
+def pipeline(rounds):
+    """P5: a pipeline's step against the ideal of its schedule, with stages that sleep 36 ms a microbatch; the bubble that zb_h1
+    takes from 1f1b against what theory says; and a GPT 12 x 384 in two stages against torch.distributed.pipelining."""
+    rows = Rows()
+
+    def sleeping(ranks, schedule, chunks=1):
+        line = ["mpirun", "-n", ranks, "--oversubscribe", "--bind-to", "none", BUILD / "bin" / "bench_pipeline", schedule, chunks,
+                2 * ranks, 6]
+        output = json_lines(run(line))[0]
+        return statistics.median(output["seconds"][1:]), output["ideal"]
+
+    for ranks in (2, 4, 8):
+        samples = {}
+        for schedule, chunks in (("gpipe", 1), ("1f1b", 1), ("interleaved_1f1b", 2), ("zb_h1", 1), ("zb_v", 2)):
+            samples[schedule] = [sleeping(ranks, schedule, chunks) for _ in range(rounds)]
+            rows.add(f"{schedule}, {ranks} ranks, {2 * ranks} microbatches", "s/step", [one[0] for one in samples[schedule]],
+                     [one[1] for one in samples[schedule]], 1.10, 1.05, other_name="ideal")
+        pairs = list(zip(samples["1f1b"], samples["zb_h1"]))
+        rows.add(f"bubble that zb_h1 takes from 1f1b, {ranks} ranks", "s", [plain[0] - zero[0] for plain, zero in pairs],
+                 [plain[1] - zero[1] for plain, zero in pairs], 0.5, at_least=True, other_name="theory")
+    with Workplace() as place:
+        experiment = place.experiment(MEDIUM, 1, 40, global_batch=8)
+        settings = ("parallel.pp=2", "train.max_steps=8", "log.every_steps=1")
+        other = {"steps": 6, "warmup": 2, "batch": 1, "microbatches": 8, **pytorch_options(MEDIUM)}
+        samples = interleave(rounds, triga=lambda: place.triga_seconds(experiment, 2, 1, 2, settings),
+                             pytorch=lambda: place.pytorch_seconds(2, 1, script="pipeline.py", **other))
+        rows.add("GPT 12 x 384, T 256, 2 stages, 8 microbatches of 1", "s/step", samples["triga"], samples["pytorch"], 0.97, 0.85,
+                 other_name="torch.distributed.pipelining")
+    return rows
+
+
+def plan(rounds):
+    """What `triga plan` foresees against runs: seconds a step, for three models and three layouts on this machine."""
+    rows = Rows()
+    wide = {"num_layers": 6, "num_heads": 6, "hidden_size": 384, "context_length": 128, "dropout": 0.1}
+    with Workplace() as place:
+        for name, model, batch, global_batch, kind in (
+                ("GPT 4 x 128, T 64", SMALL, 12, 48, "plugin: transformer, kind: gpt2"),
+                ("GPT 6 x 384, T 128", wide, 2, 8, "plugin: transformer, kind: gpt2"),
+                ("LSTM 2 x 128, T 64", LSTM, 12, 96, "plugin: rnn, kind: rnn_language_model")):
+            experiment = place.experiment(model, batch, 30, global_batch=global_batch, kind=kind)
+            for layout, ranks, settings in (("1 rank", 1, ()), ("dp 2", 2, ("parallel.dp=2",)), ("pp 2", 2, ("parallel.pp=2",))):
+                samples = interleave(rounds, plan=lambda: place.planned_seconds(experiment, ranks, settings),
+                                     run=lambda: place.triga_seconds(experiment, ranks, 1, 10, settings))
+                rows.add(f"{name}, {layout}", "s/step", samples["plan"], samples["run"], other_name="the run")
+    return rows
+
+
 # Dense bf16 operations a second, by the beginning of the name.
 PEAK = {"NVIDIA H100": 989e12, "NVIDIA H200": 989e12, "NVIDIA A100": 312e12}
 GPT2 = {"num_layers": 12, "num_heads": 12, "hidden_size": 768, "context_length": 1024, "dropout": 0.0, "vocab_size": 50304}
@@ -175,6 +223,6 @@ def one_gpu(rounds):
     return rows
 
 
-CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P6": clip_and_update, "P9": launch, "scaling": scaling,
+CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P5": pipeline, "plan": plan, "P6": clip_and_update, "P9": launch, "scaling": scaling,
          "P10": one_gpu}
 NEEDS_GPU = {"P10"}

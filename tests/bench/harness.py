@@ -131,9 +131,18 @@ log: {{every_steps: 10}}
         process.wait()
         return seconds
 
-    def pytorch_seconds(self, ranks, threads, **options):
-        """Seconds a step of pytorch/train.py."""
-        line = [PYTORCH / "train.py", "--text", self.text, "--threads", threads]
+    def planned_seconds(self, experiment, ranks, settings=()):
+        """Seconds a step that `triga plan` foresees, measured with the threads that a rank of the run has."""
+        line = [TRIGA, "plan", experiment, "-n", ranks, "--json"]
+        for setting in settings:
+            line += ["--set", setting]
+        if ranks == 1:
+            line = ["taskset", "-c", 0, *line]
+        return json_lines(run(line, cwd=self.folder))[0]["step_seconds"]
+
+    def pytorch_seconds(self, ranks, threads, script="train.py", **options):
+        """Seconds a step of a script of pytorch/."""
+        line = [PYTORCH / script, "--text", self.text, "--threads", threads]
         for key, value in options.items():
             line += [f"--{key}", value]
         if ranks == 1:
