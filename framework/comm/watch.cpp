@@ -2,6 +2,8 @@
 
 #include <c10/util/StringUtil.h>
 
+#include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "base/trace.h"
@@ -12,18 +14,24 @@ namespace {
 constexpr auto kLookEvery = std::chrono::milliseconds(50);
 constexpr auto kStuckAfter = std::chrono::seconds(2);  // past the deadline
 
-// Waiting costs little processor time, which the computation of this rank needs.
+// Waiting costs little processor time, which the computation of this rank and of its neighbours
+// needs: a wait of a pipeline lasts as long as a stage computes. Sleeps grow with what was waited
+// for so far, so that they add a few percent to it at most.
 class Backoff {
  public:
   void pause() {
     if (++num_pauses_ < 100) {
       std::this_thread::yield();
-    } else {
-      std::this_thread::sleep_for(std::chrono::microseconds(num_pauses_ < 200 ? 20 : 100));
+      return;
     }
+    const auto waited = std::chrono::steady_clock::now() - start_;
+    std::this_thread::sleep_for(
+        std::clamp<std::chrono::nanoseconds>(waited / 32, kShortest, kLongest));
   }
 
  private:
+  static constexpr std::chrono::microseconds kShortest{20}, kLongest{500};
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   int num_pauses_ = 0;
 };
 
