@@ -1,8 +1,9 @@
 // triga plan: what a step takes on each rank, memory and time, before anything runs there. Needs no
 // GPU and no MPI: the layers are measured in this process, or their costs read from a file.
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 #include <iostream>
 
 #include "base/files.h"
@@ -37,7 +38,7 @@ GridShape grid_of(const LoadedExperiment& loaded, std::optional<int> num_ranks) 
 }
 
 LayerCosts costs_of(const LoadedExperiment& loaded, const Assembly& assembly,
-                    const PlanArguments& arguments, bool shows_progress) {
+                    const PlanArguments& arguments, int num_ranks, bool shows_progress) {
   if (!arguments.costs.empty())
     return costs_from_text(read_text(posix_files(), arguments.costs),
                            assembly.architecture->layers(), arguments.costs);
@@ -46,7 +47,14 @@ LayerCosts costs_of(const LoadedExperiment& loaded, const Assembly& assembly,
     std::cerr << fmt::format("\rmeasuring layer {} of {} ...", layer + 1, num_layers) << std::flush;
   };
   const auto alone = loaded.device().attach(make_single_communicator(), std::chrono::minutes(5));
-  LayerCosts costs = measure_costs(loaded.experiment(), assembly, *alone, progress);
+  // On a GPU each rank has one for itself.
+  const int at_once =
+      loaded.device().is_cuda()
+          ? 1
+          : std::clamp(count_cores(environment_variable).mine / at::get_num_threads(), 1,
+                       num_ranks);
+  LayerCosts costs =
+      measure_costs_of_ranks(at_once, loaded.experiment(), assembly, *alone, progress);
   if (shows_progress) std::cerr << "\r\x1b[K";
   return costs;
 }
@@ -70,8 +78,8 @@ ExitStatus plan(const CommandEnvironment& environment, const PlanArguments& argu
   prepare_to_compute(grid.dp * grid.pp);
   const Assembly assembly = loaded.assemble(environment, {"train"});
   const int64_t num_parameters = check_model(loaded.experiment(), assembly, posix_files());
-  const LayerCosts costs =
-      costs_of(loaded, assembly, arguments, environment.is_terminal && !arguments.as_json);
+  const LayerCosts costs = costs_of(loaded, assembly, arguments, grid.dp * grid.pp,
+                                    environment.is_terminal && !arguments.as_json);
   if (!arguments.save_costs.empty())
     atomic_write(posix_files(), arguments.save_costs, costs_to_text(costs));
   const PlanQuestion question = plan_question(loaded.experiment(), assembly, grid, costs,

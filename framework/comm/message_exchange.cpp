@@ -79,10 +79,15 @@ void MessageExchange::transfer(const std::vector<Transfer>& transfers, const Dis
   const auto first_missing = [&]() -> const std::vector<Pending>& {
     return arrivals.empty() ? pending : arrivals.front().announcement;
   };
-  watch_.wait({.is_done = all_done,
-               .missing = [&] { return missing_peers(first_missing()); },
-               .pause = nullptr,
-               .look = [&] { still_waiting(first_missing().front().peer); }});
+  const auto wait_until = [&](const std::function<bool()>& is_done) {
+    watch_.wait({.is_done = is_done,
+                 .missing = [&] { return missing_peers(first_missing()); },
+                 .pause = nullptr,
+                 .look = [&] { still_waiting(first_missing().front().peer); }});
+  };
+  // In two waits, since what is announced comes at once, however long the announcement took.
+  wait_until([&] { return all_done() || arrivals.empty(); });
+  wait_until(all_done);
 }
 
 // Takes what was announced: the payload lies behind the opening, or is received now. Of one peer in

@@ -1,7 +1,12 @@
 #include "trainer/experiment_plan.h"
 
-#include <algorithm>
+#include <ATen/Parallel.h>
 
+#include <algorithm>
+#include <exception>
+#include <thread>
+
+#include "comm/local_communicator.h"
 #include "config/placed.h"
 #include "trainer/model_check.h"
 #include "trainer/step_batches.h"
@@ -22,6 +27,31 @@ LayerCosts measure_costs(const Experiment& experiment, const Assembly& assembly,
   return measure_layers(*assembly.architecture,
                         first_microbatch(experiment, *assembly.architecture, *assembly.train),
                         alone, measurement);
+}
+
+LayerCosts measure_costs_of_ranks(
+    int num_ranks, const Experiment& experiment, const Assembly& assembly, Communicator& alone,
+    const std::function<void(size_t layer, size_t num_layers)>& progress) {
+  LayerCosts costs = measure_costs(experiment, assembly, alone, progress);
+  if (num_ranks == 1) return costs;
+  const int num_threads = at::get_num_threads();
+  std::vector<LayerCosts> measured(static_cast<size_t>(num_ranks));
+  std::vector<std::exception_ptr> errors(measured.size());
+  std::vector<std::thread> ranks;
+  for (size_t i = 0; i < measured.size(); ++i)
+    ranks.emplace_back([&, i] {
+      try {
+        at::set_num_threads(num_threads);
+        measured[i] = measure_costs(experiment, assembly, *make_single_communicator());
+      } catch (...) {
+        errors[i] = std::current_exception();
+      }
+    });
+  for (std::thread& rank : ranks) rank.join();
+  for (const std::exception_ptr& error : errors)
+    if (error) std::rethrow_exception(error);
+  average_times(costs, measured);
+  return costs;
 }
 
 Schedule first_schedule(const Experiment& experiment, const Assembly& assembly, GridShape grid) {

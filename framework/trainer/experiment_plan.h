@@ -17,6 +17,12 @@ LayerCosts measure_costs(const Experiment& experiment, const Assembly& assembly,
                          Communicator& alone,
                          std::function<void(size_t layer, size_t num_layers)> progress = {});
 
+/// The same in this process for ranks that compute at once, in threads: they share the memory's
+/// bandwidth and the caches. Memory is counted with one of them alone.
+LayerCosts measure_costs_of_ranks(
+    int num_ranks, const Experiment& experiment, const Assembly& assembly, Communicator& alone,
+    const std::function<void(size_t layer, size_t num_layers)>& progress);
+
 /// The schedule of the first step on a grid. Throws: ConfigError when a user's own has no room for
 /// its microbatches.
 Schedule first_schedule(const Experiment& experiment, const Assembly& assembly, GridShape grid);

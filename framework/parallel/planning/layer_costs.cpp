@@ -236,6 +236,16 @@ std::vector<size_t> every_layer(size_t num_layers) {
 
 }  // namespace
 
+void average_times(LayerCosts& costs, const std::vector<LayerCosts>& measured) {
+  for (size_t i = 0; i < costs.layers.size(); ++i)
+    for (const auto time : {&LayerCost::forward, &LayerCost::backward, &LayerCost::backward_input,
+                            &LayerCost::backward_weight, &LayerCost::update}) {
+      double sum = 0;
+      for (const LayerCosts& one : measured) sum += one.layers[i].*time;
+      costs.layers[i].*time = sum / static_cast<double>(measured.size());
+    }
+}
+
 LayerCosts measure_layers(const Architecture& architecture, const Batch& batch, Communicator& alone,
                           const CostMeasurement& measurement) {
   const std::vector<LayerSpec> layers = architecture.layers();

@@ -49,6 +49,9 @@ struct CostMeasurement {
   std::function<void(size_t layer, size_t num_layers)> progress;
 };
 
+/// Sets the times of `costs` to the means of those of `measured`, which are of the same layers.
+void average_times(LayerCosts& costs, const std::vector<LayerCosts>& measured);
+
 /// Runs every distinct layer on `batch`, a microbatch with samples. `alone`: a group of this rank
 /// only; what is measured lies on its device. Requires: layers that check_layers() accepts.
 LayerCosts measure_layers(const Architecture& architecture, const Batch& batch, Communicator& alone,
