@@ -18,7 +18,7 @@ class CudaBackend {
  public:
   virtual ~CudaBackend() = default;
 
-  /// That this process may use.
+  /// That this process may use. Throws: Error when CUDA cannot be set up (an old driver).
   virtual int num_devices() const = 0;
   /// Makes a device that of this thread and of everything made from now on. Throws: Error.
   virtual void use_device(int index) = 0;

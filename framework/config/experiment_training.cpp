@@ -96,7 +96,10 @@ void describe(Fields& fields, TrainConfig& config) {
       .one_of({"auto", "cpu", "cuda"})
       .known_as({"accelerator", "device_type", "use_cpu", "no_cuda", "cpu_threads"});
   fields.field("deterministic", config.deterministic)
-      .help("The same run gives the same bits; a resumed one those of the uninterrupted one.")
+      .help(
+          "The same run gives the same bits; a resumed one those of the uninterrupted one. false: "
+          "on "
+          "a GPU the fastest kernels, and no such promise.")
       .known_as({"full_determinism", "use_deterministic_algorithms", "cudnn_deterministic"});
   fields.field("max_skipped_steps", config.max_skipped_steps)
       .help(
@@ -109,8 +112,9 @@ void describe(Fields& fields, TrainConfig& config) {
     return "expected exactly one of max_steps, max_epochs and max_minutes";
   });
   fields.rule("deterministic", [&config]() -> std::optional<std::string> {
-    if (config.deterministic) return std::nullopt;
-    return "false has nothing to offer yet: every kernel in use is deterministic; allowed: true";
+    if (config.deterministic || config.device != "cpu") return std::nullopt;
+    return "false has nothing to offer on the CPU: every kernel there is deterministic; allowed: "
+           "true";
   });
 }
 

@@ -1,5 +1,5 @@
 // What libtriga_cuda.so offers, put together.
-#include <ATen/DeviceAccelerator.h>
+#include <ATen/Context.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <cuda_runtime_api.h>
 
@@ -29,12 +29,21 @@ class Backend final : public CudaBackend {
 
   int num_devices() const override {
     int count = 0;
-    return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error == cudaSuccess) return count;
+    if (error == cudaErrorNoDevice) return 0;
+    if (error != cudaErrorInsufficientDriver)
+      throw Error(c10::str("CUDA cannot be set up: ", cudaGetErrorString(error)));
+    const auto versions = this->versions();
+    throw Error(c10::str("the NVIDIA driver is too old: it is for CUDA ",
+                         versions.at("CUDA driver"), ", this build for CUDA ", versions.at("CUDA"),
+                         "; install a newer driver, or build with an older CUDA"));
   }
 
   void use_device(int index) override {
     TRIGA_CHECK(index >= 0 && index < num_devices(), "GPU ", index, " of ", num_devices());
     c10::cuda::set_device(static_cast<c10::DeviceIndex>(index));
+    at::globalContext().lazyInitDevice(at::kCUDA);  // its allocator can be asked from now on
   }
 
   std::string describe_device(int index) const override {

@@ -41,6 +41,7 @@ void DeviceWatch::add(std::string name, std::shared_ptr<c10::cuda::CUDAEvent> en
 
 void DeviceWatch::check() const {
   const std::lock_guard lock(mutex_);
+  if (reason_ && has_device_failed_) throw Error(*reason_);
   if (reason_) throw CommError(*reason_);
 }
 
@@ -77,7 +78,8 @@ void DeviceWatch::run() {
     try {
       while (!operations_.empty() && operations_.front().end->query()) operations_.pop_front();
     } catch (const c10::Error& error) {  // the device itself failed
-      problem = error.what_without_backtrace();
+      problem = c10::str("the device failed: ", error.what_without_backtrace());
+      has_device_failed_ = true;
     }
     if (operations_.empty()) continue;
     const Operation first = operations_.front();
@@ -86,8 +88,10 @@ void DeviceWatch::run() {
     lock.lock();
     if (!problem) continue;
     reason_ = problem;
+    const ExitStatus status =
+        has_device_failed_ ? ExitStatus::kInternal : ExitStatus::kCommunication;
     lock.unlock();
-    actions_.give_up(*problem);
+    actions_.give_up(*problem, status);
     return;
   }
 }

@@ -15,6 +15,8 @@
 #include <string>
 #include <thread>
 
+#include "triga/error.h"
+
 namespace triga {
 
 /// Threads: any thread may call.
@@ -23,8 +25,9 @@ class DeviceWatch {
   struct Actions {
     /// Why what is under way cannot end; asked about ten times a second.
     std::function<std::optional<std::string>()> find_failure;
-    /// Makes what is under way end, for this reason. Called at most once.
-    std::function<void(const std::string& reason)> give_up;
+    /// Makes what is under way end, for this reason: kCommunication, or kInternal where the device
+    /// itself failed. Called at most once.
+    std::function<void(const std::string& reason, ExitStatus status)> give_up;
   };
 
   explicit DeviceWatch(Actions actions);
@@ -39,9 +42,9 @@ class DeviceWatch {
   /// Waits for no operation; the actions are not called any more.
   void stop();
 
-  /// Throws: CommError with the reason when something was given up.
+  /// Throws: CommError with the reason when something was given up; Error when the device failed.
   void check() const;
-  /// Blocks the host until `end` has come. Throws: CommError.
+  /// Blocks the host until `end` has come. Throws: as check().
   void await(const c10::cuda::CUDAEvent& end) const;
 
  private:
@@ -60,6 +63,7 @@ class DeviceWatch {
   std::condition_variable changed_;
   std::deque<Operation> operations_;
   std::optional<std::string> reason_;  // why everything was given up
+  bool has_device_failed_ = false;
   bool is_stopped_ = false;
 
   std::thread thread_;  // last: it uses all of the above

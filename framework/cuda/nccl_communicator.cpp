@@ -65,12 +65,20 @@ class DeviceWork final : public Work::State {
 
   void wait() override {
     watch_->check();
-    if (end_->isCreated()) end_->block(c10::cuda::getCurrentCUDAStream(end_->device_index()));
+    check_started();
+    end_->block(c10::cuda::getCurrentCUDAStream(end_->device_index()));
   }
-  void synchronize() override { watch_->await(*end_); }
-  bool is_done() const override { return end_->query(); }
+  void synchronize() override {
+    check_started();
+    watch_->await(*end_);
+  }
+  bool is_done() const override { return end_->isCreated() && end_->query(); }
 
  private:
+  void check_started() const {
+    TRIGA_CHECK(end_->isCreated(), "wait() for an operation of a group before end_group()");
+  }
+
   const std::shared_ptr<DeviceWatch> watch_;
   const std::shared_ptr<c10::cuda::CUDAEvent> end_;
 };
@@ -89,8 +97,8 @@ NcclCommunicator::NcclCommunicator(std::unique_ptr<Communicator> host,
                              if (const auto failure = progress().find_failure()) return failure;
                              return link_ ? link_->error() : std::nullopt;
                            },
-                           [this](const std::string& reason) {
-                             progress().mark_failed(reason, ExitStatus::kCommunication);
+                           [this](const std::string& reason, ExitStatus status) {
+                             progress().mark_failed(reason, status);
                              if (link_) link_->abort();
                            }});
 }
@@ -127,7 +135,7 @@ void NcclCommunicator::check_tensor(const at::Tensor& tensor, std::string_view w
 
 void NcclCommunicator::call(const std::string& name,
                             const std::function<ncclResult_t(ncclComm_t)>& function) {
-  link().enqueue(name, function);
+  link().enqueue(name, deadline_, function);
 }
 
 void NcclCommunicator::start_into(const Event& end, const std::string& name,

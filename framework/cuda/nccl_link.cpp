@@ -30,8 +30,11 @@ NcclLink::NcclLink(NcclLinkOptions options) : options_(std::move(options)) {
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   try {
-    await("set-up of the group", ncclCommInitRankConfig(&communicator_, options_.size, options_.id,
-                                                        options_.rank, &config));
+    const ncclResult_t result =
+        ncclCommInitRankConfig(&communicator_, options_.size, options_.id, options_.rank, &config);
+    if (result != ncclSuccess && result != ncclInProgress)  // at once: there may be no communicator
+      throw CommError(describe("set-up of the group", result, communicator_));
+    await("set-up of the group", result, options_.deadline);
   } catch (...) {
     abort();
     throw;
@@ -42,18 +45,22 @@ NcclLink::~NcclLink() {
   abort();
 }
 
-void NcclLink::enqueue(std::string_view what, const std::function<ncclResult_t(ncclComm_t)>& call) {
+void NcclLink::enqueue(std::string_view what, std::chrono::milliseconds deadline,
+                       const std::function<ncclResult_t(ncclComm_t)>& call) {
   std::unique_lock lock(mutex_);
   if (communicator_ == nullptr)
     throw CommError(c10::str("NCCL: ", what, ": the group was given up"));
   const ncclResult_t result = call(communicator_);
   lock.unlock();
-  await(what, result);
+  await(what, result, deadline);
 }
 
 // NCCL's calls come back with ncclInProgress where they would have to wait.
-void NcclLink::await(std::string_view what, ncclResult_t result) const {
-  const auto end = Clock::now() + options_.deadline;
+void NcclLink::await(std::string_view what, ncclResult_t result,
+                     std::chrono::milliseconds deadline) const {
+  constexpr auto kLookAround = std::chrono::milliseconds(50);
+  const auto end = Clock::now() + deadline;
+  auto next_look = Clock::now() + kLookAround;
   for (int looks = 0;; ++looks) {
     {
       const std::lock_guard lock(mutex_);
@@ -63,12 +70,15 @@ void NcclLink::await(std::string_view what, ncclResult_t result) const {
       if (result == ncclSuccess) return;
       if (result != ncclInProgress) throw CommError(describe(what, result, communicator_));
     }
-    if (looks > 100) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    if (looks % 50 != 49) continue;
+    if (looks < 1000)
+      std::this_thread::yield();
+    else
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    if (Clock::now() < next_look) continue;
+    next_look = Clock::now() + kLookAround;
     if (const auto failure = options_.find_failure()) throw CommError(*failure);
     if (Clock::now() > end)
-      throw CommError(c10::str("NCCL: ", what, " did not end within ",
-                               options_.deadline.count() / 1000,
+      throw CommError(c10::str("NCCL: ", what, " did not end within ", deadline.count() / 1000,
                                " s: a rank did not come, or the network between hosts does not let "
                                "NCCL through (NCCL_DEBUG=INFO tells more)"));
   }

@@ -15,8 +15,8 @@ namespace triga {
 
 struct NcclLinkOptions {
   int rank = 0, size = 1;
-  ncclUniqueId id{};  // of all ranks the same
-  std::chrono::milliseconds deadline{};
+  ncclUniqueId id{};                     // of all ranks the same
+  std::chrono::milliseconds deadline{};  // of the set-up
   /// Why the run cannot go on, as far as is known; asked while NCCL is waited for.
   std::function<std::optional<std::string>()> find_failure;
 };
@@ -31,8 +31,10 @@ class NcclLink {
   NcclLink(const NcclLink&) = delete;
   NcclLink& operator=(const NcclLink&) = delete;
 
-  /// Until NCCL has taken the operation over (not until it is done). Throws: CommError.
-  void enqueue(std::string_view what, const std::function<ncclResult_t(ncclComm_t)>& call);
+  /// Until NCCL has taken the operation over (not until it is done), for `deadline` at most. Throws:
+  /// CommError.
+  void enqueue(std::string_view what, std::chrono::milliseconds deadline,
+               const std::function<ncclResult_t(ncclComm_t)>& call);
 
   /// What NCCL found out on its own: a peer's connection broke, for instance.
   std::optional<std::string> error() const;
@@ -40,7 +42,7 @@ class NcclLink {
   void abort() noexcept;
 
  private:
-  void await(std::string_view what, ncclResult_t result) const;
+  void await(std::string_view what, ncclResult_t result, std::chrono::milliseconds deadline) const;
 
   const NcclLinkOptions options_;
   mutable std::mutex mutex_;           // NCCL's calls on what follows, none of which blocks

@@ -313,6 +313,10 @@ void Run::say_start(const TrainingState& state, int64_t taken_bytes) {
            at::get_num_threads() == 1 ? " thread" : " threads", " each; ",
            state.step == 0 ? "a new run" : fmt::format("from step {}", state.step), " in ",
            directory_.root.string());
+  if (!experiment_.train.deterministic && options_.device != "CPU")
+    log_warning("train",
+                "train.deterministic is false: a repetition or a resume of this run may "
+                "differ in its last bits, and then in more");
   const auto& own_schedule = experiment_.parallel.pipeline_schedule_file;
   const std::string& schedule =
       own_schedule ? own_schedule->path : experiment_.parallel.pipeline_schedule;

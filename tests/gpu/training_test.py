@@ -46,6 +46,13 @@ class GpuTest(TrigaTest):
                 for column in ("loss", "grad_norm"):
                     self.assert_near(gpu.column(column), two.column(column), 2e-5)
 
+    def test_a_pipeline_learns_what_one_gpu_learns(self):
+        one = self.launch(1, "one", "--set", "train.device=cuda")
+        for schedule in ("1f1b", "zb_h1", "zb_v"):
+            two = self.train_on_two(f"pipeline-{schedule}", "--set", "parallel.pp=2", "--set", f"parallel.pipeline_schedule={schedule}")
+            for column in ("loss", "grad_norm"):
+                self.assert_near(one.column(column), two.column(column), 2e-5)
+
     def test_recomputation_and_repetition_give_the_same_bits(self):
         runs = [self.launch(1, f"run-{i}", "--set", "train.device=cuda", "--set", f"parallel.recompute={recompute}")
                 for i, recompute in enumerate(("none", "none", "selective", "full"))]

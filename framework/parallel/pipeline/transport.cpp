@@ -49,7 +49,8 @@ StageTransport::StageTransport(Communicator& pipeline, const std::vector<StageFl
   const int rank = pipeline.rank();
   for (const auto& [from, to] : ways) {
     const bool is_mine = rank == from || rank == to;
-    auto group = pipeline.split(is_mine ? 0 : 1, c10::str("pipeline ", from, " to ", to));
+    // The others are alone: on devices a group costs a set-up.
+    auto group = pipeline.split(is_mine ? 0 : 1 + rank, c10::str("pipeline ", from, " to ", to));
     if (!is_mine) continue;
     // In the group ranks keep their order.
     const int peer = group->rank() == 0 ? 1 : 0;

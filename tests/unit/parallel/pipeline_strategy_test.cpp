@@ -21,7 +21,7 @@
 namespace triga {
 namespace {
 
-constexpr int64_t kNumSteps = 6;
+constexpr int64_t kFewSteps = 6, kManySteps = 50;
 
 struct Layout {
   int dp = 1, pp = 1, chunks = 1, zero = 0;
@@ -30,6 +30,7 @@ struct Layout {
   std::string optimizer = "adamw";
   std::optional<Schedule> own_schedule = {};
   bool is_unet = false;  // else the encoder-decoder
+  int64_t num_steps = kFewSteps;
 };
 
 std::string name_of(const Layout& layout) {
@@ -97,7 +98,7 @@ Record train(Communicator& world, const Layout& layout) {
                     make_optimizer(layout.optimizer));
   strategy.parameters().initialize(11);
   Record record;
-  for (int64_t step = 0; step < kNumSteps; ++step) {
+  for (int64_t step = 0; step < layout.num_steps; ++step) {
     double vote = 1;
     const StepLoss loss =
         strategy.forward_backward(share(model, layout, grid, step), step, {&vote, 1});
@@ -125,13 +126,14 @@ Record train(Communicator& world, const Layout& layout) {
   return record;
 }
 
-const Record& alone(const std::string& optimizer, bool is_unet) {
-  static std::map<std::pair<std::string, bool>, Record> known;
-  Record& record = known[{optimizer, is_unet}];
+const Record& alone(const std::string& optimizer, bool is_unet, int64_t num_steps) {
+  static std::map<std::tuple<std::string, bool, int64_t>, Record> known;
+  Record& record = known[{optimizer, is_unet, num_steps}];
   if (record.losses.empty()) {
     Layout layout;
     layout.optimizer = optimizer;
     layout.is_unet = is_unet;
+    layout.num_steps = num_steps;
     record = train(*make_single_communicator(), layout);
   }
   return record;
@@ -143,10 +145,10 @@ void expect_near(const std::vector<double>& got, const std::vector<double>& expe
     EXPECT_NEAR(got[i], expected[i], 1e-5 * std::max(1.0, std::abs(expected[i]))) << "step " << i;
 }
 
-/// fp32 sums in another order, through six steps.
+/// fp32 sums in another order.
 void expect_run_of_one_process(const Layout& layout) {
   SCOPED_TRACE(name_of(layout));
-  const Record& expected = alone(layout.optimizer, layout.is_unet);
+  const Record& expected = alone(layout.optimizer, layout.is_unet, layout.num_steps);
   const int num_ranks = layout.dp * layout.pp;
   std::vector<Record> records(static_cast<size_t>(num_ranks));
   testing::run_ranks(num_ranks, [&](Communicator& world) {
@@ -156,7 +158,7 @@ void expect_run_of_one_process(const Layout& layout) {
   for (const Record& record : records) {
     EXPECT_EQ(record.losses, records[0].losses);
     EXPECT_EQ(record.norms, records[0].norms);
-    EXPECT_EQ(record.votes, std::vector<double>(kNumSteps, num_ranks));
+    EXPECT_EQ(record.votes, std::vector<double>(static_cast<size_t>(layout.num_steps), num_ranks));
     expect_near(record.losses, expected.losses);
     expect_near(record.sparsities, expected.sparsities);
     expect_near(record.norms, expected.norms);
@@ -187,6 +189,22 @@ TEST(Pipeline, GivesTheRunOfOneProcessForEverySchedule) {
       layout.pp = pp;
       expect_run_of_one_process(layout);
     }
+}
+
+TEST(Pipeline, GivesFiftyStepsOfOneProcess) {
+  at::set_num_threads(1);
+  for (const bool is_unet : {false, true})
+    for (const ScheduleKind& kind : schedule_kinds())
+      for (const auto& [dp, pp] : {Shape{1, 2}, Shape{1, 4}, Shape{2, 2}}) {
+        Layout layout;
+        layout.is_unet = is_unet;
+        layout.schedule = kind.name;
+        layout.chunks = kind.least_chunks;
+        layout.dp = dp;
+        layout.pp = pp;
+        layout.num_steps = kManySteps;
+        if (pp * layout.chunks <= 7) expect_run_of_one_process(layout);
+      }
 }
 
 TEST(Pipeline, SendsSkipsOverSeveralStages) {
