@@ -12,7 +12,6 @@
 //   - its exit status is that of some rank: status.json holds the true one.
 #include <signal.h>
 #include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -26,6 +25,7 @@
 #include "launchers/experiment_arguments.h"
 #include "launchers/loaded_experiment.h"
 #include "launchers/train.h"
+#include "launchers/wait_for_launcher.h"
 #include "metrics/run_status.h"
 #include "trainer/run_directory.h"
 
@@ -110,11 +110,9 @@ int run_and_wait(const std::vector<std::string>& line) {
     action.sa_handler = pass_on;
     ::sigaction(signal, &action, nullptr);
   }
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0)
-    TRIGA_CHECK(errno == EINTR, "waitpid: ", std::strerror(errno));
+  const int status = wait_for_launcher(pid);
   mpirun_pid = 0;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return status;
 }
 
 /// The last lines of a run that failed are its own report, below what mpirun and the ranks said.

@@ -69,7 +69,11 @@ class FaultsTest(TrigaTest):
             out, err = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             process.kill()
-            self.fail(f"did not end within {seconds} s: {process.communicate()}")
+            try:  # ranks that stay keep its output open
+                left = process.communicate(timeout=5)
+            except subprocess.TimeoutExpired as error:
+                left = (error.stdout, error.stderr)
+            self.fail(f"did not end within {seconds} s: {left}")
         return out, err, time.monotonic() - started
 
     def expected_hash(self, ranks):

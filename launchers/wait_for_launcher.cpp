@@ -1,0 +1,60 @@
+#include "launchers/wait_for_launcher.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "triga/error.h"
+
+namespace triga {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kPause = std::chrono::milliseconds(20);
+constexpr auto kLookEvery = std::chrono::milliseconds(250);
+
+/// Does a process live whose parent is `pid`? From "PID (name) STATE PPID ..." of /proc.
+bool has_living_children(pid_t pid) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    std::string line;
+    std::getline(std::ifstream(entry.path() / "stat"), line);
+    const size_t end_of_name = line.rfind(')');
+    if (end_of_name == std::string::npos || end_of_name + 4 > line.size()) continue;
+    const char state = line[end_of_name + 2];
+    if (state != 'Z' && std::atol(line.c_str() + end_of_name + 4) == pid) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+int wait_for_launcher(pid_t pid, std::chrono::milliseconds patience) {
+  bool had_children = false;
+  auto next_look = Clock::now() + kLookEvery, last_seen = Clock::now();
+  for (int status = 0;;) {
+    const pid_t ended = ::waitpid(pid, &status, WNOHANG);
+    TRIGA_CHECK(ended >= 0 || errno == EINTR, "waitpid: ", std::strerror(errno));
+    if (ended == pid) return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    std::this_thread::sleep_for(kPause);
+    if (Clock::now() < next_look) continue;
+    next_look = Clock::now() + kLookEvery;
+    if (has_living_children(pid)) {
+      had_children = true;
+      last_seen = Clock::now();
+    } else if (had_children && Clock::now() - last_seen > patience) {
+      ::kill(pid, SIGKILL);
+    }
+  }
+}
+
+}  // namespace triga
