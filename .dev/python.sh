@@ -1,12 +1,12 @@
-# The Python of the tests and benchmarks: .deps/venv with torch, transformers and TensorBoard as pinned in torch.txt and
+# The Python of the tests and benchmarks: .deps/venv with torch, transformers, diffusers and TensorBoard as pinned in torch.txt and
 # python.txt, or the one that TRIGA_PYTHON names. The quickstart does not need it.
 
 python_for_tests() { echo "${TRIGA_PYTHON:-$deps/venv/bin/python}"; }
 
 need_python() {
   if [[ -n ${TRIGA_PYTHON-} ]]; then
-    if ! "$TRIGA_PYTHON" -c 'import torch, transformers, tensorboard'; then
-      fail "TRIGA_PYTHON=$TRIGA_PYTHON cannot import torch, transformers and tensorboard"
+    if ! "$TRIGA_PYTHON" -c 'import torch, transformers, diffusers, tensorboard'; then
+      fail "TRIGA_PYTHON=$TRIGA_PYTHON cannot import torch, transformers, diffusers and tensorboard"
     fi
   elif ! is_current "$deps/venv/.made-from" "$torch_pins" "$root/.dev/python.txt" "$root/.dev/cuda_stubs.py"; then
     make_python
@@ -23,13 +23,13 @@ find_python() {
     fi
   done
   fail "the tests need Python 3.11 (the pinned wheels are made for it), and there is none" \
-    "or set TRIGA_PYTHON to a Python that has torch 2.11, transformers and tensorboard"
+    "or set TRIGA_PYTHON to a Python that has torch 2.11, transformers, diffusers and tensorboard"
 }
 
 make_python() {
   local venv=$deps/venv python
   python=$(find_python)
-  say "the tests' Python environment goes to .deps/venv (torch, transformers, tensorboard: 110 MB to download, 1.6 GB on the disk)"
+  say "the tests' Python environment goes to .deps/venv (torch, transformers, diffusers, tensorboard: 120 MB to download, 1.6 GB on the disk)"
   need_disk 3000 "the Python environment"
   rm -rf "$venv"
   "$python" -m venv "$venv"
@@ -45,6 +45,6 @@ make_python() {
     ln -f "$deps/torch/lib/libtorch_cpu.so" "$site_packages/torch/lib/libtorch_cpu.so"
     rm -rf "$deps/wheels"
   fi
-  "$venv/bin/python" -c 'import torch, transformers' || fail "the new Python environment cannot import torch"
+  "$venv/bin/python" -c 'import torch, transformers, diffusers' || fail "the new Python environment cannot import torch"
   cat "$torch_pins" "$root/.dev/python.txt" "$root/.dev/cuda_stubs.py" >"$venv/.made-from"
 }

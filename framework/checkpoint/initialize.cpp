@@ -15,6 +15,8 @@ namespace {
 // A model directory may hold a vocabulary of some MB; larger text is not a config.
 constexpr uint64_t kMaxModelFileBytes = uint64_t{64} << 20;
 
+constexpr char kTrainingFolder[] = "training";  // of a checkpoint: no library's business
+
 bool is_model_file(const std::string& name) {
   return (name.ends_with(".json") && !name.ends_with(".index.json")) || name.ends_with(".txt") ||
          name.ends_with(".md");
@@ -72,10 +74,17 @@ InitPlan plan_initialization(const TensorFiles& files, const Architecture& archi
 std::map<std::string, std::string> read_model_files(FileSystem& files, const Path& directory) {
   return as_checkpoint([&] {
     std::map<std::string, std::string> texts;
+    const auto read_folder = [&](const std::string& prefix) {
+      for (const auto& name : files.list(directory / prefix))
+        if (const Path path = directory / (prefix + name);
+            is_model_file(name) && files.kind(path) != FileKind::kDirectory &&
+            files.size(path) <= kMaxModelFileBytes)
+          texts[prefix + name] = read_text(files, path);
+    };
+    read_folder("");
     for (const auto& name : files.list(directory))
-      if (is_model_file(name) && files.kind(directory / name) != FileKind::kDirectory &&
-          files.size(directory / name) <= kMaxModelFileBytes)
-        texts[name] = read_text(files, directory / name);
+      if (name != kTrainingFolder && files.kind(directory / name) == FileKind::kDirectory)
+        read_folder(name + "/");
     return texts;
   });
 }

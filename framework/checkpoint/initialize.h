@@ -35,7 +35,7 @@ InitPlan plan_initialization(const TensorFiles& files, const Architecture& archi
                              const InitOptions& options);
 
 /// The files of a model directory that check_compatible wants: the small text files at its top
-/// (`*.json`, `*.txt`, `*.md`).
+/// (`*.json`, `*.txt`, `*.md`), and those of its components (`unet/config.json`).
 std::map<std::string, std::string> read_model_files(FileSystem& files, const Path& directory);
 
 }  // namespace triga

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-import language_models
-from language_models import MICROBATCH, assert_close, assert_same_gradients, collate, mean_loss
+import models
+from models import MICROBATCH, assert_close, assert_same_gradients, collate, mean_loss
 
 OPTIONS = {
     "num_layers": 3,
@@ -47,7 +47,7 @@ def make_model():
 
 
 def compare(program, folder, name, model, samples):
-    results = language_models.run(program, "transformer", "gpt2", folder, name)
+    results = models.run(program, "transformer", "gpt2", folder, name)
     model = copy.deepcopy(model)
 
     def logits_of(inputs):
@@ -75,7 +75,7 @@ def compare(program, folder, name, model, samples):
 
     greedy = model.generate(samples[0][None, :3], max_new_tokens=20, do_sample=False, pad_token_id=0)[0]
     assert results["greedy"].tolist() == greedy.tolist(), (results["greedy"].tolist(), greedy.tolist())
-    losses_error = assert_close("losses of ten steps", results["losses"], language_models.train(logits_of, model.parameters(), samples), 1e-5)
+    losses_error = assert_close("losses of ten steps", results["losses"], models.train(logits_of, model.parameters(), samples), 1e-5)
     print(f"{name}: logits {logits_error:.2g}, gradients {gradient_error:.2g} of the limit, losses {losses_error:.2g}")
 
 
@@ -95,10 +95,10 @@ def save_old_format(model, folder):
 def main(program):
     torch.set_num_threads(1)
     model = make_model().eval()
-    samples = language_models.make_samples(OPTIONS["vocab_size"], OPTIONS["context_length"])
+    samples = models.make_samples(OPTIONS["vocab_size"], OPTIONS["context_length"])
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        language_models.write_inputs(folder, OPTIONS, samples)
+        models.write_inputs(folder, OPTIONS, samples)
         model.save_pretrained(folder / "saved")
         compare(program, folder, "saved", model, samples)
         model.save_pretrained(folder / "sharded", max_shard_size="40KB")
@@ -112,9 +112,9 @@ def main(program):
         model.save_pretrained(folder / "other")
         other.save_pretrained(folder / "other")
         refused = (program, "transformer", "gpt2", folder)
-        language_models.assert_refused(*refused, "other", ["num_heads: 4 here, 2 there", "layer_norm_epsilon", '"relu"'])
+        models.assert_refused(*refused, "other", ["num_heads: 4 here, 2 there", "layer_norm_epsilon", '"relu"'])
         (folder / "saved" / "config.json").unlink()
-        language_models.assert_refused(*refused, "saved", ["no config.json"])
+        models.assert_refused(*refused, "saved", ["no config.json"])
 
 
 if __name__ == "__main__":

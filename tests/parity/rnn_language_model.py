@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-import language_models
-from language_models import MICROBATCH, assert_close, assert_same_gradients, collate, mean_loss
+import models
+from models import MICROBATCH, assert_close, assert_same_gradients, collate, mean_loss
 
 VOCABULARY, CONTEXT, LAYERS, WIDTH, HIDDEN = 61, 24, 2, 20, 28
 
@@ -55,17 +55,17 @@ def read_by_its_readme(folder, inputs):
 def compare(program, folder, cell, tied):
     torch.manual_seed(3)
     model = Model(cell, tied)
-    samples = language_models.make_samples(VOCABULARY, CONTEXT)
+    samples = models.make_samples(VOCABULARY, CONTEXT)
     hidden = WIDTH if tied else HIDDEN
     options = {"cell": cell, "num_layers": LAYERS, "embedding_size": WIDTH, "hidden_size": hidden, "context_length": CONTEXT,
                "vocab_size": VOCABULARY, "dropout": 0, "tie_weights": str(tied).lower()}
-    language_models.write_inputs(folder, options, samples)
+    models.write_inputs(folder, options, samples)
     name = f"{cell}-tied" if tied else cell
     (folder / name).mkdir()
     (folder / name / "config.json").write_text(json.dumps(
         {"model_type": "triga_rnn_language_model", **{k: options[k] for k in options if k != "tie_weights"}, "tie_weights": tied}))
     save_file({n: p.detach().clone() for n, p in model.named_parameters()}, folder / name / "model.safetensors")
-    results = language_models.run(program, "rnn", "rnn_language_model", folder, name)
+    results = models.run(program, "rnn", "rnn_language_model", folder, name)
 
     model = copy.deepcopy(model)
     inputs, _ = collate(samples[:MICROBATCH])
@@ -80,13 +80,13 @@ def compare(program, folder, cell, tied):
     assert torch.equal(read_by_its_readme(written, inputs), theirs), "the README reads other weights"
     with torch.no_grad():
         assert results["greedy"].tolist() == greedy(model, samples[0][:3], 20)
-    trained = language_models.train(model, model.parameters(), samples)
+    trained = models.train(model, model.parameters(), samples)
     losses_error = assert_close("losses of ten steps", results["losses"], trained, 1e-5)
     print(f"{name}: logits {logits_error:.2g}, gradients {gradient_error:.2g} of the limit, losses {losses_error:.2g}")
 
     stored = json.loads((folder / name / "config.json").read_text())
     (folder / name / "config.json").write_text(json.dumps({**stored, "hidden_size": 7, "cell": "other"}))
-    language_models.assert_refused(program, "rnn", "rnn_language_model", folder, name,
+    models.assert_refused(program, "rnn", "rnn_language_model", folder, name,
                                    [f"hidden_size: {hidden} here, 7 there", f'cell: "{cell}" here, "other" there'])
 
 

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "config/yaml.h"
+
 namespace triga::test {
 namespace {
 
@@ -11,6 +13,15 @@ Sample letters(int64_t index) {
   auto tokens = at::empty({3 + random.below(15)}, at::kLong);
   for (int64_t i = 0; i < tokens.size(0); ++i) tokens[i] = random.below(58);
   return {{"tokens", tokens}};
+}
+
+/// Bytes of a grey image, 8 x 8.
+Sample image(int64_t index) {
+  RandomStream random(RandomKey(3).with("image"), static_cast<uint64_t>(index));
+  auto pixels = at::empty({1, 8, 8}, at::kByte);
+  auto* pixel = pixels.mutable_data_ptr<uint8_t>();
+  for (int64_t i = 0; i < pixels.numel(); ++i) pixel[i] = static_cast<uint8_t>(random.below(256));
+  return {{"image", pixels}};
 }
 
 }  // namespace
@@ -37,6 +48,19 @@ const std::vector<Case>& conformance_cases() {
        .sample = letters,
        .has_tokenizer = true,
        .sampler_inputs = {{"prompt", "HELLO"}, {"max_new_tokens", "40"}, {"seed", "4"}}},
+      {.plugin = "diffusion",
+       .kind = "ddpm",
+       .config = {{"sample_size", "8"},
+                  {"in_channels", "1"},
+                  {"block_out_channels", "[8, 16]"},
+                  {"down_block_types", "[DownBlock2D, AttnDownBlock2D]"},
+                  {"up_block_types", "[AttnUpBlock2D, UpBlock2D]"},
+                  {"layers_per_block", "1"},
+                  {"attention_head_dim", "8"},
+                  {"norm_num_groups", "4"},
+                  {"dropout", "0.1"}},
+       .sample = image,
+       .sampler_inputs = {}},
       {.plugin = "bigram",  // of docs/write_a_plugin.md
        .kind = "bigram",
        .config = {{"context_length", "16"}},
@@ -47,9 +71,11 @@ const std::vector<Case>& conformance_cases() {
   return cases;
 }
 
-ConfigNode mapping_of(const std::vector<std::pair<std::string, std::string>>& scalars) {
+ConfigNode mapping_of(const std::vector<std::pair<std::string, std::string>>& values) {
   auto node = ConfigNode::make_mapping();
-  for (const auto& [key, value] : scalars) node.add(key, ConfigNode::make_scalar(value));
+  for (const auto& [key, value] : values)
+    node.add(key, value.starts_with('[') ? parse_yaml_value(value, "case", key)
+                                         : ConfigNode::make_scalar(value));
   return node;
 }
 

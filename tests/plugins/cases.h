@@ -15,7 +15,7 @@ namespace triga::test {
 
 struct Case {
   std::string plugin, kind;
-  std::vector<std::pair<std::string, std::string>> config;  // of scalars
+  std::vector<std::pair<std::string, std::string>> config;  // scalars, [lists]
   std::function<Sample(int64_t index)> sample;
   bool has_tokenizer = false;
   std::vector<std::pair<std::string, std::string>>
@@ -37,6 +37,6 @@ class LetterTokenizer final : public Tokenizer {
   std::map<std::string, std::string> files() const override { return {}; }
 };
 
-ConfigNode mapping_of(const std::vector<std::pair<std::string, std::string>>& scalars);
+ConfigNode mapping_of(const std::vector<std::pair<std::string, std::string>>& values);
 
 }  // namespace triga::test

@@ -1,9 +1,9 @@
-// language_model PLUGIN KIND FOLDER MODEL: what a kind of language model makes of the model directory
-// FOLDER/MODEL, for gpt2.py and rnn_language_model.py to compare.
-//   reads   FOLDER/options.txt (`key value` lines), FOLDER/samples.safetensors (int64 [n] each,
-//           "00", "01", ...)
-//   writes  FOLDER/MODEL.safetensors: logits and gradients of the first batch, losses of some
-//           steps, greedy tokens
+// model PLUGIN KIND FOLDER MODEL: what a kind of model makes of the model directory FOLDER/MODEL,
+// for gpt2.py, rnn_language_model.py and ddpm.py to compare.
+//   reads   FOLDER/options.txt (`key value` lines), FOLDER/samples.safetensors (the samples' one
+//           field each, in order of names: "000.tokens", "001.tokens", ...)
+//   writes  FOLDER/MODEL.safetensors: outputs and gradients of the first batch, losses of some
+//           steps, the fields of every batch; of a language model greedy tokens
 //           FOLDER/MODEL-written: a checkpoint of the weights as they were read
 #include <ATen/ATen.h>
 
@@ -17,6 +17,7 @@
 #include "checkpoint/writer.h"
 #include "comm/local_communicator.h"
 #include "config/find_kind.h"
+#include "config/yaml.h"
 #include "optim/optimizers.h"
 #include "parallel/strategy.h"
 #include "plugin_host/library.h"
@@ -55,15 +56,17 @@ class NumberTokenizer final : public Tokenizer {
 ConfigNode read_options(const Path& path) {
   auto options = ConfigNode::make_mapping();
   std::ifstream file(path);
-  for (std::string key, value; file >> key >> value;)
-    options.add(key, ConfigNode::make_scalar(value));
+  for (std::string key, value; file >> key && std::getline(file >> std::ws, value);)
+    options.add(key, value.starts_with('[') ? parse_yaml_value(value, path.string(), key)
+                                            : ConfigNode::make_scalar(value));
   return options;
 }
 
 std::vector<Sample> read_samples(const Path& folder) {
   const TensorFiles stored(posix_files(), folder, "samples");
   std::vector<Sample> samples;
-  for (const auto& name : stored.names()) samples.push_back({{"tokens", stored.read(name)}});
+  for (const auto& name : stored.names())
+    samples.push_back({{name.substr(name.find('.') + 1), stored.read(name)}});
   return samples;
 }
 
@@ -74,7 +77,8 @@ void read_weights(const Path& directory, const Architecture& architecture, Param
     specs.push_back({parameter.name, parameter.shape, parameter.init});
     parameter.value.detach().fill_(NAN);  // so that one that is not read shows
   }
-  const TensorFiles stored(posix_files(), directory, "model");
+  const ComponentFiles component = architecture.model_directory().components.at(0);
+  const TensorFiles stored(posix_files(), directory / component.folder, component.weights);
   const auto plan = plan_initialization(stored, architecture, specs, {});
   for (const auto& [name, stored_name] : plan.stored)
     stored.read_converted(stored_name, store.find(name)->value.detach());
@@ -104,9 +108,14 @@ class Parity {
   void run() {
     write_checkpoint();
     TensorsByName results;
-    results["greedy"] = greedy();
+    if (samples_[0].contains("tokens")) results["greedy"] = greedy();
     auto batches = batches_of(0);
-    results["logits"] = strategy_.predictor().predict(batches[0], nullptr)["logits"].clone();
+    for (const auto& [name, output] : strategy_.predictor().predict(batches[0], nullptr))
+      results[name] = output.clone();
+    for (int step = 0; step < kNumSteps; ++step)
+      for (const Batch& batch : batches_of(step))
+        for (const auto& [name, field] : batch.fields)
+          results[c10::str("batch.", step, ".", batch.microbatch, ".", name)] = field.clone();
     batches.resize(1);
     results["loss"] = at::tensor(strategy_.forward_backward(batches, 0).mean(), at::kDouble);
     for (const auto& parameter : strategy_.parameters().parameters())
@@ -122,7 +131,10 @@ class Parity {
     std::vector<Batch> batches;
     auto next = samples_.begin() + step * int64_t(kMicrobatchSize * kMicrobatchesPerStep);
     for (size_t i = 0; i < kMicrobatchesPerStep; ++i, next += kMicrobatchSize) {
-      batches.push_back(architecture_.collate({next, next + kMicrobatchSize}, {}));
+      CollateContext context;
+      context.first_position = next - samples_.begin();
+      context.training = true;
+      batches.push_back(architecture_.collate({next, next + kMicrobatchSize}, context));
       batches.back().microbatch = int64_t(i);
     }
     return batches;
@@ -160,7 +172,7 @@ class Parity {
     Snapshot snapshot;
     snapshot.model = architecture_.model_directory();
     for (const auto& parameter : strategy_.parameters().parameters())
-      snapshot.weights[""][parameter.name] = parameter.value.detach();
+      snapshot.weights[parameter.component][parameter.name] = parameter.value.detach();
     CheckpointWriter(posix_files(), folder_ / (model_ + "-written"), {}).save(snapshot);
   }
 

@@ -1,12 +1,12 @@
-"""What language models of every family are compared by: samples, a mean loss, ten steps of AdamW, gradients.
+"""What models of every family are compared by: ten steps of AdamW, gradients; and language models by samples and a mean loss.
 
-A model here is a function input_ids [B, T] -> logits [B, T, vocabulary], with its parameters by Triga's names."""
+A language model here is a function input_ids [B, T] -> logits [B, T, vocabulary], with its parameters by Triga's names."""
 
 import subprocess
 
 import torch
 
-MICROBATCH, MICROBATCHES_PER_STEP, STEPS = 3, 2, 10  # as in language_model.cpp
+MICROBATCH, MICROBATCHES_PER_STEP, STEPS = 3, 2, 10  # as in model.cpp
 LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 3e-3, 0.1, 1.0
 
 
@@ -44,15 +44,21 @@ def mean_loss(logits_of, samples):
 
 
 def train(logits_of, parameters, samples):
+    per_step = MICROBATCH * MICROBATCHES_PER_STEP
+    return optimize(parameters, lambda step: mean_loss(logits_of, samples[step * per_step : (step + 1) * per_step]))
+
+
+def optimize(parameters, loss_of_step):
+    """The losses of some steps of AdamW, as fp64."""
     parameters = list(parameters)
     decayed = [p for p in parameters if p.dim() > 1]
     others = [p for p in parameters if p.dim() <= 1]
     groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE)
-    losses, per_step = [], MICROBATCH * MICROBATCHES_PER_STEP
+    losses = []
     for step in range(STEPS):
         optimizer.zero_grad()
-        loss = mean_loss(logits_of, samples[step * per_step : (step + 1) * per_step])
+        loss = loss_of_step(step)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
         optimizer.step()
@@ -82,11 +88,11 @@ def assert_same_gradients(results, named_parameters):
     return worst
 
 
-def write_inputs(folder, options, samples):
+def write_inputs(folder, options, samples, field="tokens"):
     from safetensors.torch import save_file
 
     (folder / "options.txt").write_text("".join(f"{k} {v}\n" for k, v in options.items()))
-    save_file({f"{i:03d}": sample for i, sample in enumerate(samples)}, folder / "samples.safetensors")
+    save_file({f"{i:03d}.{field}": sample for i, sample in enumerate(samples)}, folder / "samples.safetensors")
 
 
 def run(program, plugin, kind, folder, name):
