@@ -73,6 +73,11 @@ std::string plan_report(const PlanQuestion& question, const Plan& plan, int colu
       seconds_in_words(plan.simulation.seconds), seconds_in_words(plan.update_seconds));
   if (question.dp > 1)
     text += "  (the reduction of gradients is taken to be hidden behind backward)\n";
+  if (question.zero == 2 && !question.bucket_bytes_are_set)
+    text += fmt::format(
+        "  (buckets of gradients of {} are assumed; a run measures what suits the machine, unless "
+        "parallel.bucket_bytes says it)\n",
+        bytes_in_words(question.bucket_bytes));
   if (num_ranks > 1)
     text += fmt::format("bubble: {:.1f} % of the time of the rank that waits most\n\n{}",
                         100 * plan.simulation.bubble(), to_grid(plan.simulation, columns));

@@ -74,6 +74,7 @@ PlanQuestion plan_question(const Experiment& experiment, const Assembly& assembl
   question.dp = grid.dp;
   question.zero = options.zero;
   question.num_states = static_cast<int>(assembly.make_optimizer()->state_names().size());
+  question.bucket_bytes_are_set = experiment.parallel.bucket_bytes.has_value();
   question.bucket_bytes = experiment.parallel.bucket_bytes.value_or(options.bucket_bytes);
   question.compute_type = options.compute_type;
   question.prefetched_steps = experiment.data.prefetch;

@@ -24,6 +24,7 @@ struct PlanQuestion {
   int zero = 1;
   int num_states = 2;  // of the optimizer
   int64_t bucket_bytes = 4 << 20;
+  bool bucket_bytes_are_set = false;  // by the experiment; a run would measure them otherwise
   at::ScalarType compute_type = at::kFloat;
   int64_t prefetched_steps = 2;  // whose batches wait
 };
