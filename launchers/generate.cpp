@@ -1,9 +1,11 @@
 // triga generate: lets the sampler of a model's family generate: text, images, forecasts.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <iostream>
 
+#include "base/progress_bar.h"
 #include "launchers/command.h"
 #include "launchers/inputs_file.h"
 #include "launchers/loaded_model.h"
@@ -67,8 +69,9 @@ class OutputFolder {
 };
 
 void generate_once(LoadedModel& model, const SamplerKind& kind, const ConfigNode& inputs,
-                   const std::string& output_dir) {
+                   const std::string& output_dir, const ReportProgress& report_progress) {
   SamplerContext context;
+  context.report_progress = report_progress;
   context.tokenizer = model.assembly().tokenizer.get();
   context.output_dir = output_dir;
   context.print = [](std::string_view text) { std::cout << text << std::flush; };
@@ -88,7 +91,10 @@ ExitStatus generate(const CommandEnvironment& environment, const GenerateArgumen
   else
     inputs = read_inputs_file(arguments.inputs_file);
   const OutputFolder folder(arguments.output_dir);
-  for (const ConfigNode& each : inputs) generate_once(model, *kind, each, folder.path());
+  Terminal terminal({.descriptor = STDERR_FILENO, .is_interactive = environment.is_terminal});
+  const ReportProgress report_progress = progress_bar(terminal);
+  for (const ConfigNode& each : inputs)
+    generate_once(model, *kind, each, folder.path(), report_progress);
   return ExitStatus::kDone;
 }
 

@@ -1,5 +1,8 @@
 #include "launchers/loaded_experiment.h"
 
+#include <unistd.h>
+
+#include "base/progress_bar.h"
 #include "comm/process_grid.h"
 #include "config/load.h"
 #include "config/placed.h"
@@ -54,9 +57,13 @@ void LoadedExperiment::check_grid(int num_ranks) const {
   placed(parallel.place, [&] { return resolve_grid(num_ranks, parallel.dp, parallel.pp); });
 }
 
-Assembly LoadedExperiment::assemble(const CommandEnvironment& environment,
-                                    const std::set<std::string>& splits) const {
+Assembly LoadedExperiment::assemble(
+    const CommandEnvironment& environment, const std::set<std::string>& splits,
+    std::map<std::string, std::string> checkpoint_files) const {
+  Terminal terminal({.descriptor = STDERR_FILENO, .is_interactive = environment.is_terminal});
   AssemblyOptions options;
+  options.checkpoint_files = std::move(checkpoint_files);
+  options.report_progress = progress_bar(terminal);
   options.train = splits.contains("train");
   options.validation = splits.contains("validation");
   options.test = splits.contains("test");

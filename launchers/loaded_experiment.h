@@ -51,9 +51,10 @@ class LoadedExperiment {
   /// Throws: ConfigError when so many ranks do not make the experiment's grid.
   void check_grid(int num_ranks) const;
   /// Tokenizer, architecture, and the datasets of these splits ("train", "validation", "test")
-  /// that the experiment has. Throws: ConfigError, PluginError, DataError.
-  Assembly assemble(const CommandEnvironment& environment,
-                    const std::set<std::string>& splits) const;
+  /// that the experiment has. `checkpoint_files`: of the model that is opened, if one is. Throws:
+  /// ConfigError, PluginError, DataError.
+  Assembly assemble(const CommandEnvironment& environment, const std::set<std::string>& splits,
+                    std::map<std::string, std::string> checkpoint_files = {}) const;
 
  private:
   ChosenDevice device_;

@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "checkpoint/initialize.h"
 #include "comm/local_communicator.h"
 #include "trainer/snapshot_of_run.h"
 
@@ -50,7 +51,8 @@ LoadedModel::LoadedModel(const CommandEnvironment& environment, const ModelArgum
   experiment.overrides = arguments.overrides;
   experiment_ = std::make_unique<LoadedExperiment>(environment, experiment,
                                                    LoadedExperiment::Purpose::kCompute);
-  assembly_ = experiment_->assemble(environment, splits);
+  assembly_ = experiment_->assemble(environment, splits,
+                                    read_model_files(posix_files(), chosen_.directory));
   world_ = experiment_->device().attach(make_single_communicator(), std::chrono::minutes(5));
   Strategy::Options options = strategy_options_of(experiment_->experiment());
   options.zero = 0;  // nothing is trained, in one process

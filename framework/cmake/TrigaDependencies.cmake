@@ -58,5 +58,9 @@ find_package(CLI11 REQUIRED)
 find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
 find_package(CURL REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)   # SHA-256; libcurl brings it anyway
+find_package(PNG REQUIRED)
+find_package(ZLIB REQUIRED)                      # IDX files are usually packed; libpng brings it anyway
+find_library(TRIGA_TURBOJPEG turbojpeg REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc)         # Unicode's letters, numbers and spaces, for tokenizers
 enable_language(C)               # MPI's C binding is looked for through the C compiler
 find_package(MPI COMPONENTS C)   # optional: without it only the local communicator is built

@@ -1,32 +1,15 @@
 // How an experiment configures the core's own datasets and tokenizers.
 #include "data/core_kinds.h"
 
+#include "data/byte_bpe_kind.h"
 #include "data/bytes_tokenizer.h"
+#include "data/image_kinds.h"
+#include "data/labelled_text.h"
+#include "data/take.h"
 #include "data/text_source.h"
 
 namespace triga {
 namespace {
-
-struct TakeConfig {
-  double from = 0;
-  double to = 1;
-};
-
-void describe(Fields& fields, TakeConfig& config) {
-  fields.field("from", config.from)
-      .help("Where the part begins, as a fraction of the bytes.")
-      .at_least(0)
-      .below(1);
-  fields.field("to", config.to)
-      .help("Where the part ends, as a fraction of the bytes.")
-      .above(0)
-      .at_most(1);
-  fields.rule("to", [&config]() -> std::optional<std::string> {
-    if (config.from < config.to) return std::nullopt;
-    return c10::str("from: ", config.from, " is not below to: ", config.to,
-                    "; the part would be empty");
-  });
-}
 
 struct TextConfig {
   std::vector<ConfigPath> files;
@@ -80,6 +63,8 @@ void describe(Fields&, BytesConfig&) {}
 
 void register_core_datasets(Registry& registry) {
   registry.datasets.add<TextConfig>("text", "Plain text files, read as tokens.", make_text);
+  register_labelled_text(registry);
+  register_image_datasets(registry);
 }
 
 void register_core_tokenizers(Registry& registry) {
@@ -88,6 +73,7 @@ void register_core_tokenizers(Registry& registry) {
                                        [](const BytesConfig&, const TokenizerContext&) {
                                          return std::make_unique<BytesTokenizer>();
                                        });
+  register_byte_bpe(registry);
 }
 
 }  // namespace triga

@@ -1,169 +1,167 @@
-// make_token_dataset (triga/dataset.h): documents -> tokens in memory -> windows. Tokens are kept
-// in the smallest integer type that holds the vocabulary, one document after the other; a sample is
-// a view of them that is widened to int64.
+// make_token_dataset (triga/dataset.h): documents -> a file of tokens -> windows. The file lies in the
+// cache under the fingerprints of documents and tokenizer, so all processes of a machine share it
+// and a second start finds it; it is read with pread, so what the system keeps in memory of it is
+// shared as well.
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <utility>
-#include <variant>
 
+#include "data/cache_entry.h"
 #include "data/fingerprint.h"
+#include "data/token_file.h"
 #include "triga/dataset.h"
 #include "triga/error.h"
+#include "triga/log.h"
 #include "triga/tokenizer.h"
 
 namespace triga {
 namespace {
 
-/// A growing list of tokens of a vocabulary of known size.
-class TokenStore {
- public:
-  explicit TokenStore(int64_t vocab_size) {
-    if (vocab_size <= 1 << 8) {
-      tokens_ = std::vector<uint8_t>();
-    } else if (vocab_size <= 1 << 16) {
-      tokens_ = std::vector<uint16_t>();
-    } else {
-      tokens_ = std::vector<int32_t>();
-    }
-  }
-
-  int64_t size() const {
-    return std::visit([](const auto& tokens) { return static_cast<int64_t>(tokens.size()); },
-                      tokens_);
-  }
-
-  void append(const int32_t* first, const int32_t* last) {
-    std::visit([&](auto& tokens) { tokens.insert(tokens.end(), first, last); }, tokens_);
-  }
-
-  /// Tokens [begin, end) as int64.
-  at::Tensor slice(int64_t begin, int64_t end) const {
-    at::Tensor result = at::empty({end - begin}, at::kLong);
-    std::visit(
-        [&](const auto& tokens) {
-          std::copy(tokens.begin() + begin, tokens.begin() + end,
-                    result.mutable_data_ptr<int64_t>());
-        },
-        tokens_);
-    return result;
-  }
-
-  void add_to(Fingerprint& fingerprint) const {
-    std::visit(
-        [&](const auto& tokens) {
-          fingerprint.add(
-              {reinterpret_cast<const char*>(tokens.data()), tokens.size() * sizeof(tokens[0])});
-        },
-        tokens_);
-  }
-
- private:
-  std::variant<std::vector<uint8_t>, std::vector<uint16_t>, std::vector<int32_t>> tokens_;
-};
-
 /// All documents one after the other, in windows that overlap by one token: the last of a window is
 /// a label there and the first input of the next. The last window may be shorter.
 class PackedTokens final : public Dataset {
  public:
-  PackedTokens(TokenStore tokens, int64_t sequence_length)
-      : tokens_(std::move(tokens)), sequence_length_(sequence_length) {}
+  PackedTokens(std::unique_ptr<TokenFile> tokens, int64_t num_tokens, int64_t sequence_length)
+      : tokens_(std::move(tokens)), num_tokens_(num_tokens), sequence_length_(sequence_length) {}
 
   int64_t size() const override {
-    return (tokens_.size() - 1 + sequence_length_ - 1) / sequence_length_;
+    return (num_tokens_ - 1 + sequence_length_ - 1) / sequence_length_;
   }
 
   Sample get(int64_t index) const override {
     const int64_t begin = index * sequence_length_;
-    return {{"tokens", tokens_.slice(begin, begin + length(index) + 1)}};
+    return {{"tokens", tokens_->slice(begin, begin + length(index) + 1)}};
   }
 
   /// Tokens that are predicted: one fewer than the sample holds.
   int64_t length(int64_t index) const override {
-    return std::min(sequence_length_, tokens_.size() - 1 - index * sequence_length_);
+    return std::min(sequence_length_, num_tokens_ - 1 - index * sequence_length_);
   }
 
   std::string fingerprint() const override {
     Fingerprint fingerprint;
     fingerprint.add("packed");
     fingerprint.add(sequence_length_);
-    tokens_.add_to(fingerprint);
+    fingerprint.add(tokens_->fingerprint());
     return fingerprint.text();
   }
 
  private:
-  TokenStore tokens_;
+  std::unique_ptr<TokenFile> tokens_;
+  int64_t num_tokens_;  // without the end of text after the last document
   int64_t sequence_length_;
 };
 
 /// One document a sample.
 class DocumentTokens final : public Dataset {
  public:
-  /// Sample i is tokens [ends[i - 1], ends[i]).
-  DocumentTokens(TokenStore tokens, std::vector<int64_t> ends)
-      : tokens_(std::move(tokens)), ends_(std::move(ends)) {}
-
-  int64_t size() const override { return static_cast<int64_t>(ends_.size()); }
-  Sample get(int64_t index) const override {
-    return {{"tokens", tokens_.slice(begin(index), end(index))}};
+  DocumentTokens(std::unique_ptr<TokenFile> tokens, int64_t sequence_length)
+      : tokens_(std::move(tokens)), longest_(sequence_length + 1) {
+    const std::vector<int64_t>& ends = tokens_->ends();
+    for (size_t i = 0; i < ends.size(); ++i)
+      if (ends[i] - begin_of(i) >= 2) documents_.push_back(i);
   }
-  int64_t length(int64_t index) const override { return end(index) - begin(index) - 1; }
+
+  int64_t size() const override { return static_cast<int64_t>(documents_.size()); }
+  Sample get(int64_t index) const override {
+    const int64_t begin = begin_of(documents_[static_cast<size_t>(index)]);
+    return {{"tokens", tokens_->slice(begin, begin + length(index) + 1)}};
+  }
+  int64_t length(int64_t index) const override {
+    const size_t document = documents_[static_cast<size_t>(index)];
+    return std::min(tokens_->ends()[document] - begin_of(document), longest_) - 1;
+  }
 
   std::string fingerprint() const override {
     Fingerprint fingerprint;
     fingerprint.add("documents");
-    for (int64_t end : ends_) fingerprint.add(end);
-    tokens_.add_to(fingerprint);
+    fingerprint.add(longest_);
+    fingerprint.add(tokens_->fingerprint());
     return fingerprint.text();
   }
 
  private:
-  int64_t begin(int64_t index) const {
-    return index == 0 ? 0 : ends_[static_cast<size_t>(index) - 1];
+  int64_t begin_of(size_t document) const {
+    return document == 0 ? 0 : tokens_->ends()[document - 1];
   }
-  int64_t end(int64_t index) const { return ends_[static_cast<size_t>(index)]; }
 
-  TokenStore tokens_;
-  std::vector<int64_t> ends_;
+  std::unique_ptr<TokenFile> tokens_;
+  int64_t longest_;                // tokens of a sample
+  std::vector<size_t> documents_;  // those with two tokens or more
 };
 
-std::unique_ptr<Dataset> pack(const DocumentSource& documents, const DatasetContext& context) {
-  const auto end_of_text = context.tokenizer->end_of_text();
-  TokenStore store(context.tokenizer->vocab_size());
+/// Each document that has tokens, with the end-of-text token after it.
+void write_tokens(std::unique_ptr<WritableFile> file, const DocumentSource& documents,
+                  const DatasetContext& context) {
+  const Tokenizer& tokenizer = *context.tokenizer;
+  const std::optional<int32_t> end_of_text = tokenizer.end_of_text();
+  TokenFileWriter writer(std::move(file), tokenizer.vocab_size());
+  const std::string what = "tokens of " + context.split;
   for (int64_t i = 0; i < documents.size(); ++i) {
-    const auto tokens = context.tokenizer->encode(documents.document(i));
-    if (tokens.empty()) continue;
-    if (store.size() > 0 && end_of_text) store.append(&*end_of_text, &*end_of_text + 1);
-    store.append(tokens.data(), tokens.data() + tokens.size());
-  }
-  if (store.size() < 2) return nullptr;
-  return std::make_unique<PackedTokens>(std::move(store), context.sequence_length);
-}
-
-std::unique_ptr<Dataset> keep_apart(const DocumentSource& documents,
-                                    const DatasetContext& context) {
-  const auto end_of_text = context.tokenizer->end_of_text();
-  TokenStore store(context.tokenizer->vocab_size());
-  std::vector<int64_t> ends;
-  for (int64_t i = 0; i < documents.size(); ++i) {
-    auto tokens = context.tokenizer->encode(documents.document(i));
+    context.report_progress(what, i, documents.size());
+    std::vector<int32_t> tokens = tokenizer.encode(documents.document(i));
     if (tokens.empty()) continue;
     if (end_of_text) tokens.push_back(*end_of_text);
-    if (tokens.size() < 2) continue;
-    const auto length = std::min(tokens.size(), static_cast<size_t>(context.sequence_length) + 1);
-    store.append(tokens.data(), tokens.data() + length);
-    ends.push_back(store.size());
+    writer.add(tokens);
   }
-  if (ends.empty()) return nullptr;
-  return std::make_unique<DocumentTokens>(std::move(store), std::move(ends));
+  writer.finish();
+  context.report_progress(what, documents.size(), documents.size());
+}
+
+std::unique_ptr<TokenFile> tokens_in_memory(const DocumentSource& documents,
+                                            const DatasetContext& context) {
+  const auto bytes = std::make_shared<std::string>();
+  write_tokens(write_to_memory(bytes), documents, context);
+  return std::make_unique<TokenFile>(read_from_memory(bytes), "tokens in memory");
+}
+
+/// Where the tokens are cached; "": nowhere, since nothing says what the tokenizer is.
+Path cache_path(const DocumentSource& documents, const DatasetContext& context) {
+  const std::map<std::string, std::string> files = context.tokenizer->files();
+  if (context.cache_dir.empty() || files.empty()) return {};
+  Fingerprint fingerprint;
+  fingerprint.add("token file 1");
+  fingerprint.add(documents.fingerprint());
+  fingerprint.add(context.tokenizer->vocab_size());
+  fingerprint.add(context.tokenizer->end_of_text().value_or(-1));
+  for (const auto& [name, content] : files) {
+    fingerprint.add(name);
+    fingerprint.add(content);
+  }
+  return Path(context.cache_dir) / "tokens" / fingerprint.text();
+}
+
+std::unique_ptr<TokenFile> tokens_of(const DocumentSource& documents,
+                                     const DatasetContext& context) {
+  const Path path = cache_path(documents, context);
+  if (path.empty()) return tokens_in_memory(documents, context);
+  try {
+    make_cached_file(posix_files(), path, "tokens of " + context.split, [&](const Path& temporary) {
+      write_tokens(posix_files().create(temporary), documents, context);
+    });
+    return std::make_unique<TokenFile>(posix_files().open(path), path.string());
+  } catch (const FileError& error) {
+    log_warning("data", error.what(), ": the tokens of ", context.split,
+                " are not cached, and each process keeps its own in memory; TRIGA_CACHE_DIR names "
+                "another folder");
+    return tokens_in_memory(documents, context);
+  }
+}
+
+std::unique_ptr<Dataset> make_dataset(std::unique_ptr<TokenFile> tokens, bool pack,
+                                      const DatasetContext& context) {
+  if (!pack)
+    return std::make_unique<DocumentTokens>(std::move(tokens), context.sequence_length);
+  const bool has_end = context.tokenizer->end_of_text() && tokens->num_tokens() > 0;
+  const int64_t num_tokens = tokens->num_tokens() - (has_end ? 1 : 0);
+  if (num_tokens < 2) return nullptr;
+  return std::make_unique<PackedTokens>(std::move(tokens), num_tokens, context.sequence_length);
 }
 
 }  // namespace
 
-std::unique_ptr<Dataset> make_token_dataset(std::unique_ptr<DocumentSource> documents,
-                                            const TokenDatasetOptions& options,
-                                            const DatasetContext& context) {
+void check_reads_tokens(const DatasetContext& context) {
   if (context.tokenizer == nullptr)
     throw ConfigError(
         "this dataset is read as tokens, and the experiment names no tokenizer; add "
@@ -172,8 +170,14 @@ std::unique_ptr<Dataset> make_token_dataset(std::unique_ptr<DocumentSource> docu
     throw ConfigError(
         "this dataset is cut into sequences of tokens, and the model has no sequence length; "
         "choose a model that reads tokens, or another kind");
-  auto dataset = options.pack ? pack(*documents, context) : keep_apart(*documents, context);
-  if (!dataset)
+}
+
+std::unique_ptr<Dataset> make_token_dataset(std::unique_ptr<DocumentSource> documents,
+                                            const TokenDatasetOptions& options,
+                                            const DatasetContext& context) {
+  check_reads_tokens(context);
+  auto dataset = make_dataset(tokens_of(*documents, context), options.pack, context);
+  if (!dataset || dataset->size() == 0)
     throw DataError(c10::str("none of ", documents->size(),
                              " documents gives two tokens or more: there is nothing to predict"));
   return dataset;

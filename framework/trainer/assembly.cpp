@@ -22,15 +22,46 @@ std::unique_ptr<Product> create(const Catalog<Product, Context>& catalog, const 
   });
 }
 
+/// Stands in for the tokenizer while that one learns: it hears the texts that a dataset reads.
+class TextListener final : public Tokenizer {
+ public:
+  explicit TextListener(const std::function<void(std::string_view)>& visit) : visit_(visit) {}
+  int64_t vocab_size() const override { return 1; }
+  std::vector<int32_t> encode(std::string_view text) const override {
+    visit_(text);
+    return {0, 0};  // as few as a dataset can be made of
+  }
+  std::string decode(const std::vector<int32_t>&) const override { return ""; }
+  std::optional<int32_t> end_of_text() const override { return std::nullopt; }
+  std::map<std::string, std::string> files() const override { return {}; }
+
+ private:
+  const std::function<void(std::string_view)>& visit_;
+};
+
+std::unique_ptr<Tokenizer> make_tokenizer(const Experiment& experiment, const Registry& registry,
+                                          const AssemblyOptions& options) {
+  TokenizerContext context;
+  context.cache_dir = options.cache_dir.string();
+  context.files = options.checkpoint_files;
+  context.report_progress = options.report_progress;
+  context.for_each_text = [&](const std::function<void(std::string_view)>& visit) {
+    const TextListener listener(visit);
+    DatasetContext data;
+    data.split = "train";
+    data.tokenizer = &listener;
+    data.sequence_length = 1;  // the architecture is not made yet
+    create(registry.datasets, "dataset", experiment.data.train, data);
+  };
+  return create(registry.tokenizers, "tokenizer", *experiment.data.tokenizer, context);
+}
+
 }  // namespace
 
 Assembly assemble(const Experiment& experiment, const Registry& registry,
                   const AssemblyOptions& options) {
   Assembly made;
-  const std::string cache_dir = options.cache_dir.string();
-  if (experiment.data.tokenizer)
-    made.tokenizer = create(registry.tokenizers, "tokenizer", *experiment.data.tokenizer,
-                            TokenizerContext{cache_dir});
+  if (experiment.data.tokenizer) made.tokenizer = make_tokenizer(experiment, registry, options);
   const KindConfig model{experiment.model.plugin, experiment.model.kind, experiment.model.config};
   made.architecture = create(registry.architectures, "architecture", model,
                              ArchitectureContext{made.tokenizer.get()});
@@ -40,7 +71,8 @@ Assembly assemble(const Experiment& experiment, const Registry& registry,
     context.split = split;
     context.tokenizer = made.tokenizer.get();
     context.sequence_length = made.architecture->sequence_length();
-    context.cache_dir = cache_dir;
+    context.cache_dir = options.cache_dir.string();
+    context.report_progress = options.report_progress;
     return create(registry.datasets, "dataset", config, context);
   };
   if (options.train) made.train = open(experiment.data.train, "train");

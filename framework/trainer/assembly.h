@@ -4,7 +4,9 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "config/experiment.h"
 #include "parallel/strategy.h"
@@ -27,7 +29,9 @@ struct Assembly {
 /// Which datasets to open: generation needs none.
 struct AssemblyOptions {
   bool train = true, validation = true, test = false;
-  std::filesystem::path cache_dir;  // absolute
+  std::filesystem::path cache_dir;                     // absolute
+  std::map<std::string, std::string> checkpoint_files;  // see TokenizerContext::files
+  ReportProgress report_progress = no_progress;
 };
 
 /// `registry` must outlive the result. Throws: ConfigError, DataError, PluginError.

@@ -10,7 +10,9 @@
 
 #include "base/log_outputs.h"
 #include "base/memory_meter.h"
+#include "base/progress_bar.h"
 #include "checkpoint/environment.h"
+#include "checkpoint/initialize.h"
 #include "comm/process_grid.h"
 #include "config/placed.h"
 #include "metrics/console.h"
@@ -372,6 +374,9 @@ ExitStatus Run::train(const StartDecision& decision) {
   for (const std::string& note : decision.notes) log_warning("train", note);
   AssemblyOptions assembly_options;
   assembly_options.cache_dir = options_.cache_dir;
+  if (decision.checkpoint)
+    assembly_options.checkpoint_files = read_model_files(options_.files, *decision.checkpoint);
+  if (options_.terminal) assembly_options.report_progress = progress_bar(*options_.terminal);
   assembly_ = assemble(experiment_, options_.registry, assembly_options);
   num_parameters_ = check_model(experiment_, *assembly_, options_.files);
   grid_.emplace(world_,

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "diffusion/image_sampler.h"
 #include "diffusion/noise_schedule.h"
 #include "diffusion/unet.h"
 #include "triga/architecture.h"
@@ -37,6 +38,10 @@ class Ddpm final : public Architecture {
   /// Samples {"image"}: fp32 [C, H, W], from -1 to 1, or bytes. Gives "noisy" and "target" fp32
   /// [B, C, H, W] and "timesteps" int64 [B]: noise and timestep are drawn by the sample's position.
   Batch collate(const std::vector<Sample>& samples, const CollateContext& context) const override;
+  std::optional<SamplerKind> sampler() const override {
+    return image_sampler(
+        {schedule_, config_.prediction_type, config_.in_channels, config_.sample_size});
+  }
   ModelDirectory model_directory() const override;
   void check_compatible(const std::map<std::string, std::string>& files) const override {
     check_ddpm_files(config_, files);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "triga/batch.h"
+#include "triga/progress.h"
 #include "triga/random.h"
 
 namespace triga {
@@ -36,8 +37,13 @@ struct DatasetContext {
   std::string split;                     // train, validation or test
   const Tokenizer* tokenizer = nullptr;  // null when the experiment names none
   int64_t sequence_length = 0;           // Architecture::sequence_length(); 0: it has none
-  std::string cache_dir;                 // absolute; may not exist yet
+  std::string cache_dir;                 // absolute; may not exist yet; "": nothing may be kept
+  ReportProgress report_progress = no_progress;
 };
+
+/// For datasets of tokens. Throws: ConfigError when the context has no tokenizer or no sequence
+/// length.
+void check_reads_tokens(const DatasetContext& context);
 
 /// Documents of text by index: what a reader of some file format gives. `make_token_dataset` turns
 /// it into the samples that language models read, so an own reader (Parquet, a database) needs only

@@ -9,6 +9,7 @@
 #include "triga/batch.h"
 #include "triga/config.h"
 #include "triga/layer.h"
+#include "triga/progress.h"
 #include "triga/sequence_state.h"
 
 namespace triga {
@@ -30,6 +31,7 @@ struct SamplerContext {
   const Tokenizer* tokenizer = nullptr;         // null when the experiment names none
   std::string output_dir;                       // absolute, exists: where files of results belong
   std::function<void(std::string_view)> print;  // shows text to the user as it arises
+  ReportProgress report_progress = no_progress;
 };
 
 class Sampler {

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "triga/progress.h"
 
 namespace triga {
 
@@ -30,7 +33,14 @@ class Tokenizer {
 
 /// What a tokenizer's factory may use.
 struct TokenizerContext {
-  std::string cache_dir;  // absolute; may not exist yet
+  std::string cache_dir;  // absolute; may not exist yet; "": nothing may be kept
+  /// The files of a checkpoint that is opened, with what files() of the same tokenizer gave: to be
+  /// read, not learned anew. Empty: there is none yet.
+  std::map<std::string, std::string> files;
+  /// Visits each text of the training data in order, for tokenizers that learn from it. Empty: the
+  /// experiment's data cannot be read here.
+  std::function<void(const std::function<void(std::string_view text)>& visit)> for_each_text;
+  ReportProgress report_progress = no_progress;
 };
 
 }  // namespace triga
