@@ -57,9 +57,9 @@ void LoadedExperiment::check_grid(int num_ranks) const {
   placed(parallel.place, [&] { return resolve_grid(num_ranks, parallel.dp, parallel.pp); });
 }
 
-Assembly LoadedExperiment::assemble(
-    const CommandEnvironment& environment, const std::set<std::string>& splits,
-    std::map<std::string, std::string> checkpoint_files) const {
+Assembly LoadedExperiment::assemble(const CommandEnvironment& environment,
+                                    const std::set<std::string>& splits,
+                                    std::map<std::string, std::string> checkpoint_files) const {
   Terminal terminal({.descriptor = STDERR_FILENO, .is_interactive = environment.is_terminal});
   AssemblyOptions options;
   options.checkpoint_files = std::move(checkpoint_files);

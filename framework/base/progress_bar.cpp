@@ -16,7 +16,8 @@ ReportProgress progress_bar(Terminal& terminal) {
     last = now;
     std::string line = fmt::format("{}: {}", what, done);
     if (total > 0) line += fmt::format(" of {} ({} %)", total, 100 * done / total);
-    terminal.show_bar(std::string_view(line).substr(0, static_cast<size_t>(terminal.columns() - 1)));
+    terminal.show_bar(
+        std::string_view(line).substr(0, static_cast<size_t>(terminal.columns() - 1)));
   };
 }
 

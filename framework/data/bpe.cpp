@@ -45,15 +45,15 @@ BytePairs::BytePairs(std::vector<std::string> tokens, Merges merges)
   for (size_t rank = 0; rank < merges_.size(); ++rank) add_merge(static_cast<int32_t>(rank), ids);
 }
 
-void BytePairs::add_merge(int32_t rank,
-                          const std::unordered_map<std::string_view, int32_t>& ids) {
+void BytePairs::add_merge(int32_t rank, const std::unordered_map<std::string_view, int32_t>& ids) {
   const auto [left, right] = merges_[static_cast<size_t>(rank)];
   const std::string& first = tokens_.at(static_cast<size_t>(left));
   const std::string& second = tokens_.at(static_cast<size_t>(right));
   const auto found = ids.find(first + second);
   if (found == ids.end())
-    throw ConfigError(fmt::format("merge {} joins '{}' and '{}', which is no token of the vocabulary",
-                                  rank, name_of_bytes(first), name_of_bytes(second)));
+    throw ConfigError(
+        fmt::format("merge {} joins '{}' and '{}', which is no token of the vocabulary", rank,
+                    name_of_bytes(first), name_of_bytes(second)));
   merge_of_.emplace(key(left, right), Merge{rank, found->second});
 }
 
@@ -62,8 +62,8 @@ void BytePairs::encode(std::string_view piece, std::vector<int32_t>& tokens) con
   std::priority_queue<Candidate> candidates;
   const auto consider = [&](int32_t left, int32_t right) {
     if (left < 0 || right < 0) return;
-    const uint64_t pair = key(symbols[static_cast<size_t>(left)].token,
-                              symbols[static_cast<size_t>(right)].token);
+    const uint64_t pair =
+        key(symbols[static_cast<size_t>(left)].token, symbols[static_cast<size_t>(right)].token);
     if (const auto found = merge_of_.find(pair); found != merge_of_.end())
       candidates.push({found->second.rank, static_cast<uint32_t>(left),
                        static_cast<uint32_t>(right), found->second.token, pair});

@@ -80,8 +80,7 @@ class Training {
 
   /// The id of a token; two different pairs can give the same one.
   int32_t add_token(const std::string& bytes) {
-    const auto [found, is_new] =
-        ids_.emplace(bytes, static_cast<int32_t>(learned_.tokens.size()));
+    const auto [found, is_new] = ids_.emplace(bytes, static_cast<int32_t>(learned_.tokens.size()));
     if (is_new) learned_.tokens.push_back(bytes);
     return found->second;
   }

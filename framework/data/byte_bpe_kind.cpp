@@ -70,8 +70,8 @@ std::map<std::string, std::string> files_beside(const Path& tokenizer_json) {
 
 std::unique_ptr<Tokenizer> tokenizer_of(const std::map<std::string, std::string>& files,
                                         const std::string& place, const ByteBpeConfig& config) {
-  return std::make_unique<ByteBpeTokenizer>(
-      parse_tokenizer_json(files.at(kTokenizerJson), place), config.end_of_text, files);
+  return std::make_unique<ByteBpeTokenizer>(parse_tokenizer_json(files.at(kTokenizerJson), place),
+                                            config.end_of_text, files);
 }
 
 std::unique_ptr<Tokenizer> read_from(const Path& path, const ByteBpeConfig& config) {
@@ -86,11 +86,10 @@ std::unique_ptr<Tokenizer> read_from(const Path& path, const ByteBpeConfig& conf
         parse_vocab_and_merges(read(path / "vocab.json"), read(path / "merges.txt"),
                                config.end_of_text, path.string()),
         config.end_of_text);
-  throw ConfigError(
-      fmt::format("from: {}: {}", path.string(),
-                  exists(files, path)
-                      ? "a folder without tokenizer.json, and without vocab.json and merges.txt"
-                      : "no such file or folder"));
+  throw ConfigError(fmt::format(
+      "from: {}: {}", path.string(),
+      exists(files, path) ? "a folder without tokenizer.json, and without vocab.json and merges.txt"
+                          : "no such file or folder"));
 }
 
 using Learned = BytePairTraining::Learned;
@@ -142,7 +141,8 @@ std::string learned_or_cached(const ByteBpeConfig& config, const TokenizerContex
     });
     return read_text(posix_files(), path);
   } catch (const FileError& error) {
-    log_warning("data", error.what(), ": the vocabulary is not cached, and each process learns it; ",
+    log_warning("data", error.what(),
+                ": the vocabulary is not cached, and each process learns it; ",
                 "TRIGA_CACHE_DIR names another folder");
     return learned_json(config, context);
   }

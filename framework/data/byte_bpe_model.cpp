@@ -12,7 +12,8 @@ namespace {
 using Json = nlohmann::json;  // an ordered one would take quadratic time to read a vocabulary
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr int64_t kMostTokens = 1 << 22;  // far above any vocabulary: a wrong id must not cost memory
+constexpr int64_t kMostTokens =
+    1 << 22;  // far above any vocabulary: a wrong id must not cost memory
 
 [[noreturn]] void refuse(const std::string& place, const std::string& why) {
   throw ConfigError(place + ": " + why);
@@ -28,7 +29,8 @@ Json parse(std::string_view text, const std::string& place) {
 void expect(const Json& object, const char* key, const Json& supported, const std::string& place,
             const std::string& path) {
   const auto found = object.find(key);
-  if (found == object.end() || found->is_null() || *found == supported || *found == Json("")) return;
+  if (found == object.end() || found->is_null() || *found == supported || *found == Json(""))
+    return;
   refuse(place, fmt::format("{}.{}: {}; byte_bpe reads only {}", path, key, found->dump(),
                             supported.dump()));
 }
@@ -46,8 +48,8 @@ void read_vocab(const Json& vocab, ByteBpeModel& model, const std::string& place
     const auto index = id.get<size_t>();
     if (index >= model.names.size()) model.names.resize(index + 1);
     if (!model.names[index].empty())
-      refuse(place, fmt::format("vocab: '{}' and '{}' have the same id {}", model.names[index], name,
-                                index));
+      refuse(place, fmt::format("vocab: '{}' and '{}' have the same id {}", model.names[index],
+                                name, index));
     model.names[index] = name;
   }
 }
@@ -120,9 +122,9 @@ void check_post_processor(const Json& json, const std::string& place) {
 }
 
 OrderedJson added_token(const ByteBpeModel::AddedToken& token) {
-  return {{"id", token.id},   {"content", token.text}, {"single_word", false},
-          {"lstrip", false},  {"rstrip", false},       {"normalized", false},
-          {"special", token.is_special}};
+  return {
+      {"id", token.id},  {"content", token.text}, {"single_word", false},       {"lstrip", false},
+      {"rstrip", false}, {"normalized", false},   {"special", token.is_special}};
 }
 
 }  // namespace
@@ -169,9 +171,9 @@ ByteBpeModel parse_vocab_and_merges(std::string_view vocab_json, std::string_vie
 
 std::string to_tokenizer_json(const ByteBpeModel& model) {
   const OrderedJson byte_level = {{"type", "ByteLevel"},
-                           {"add_prefix_space", model.adds_prefix_space},
-                           {"trim_offsets", true},
-                           {"use_regex", model.cuts_pieces}};
+                                  {"add_prefix_space", model.adds_prefix_space},
+                                  {"trim_offsets", true},
+                                  {"use_regex", model.cuts_pieces}};
   OrderedJson vocab = OrderedJson::object(), merges = OrderedJson::array(),
               added = OrderedJson::array();
   auto& entries = vocab.get_ref<OrderedJson::object_t&>();  // its [] would look for the name first
@@ -180,24 +182,24 @@ std::string to_tokenizer_json(const ByteBpeModel& model) {
   for (const auto& [left, right] : model.merges) merges.push_back(left + " " + right);
   for (const ByteBpeModel::AddedToken& token : model.added) added.push_back(added_token(token));
   const OrderedJson json = {{"version", "1.0"},
-                     {"truncation", nullptr},
-                     {"padding", nullptr},
-                     {"added_tokens", added},
-                     {"normalizer", nullptr},
-                     {"pre_tokenizer", byte_level},
-                     {"post_processor", nullptr},
-                     {"decoder", byte_level},
-                     {"model",
-                      {{"type", "BPE"},
-                       {"dropout", nullptr},
-                       {"unk_token", nullptr},
-                       {"continuing_subword_prefix", nullptr},
-                       {"end_of_word_suffix", nullptr},
-                       {"fuse_unk", false},
-                       {"byte_fallback", false},
-                       {"ignore_merges", model.ignores_merges},
-                       {"vocab", vocab},
-                       {"merges", merges}}}};
+                            {"truncation", nullptr},
+                            {"padding", nullptr},
+                            {"added_tokens", added},
+                            {"normalizer", nullptr},
+                            {"pre_tokenizer", byte_level},
+                            {"post_processor", nullptr},
+                            {"decoder", byte_level},
+                            {"model",
+                             {{"type", "BPE"},
+                              {"dropout", nullptr},
+                              {"unk_token", nullptr},
+                              {"continuing_subword_prefix", nullptr},
+                              {"end_of_word_suffix", nullptr},
+                              {"fuse_unk", false},
+                              {"byte_fallback", false},
+                              {"ignore_merges", model.ignores_merges},
+                              {"vocab", vocab},
+                              {"merges", merges}}}};
   return json.dump(2) + "\n";
 }
 

@@ -19,10 +19,10 @@ struct ByteBpeModel {
 
   std::vector<std::string> names;  // [id] as vocabularies write bytes (byte_level.h); "": none
   std::vector<std::pair<std::string, std::string>> merges;  // of names
-  std::vector<AddedToken> added;    // found in a text before anything else
-  bool adds_prefix_space = false;   // before each part of a text that begins with none
-  bool cuts_pieces = true;          // false: merges may cross words
-  bool ignores_merges = false;      // a whole piece that is a token is that token
+  std::vector<AddedToken> added;                            // found in a text before anything else
+  bool adds_prefix_space = false;  // before each part of a text that begins with none
+  bool cuts_pieces = true;         // false: merges may cross words
+  bool ignores_merges = false;     // a whole piece that is a token is that token
 };
 
 /// `place`: the file's name, for messages. Throws: ConfigError when it is no tokenizer.json, or one

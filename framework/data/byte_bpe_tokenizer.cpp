@@ -30,7 +30,8 @@ BytePairs make_pairs(const ByteBpeModel& model) {
   const auto id_of = [&](const std::string& name) {
     const auto found = ids.find(name);
     if (found == ids.end())
-      throw ConfigError(fmt::format("a merge joins '{}', which the vocabulary does not have", name));
+      throw ConfigError(
+          fmt::format("a merge joins '{}', which the vocabulary does not have", name));
     return found->second;
   };
   BytePairs::Merges merges;
@@ -75,8 +76,7 @@ class ByteBpeTokenizer::PieceTokens {
 ByteBpeTokenizer::ByteBpeTokenizer(ByteBpeModel model, const std::string& end_of_text,
                                    std::map<std::string, std::string> files)
     : model_(std::move(model)), pairs_(make_pairs(model_)), files_(std::move(files)) {
-  for (const std::string& name : model_.names)
-    bytes_.push_back(bytes_of_name(name).value_or(name));
+  for (const std::string& name : model_.names) bytes_.push_back(bytes_of_name(name).value_or(name));
   std::string known;
   for (const ByteBpeModel::AddedToken& added : model_.added) {
     if (first_bytes_.find(added.text[0]) == std::string::npos) first_bytes_ += added.text[0];

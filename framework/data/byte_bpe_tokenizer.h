@@ -37,7 +37,7 @@ class ByteBpeTokenizer final : public Tokenizer {
   ByteBpeModel model_;
   std::vector<std::string> bytes_;  // [id] what it decodes to
   BytePairs pairs_;
-  std::string first_bytes_;  // that an added token begins with
+  std::string first_bytes_;                              // that an added token begins with
   std::unordered_map<std::string_view, int32_t> whole_;  // piece -> token, where merges are ignored
   std::optional<int32_t> end_of_text_;
   std::map<std::string, std::string> files_;

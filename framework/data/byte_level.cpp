@@ -63,8 +63,7 @@ size_t end_of_piece(std::string_view text, size_t begin) {
   if (first.category != Category::kSpace) return end_of_run(text, first.end, first.category);
   if (text[begin] == ' ' && first.end < text.size()) {
     const Character second = character_at(text, first.end);
-    if (second.category != Category::kSpace)
-      return end_of_run(text, second.end, second.category);
+    if (second.category != Category::kSpace) return end_of_run(text, second.end, second.category);
   }
   // Of several spaces before a word, the last one is left to it.
   size_t last = begin, end = first.end;

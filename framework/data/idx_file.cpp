@@ -57,8 +57,8 @@ at::Tensor read_idx(const std::string& path, int num_dims) {
   unsigned char magic[4];
   file.read(magic, 4);
   if (magic[0] != 0 || magic[1] != 0 || magic[2] != kBytes || magic[3] != num_dims)
-    file.fail(c10::str("not an IDX file of bytes in ", num_dims,
-                       " dimensions: images have 3, labels 1"));
+    file.fail(
+        c10::str("not an IDX file of bytes in ", num_dims, " dimensions: images have 3, labels 1"));
   std::vector<int64_t> shape;
   int64_t num_elements = 1;
   for (int i = 0; i < num_dims; ++i) {

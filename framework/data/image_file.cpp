@@ -102,7 +102,8 @@ void write_png(const std::string& path, const at::Tensor& image) {
   bool is_done = png_image_write_to_memory(&png, nullptr, &size, 0, pixels.data_ptr(), 0, nullptr);
   if (is_done) {
     bytes.resize(size);
-    is_done = png_image_write_to_memory(&png, bytes.data(), &size, 0, pixels.data_ptr(), 0, nullptr);
+    is_done =
+        png_image_write_to_memory(&png, bytes.data(), &size, 0, pixels.data_ptr(), 0, nullptr);
   }
   TRIGA_CHECK(is_done, "libpng: ", png.message);
   bytes.resize(size);
@@ -120,9 +121,9 @@ at::Tensor image_grid(const std::vector<at::Tensor>& images, int64_t columns) {
   columns = std::min(columns, count);
   const int64_t rows = (count + columns - 1) / columns;
   const int64_t height = images[0].size(1), width = images[0].size(2);
-  at::Tensor grid = at::zeros({images[0].size(0), rows * (height + kGap) - kGap,
-                               columns * (width + kGap) - kGap},
-                              at::kByte);
+  at::Tensor grid =
+      at::zeros({images[0].size(0), rows * (height + kGap) - kGap, columns * (width + kGap) - kGap},
+                at::kByte);
   for (int64_t i = 0; i < count; ++i)
     grid.narrow(1, i / columns * (height + kGap), height)
         .narrow(2, i % columns * (width + kGap), width)

@@ -65,8 +65,8 @@ ImageFolder::ImageFolder(const ImageFolderOptions& options) : options_(options) 
   const bool has_unlabelled = !files_.empty();
   for (size_t i = 0; i < classes.size(); ++i) add_folder(classes[i], static_cast<int64_t>(i));
   if (files_.empty())
-    throw DataError(c10::str(options.folder,
-                             ": no image (.png, .jpg, .jpeg) in it, nor in a folder of it"));
+    throw DataError(
+        c10::str(options.folder, ": no image (.png, .jpg, .jpeg) in it, nor in a folder of it"));
   if (has_unlabelled && files_.back().label >= 0)
     throw DataError(c10::str(options.folder, ": ", files_.front().path, " is in no folder and ",
                              files_.back().path, " is in one: images have all a class, or none"));

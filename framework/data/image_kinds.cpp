@@ -35,8 +35,8 @@ class IdxImages final : public Dataset {
     if (config.labels) {
       labels_ = read_idx(config.labels->path, 1).to(at::kLong);
       if (labels_.size(0) != count)
-        throw DataError(c10::str(config.labels->path, ": ", labels_.size(0), " labels for ", count,
-                                 " images"));
+        throw DataError(
+            c10::str(config.labels->path, ": ", labels_.size(0), " labels for ", count, " images"));
     }
     const auto place = [&](double fraction) {
       return static_cast<int64_t>(fraction * static_cast<double>(count));

@@ -29,7 +29,9 @@ void describe(Fields& fields, LabelledTextConfig& config) {
       .help("Text files in UTF-8 with a text and its label on each line; as for kind text.")
       .required()
       .known_as({"data_files", "train_file", "path", "paths"});
-  fields.choice("separator", config.separator, {{"tab", Separator::kTab}, {"comma", Separator::kComma}})
+  fields
+      .choice("separator", config.separator,
+              {{"tab", Separator::kTab}, {"comma", Separator::kComma}})
       .help("What stands between columns. Quotes mean nothing.")
       .known_as({"delimiter", "sep"});
   fields.field("text_column", config.text_column)
@@ -70,7 +72,8 @@ Line parse_line(std::string_view line, const LabelledTextConfig& config, const s
   const auto [end, error] =
       std::from_chars(label.data(), label.data() + label.size(), parsed.label);
   if (error != std::errc() || end != label.data() + label.size() || parsed.label < 0)
-    throw DataError(c10::str(place, ": the label is '", label, "'; expected a number of at least 0"));
+    throw DataError(
+        c10::str(place, ": the label is '", label, "'; expected a number of at least 0"));
   return parsed;
 }
 

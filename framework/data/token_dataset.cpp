@@ -151,8 +151,7 @@ std::unique_ptr<TokenFile> tokens_of(const DocumentSource& documents,
 
 std::unique_ptr<Dataset> make_dataset(std::unique_ptr<TokenFile> tokens, bool pack,
                                       const DatasetContext& context) {
-  if (!pack)
-    return std::make_unique<DocumentTokens>(std::move(tokens), context.sequence_length);
+  if (!pack) return std::make_unique<DocumentTokens>(std::move(tokens), context.sequence_length);
   const bool has_end = context.tokenizer->end_of_text() && tokens->num_tokens() > 0;
   const int64_t num_tokens = tokens->num_tokens() - (has_end ? 1 : 0);
   if (num_tokens < 2) return nullptr;

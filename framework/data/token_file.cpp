@@ -99,7 +99,8 @@ void TokenFileWriter::finish() {
 TokenFile::TokenFile(std::unique_ptr<ReadableFile> file, const std::string& place)
     : file_(std::move(file)), place_(place) {
   const auto damaged = [&] {
-    return DataError(place + ": not a token file that this version wrote; remove it, and it is made anew");
+    return DataError(place +
+                     ": not a token file that this version wrote; remove it, and it is made anew");
   };
   try {
     const uint64_t size = file_->size();

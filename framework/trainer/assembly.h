@@ -29,7 +29,7 @@ struct Assembly {
 /// Which datasets to open: generation needs none.
 struct AssemblyOptions {
   bool train = true, validation = true, test = false;
-  std::filesystem::path cache_dir;                     // absolute
+  std::filesystem::path cache_dir;                      // absolute
   std::map<std::string, std::string> checkpoint_files;  // see TokenizerContext::files
   ReportProgress report_progress = no_progress;
 };

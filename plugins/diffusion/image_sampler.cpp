@@ -26,8 +26,7 @@ class ImageSampler final : public Sampler {
         model_(std::move(model)),
         key_(RandomKey(static_cast<uint64_t>(inputs_.seed)).with("images")) {
     const int64_t most = model_.schedule.num_timesteps();
-    const int64_t usual =
-        inputs_.method == Method::kDdpm ? most : std::min(kUsualDdimSteps, most);
+    const int64_t usual = inputs_.method == Method::kDdpm ? most : std::min(kUsualDdimSteps, most);
     const int64_t num_steps = inputs_.num_steps.value_or(usual);
     if (num_steps > most)
       throw ConfigError(c10::str("num_steps: ", num_steps, "; the model was trained with ", most,
@@ -64,7 +63,8 @@ class ImageSampler final : public Sampler {
     return all;
   }
 
-  at::Tensor step(Predictor& predictor, size_t index, const at::Tensor& noisy, int64_t first) const {
+  at::Tensor step(Predictor& predictor, size_t index, const at::Tensor& noisy,
+                  int64_t first) const {
     DenoisingStep step{timesteps_[index], -1};
     if (index + 1 < timesteps_.size()) step.next = timesteps_[index + 1];
     Batch batch;

@@ -30,8 +30,7 @@ void run_case(const std::string& line, const TensorFiles& inputs, TensorsByName&
   const NoiseSchedule schedule(config);
   const at::Tensor noisy = inputs.read("noisy"), output = inputs.read("output"),
                    noise = inputs.read("noise");
-  const std::vector<int64_t> timesteps =
-      inference_timesteps(config.num_train_timesteps, num_steps);
+  const std::vector<int64_t> timesteps = inference_timesteps(config.num_train_timesteps, num_steps);
   for (size_t i = 0; i < timesteps.size(); ++i) {
     const DenoisingStep step{timesteps[i], i + 1 < timesteps.size() ? timesteps[i + 1] : -1};
     results[name + "." + std::to_string(step.timestep)] =

@@ -60,7 +60,7 @@ const std::vector<Case>& conformance_cases() {
                   {"norm_num_groups", "4"},
                   {"dropout", "0.1"}},
        .sample = image,
-       .sampler_inputs = {}},
+       .sampler_inputs = {{"num_images", "3"}, {"num_steps", "4"}, {"seed", "4"}}},
       {.plugin = "bigram",  // of docs/write_a_plugin.md
        .kind = "bigram",
        .config = {{"context_length", "16"}},

@@ -208,7 +208,14 @@ TEST(ByteBpeKind, IsEitherReadOrLearned) {
 TEST(ByteBpeKind, SaysWhatIsMissing) {
   const TemporaryFolder folder;
   EXPECT_THAT(refusal({{"from", folder / "none"}}), HasSubstr("no such file or folder"));
-  EXPECT_THAT(refusal({{"from", folder.path().string()}}), HasSubstr("a folder without tokenizer.json"));
+  EXPECT_THAT(refusal({{"from", folder.path().string()}}),
+              HasSubstr("a folder without tokenizer.json"));
+}
+
+TEST(ByteBpeKind, SaysWhichIsAFileThatCannotBeRead) {
+  const TemporaryFolder folder;
+  folder.write("tokenizer.json/file", "");  // a folder of that name
+  EXPECT_THAT(refusal({{"from", folder.path().string()}}), HasSubstr("tokenizer.json"));
 }
 
 /// A tokenizer.json with one thing changed.
@@ -231,9 +238,11 @@ TEST(ByteBpeKind, RefusesFilesOfAnotherSort) {
       {"{\"a\": 1", "not a JSON object"},
       {"{}", "it has no model.vocab"},
       {changed("\"type\": \"BPE\"", "\"type\": \"Unigram\""), "model.type: \"Unigram\""},
-      {changed("\"normalizer\": null", "\"normalizer\": {\"type\": \"NFC\"}"), "tokenizer.normalizer"},
+      {changed("\"normalizer\": null", "\"normalizer\": {\"type\": \"NFC\"}"),
+       "tokenizer.normalizer"},
       {changed("\"type\": \"ByteLevel\"", "\"type\": \"Metaspace\""), "pre_tokenizer is Metaspace"},
-      {changed("\"post_processor\": null", "\"post_processor\": {\"type\": \"TemplateProcessing\"}"),
+      {changed("\"post_processor\": null",
+               "\"post_processor\": {\"type\": \"TemplateProcessing\"}"),
        "post_processor is TemplateProcessing"},
       {changed("\"byte_fallback\": false", "\"byte_fallback\": true"), "model.byte_fallback"},
       {changed("\"lstrip\": false", "\"lstrip\": true"), "added token <|endoftext|>.lstrip: true"},
@@ -251,7 +260,8 @@ TEST(ByteBpeKind, RefusesFilesOfAnotherSort) {
   };
   for (const auto& [json, says] : kCases) {
     folder.write("tokenizer.json", json);
-    EXPECT_THAT(refusal({{"from", folder / "tokenizer.json"}}), HasSubstr(says)) << json.substr(0, 200);
+    EXPECT_THAT(refusal({{"from", folder / "tokenizer.json"}}), HasSubstr(says))
+        << json.substr(0, 200);
   }
   folder.write("tokenizer.json", changed("\"a b\"", "[\"a\", \"b\"]"));  // as newer versions write
   EXPECT_EQ(make({{"from", folder / "tokenizer.json"}})->vocab_size(), 258);

@@ -39,7 +39,8 @@ TEST(ByteNames, OfOtherCharactersAreNone) {
 TEST(Pieces, AreWordsWithTheSpaceBeforeThem) {
   EXPECT_THAT(pieces_of("to be, or not"), ElementsAre("to", " be", ",", " or", " not"));
   EXPECT_THAT(pieces_of("x2 3.14"), ElementsAre("x", "2", " 3", ".", "14"));
-  EXPECT_THAT(pieces_of("\u00e9t\u00e9 \u4E16\u754C!"), ElementsAre("\u00e9t\u00e9", " \u4E16\u754C", "!"));
+  EXPECT_THAT(pieces_of("\u00e9t\u00e9 \u4E16\u754C!"),
+              ElementsAre("\u00e9t\u00e9", " \u4E16\u754C", "!"));
 }
 
 TEST(Pieces, LeaveTheLastOfSeveralSpacesToTheWord) {
@@ -50,7 +51,8 @@ TEST(Pieces, LeaveTheLastOfSeveralSpacesToTheWord) {
 }
 
 TEST(Pieces, CutEnglishEndings) {
-  EXPECT_THAT(pieces_of("it's 's'' I'LL"), ElementsAre("it", "'s", " '", "s", "''", " I", "'", "LL"));
+  EXPECT_THAT(pieces_of("it's 's'' I'LL"),
+              ElementsAre("it", "'s", " '", "s", "''", " I", "'", "LL"));
 }
 
 TEST(Pieces, AreTheTextAgain) {

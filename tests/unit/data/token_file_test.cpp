@@ -185,7 +185,9 @@ TEST(TokenDataset, ReadsItsDocumentsOnce) {
     context.cache_dir = cache_dir;
     // The documents live until the call returns, no longer: counted by what the tokenizer is given.
     int count = 0;
-    context.report_progress = [&](std::string_view, int64_t, int64_t) { count = read.num_readings_; };
+    context.report_progress = [&](std::string_view, int64_t, int64_t) {
+      count = read.num_readings_;
+    };
     EXPECT_EQ(make_token_dataset(std::move(documents), {.pack = true}, context)->size(), 2);
     return count;
   };
