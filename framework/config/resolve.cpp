@@ -19,6 +19,7 @@ namespace {
 using NodeKind = ConfigNode::Kind;
 
 constexpr std::string_view kDecaySteps = "learning_rate_schedule.decay_steps";
+constexpr std::string_view kWarmupSteps = "learning_rate_schedule.warmup_steps";
 constexpr std::string_view kBucketBytes = "parallel.bucket_bytes";
 constexpr std::string_view kPartition = "parallel.partition";
 
@@ -144,6 +145,12 @@ std::string write_resolved(const ConfigNode& resolved) {
 std::optional<int64_t> decay_steps(const ConfigNode& resolved) {
   const auto* steps = find_path(resolved, kDecaySteps);
   return steps == nullptr ? std::nullopt : parse_integer(steps->scalar);
+}
+
+int64_t default_decay_steps(const ConfigNode& resolved, int64_t limit) {
+  const auto* warmup = find_path(resolved, kWarmupSteps);
+  const auto steps = warmup == nullptr ? std::nullopt : parse_integer(warmup->scalar);
+  return std::max(limit, steps.value_or(0) + 1);
 }
 
 void set_default_decay_steps(ConfigNode& resolved, int64_t steps) {

@@ -33,6 +33,9 @@ std::string write_resolved(const ConfigNode& resolved);
 /// *first* start, and stays when the limit grows. Nothing where the schedule has none, or it was
 /// left to the limit and not set yet.
 std::optional<int64_t> decay_steps(const ConfigNode& resolved);
+/// What it is for a first start that ends after `limit` steps: that, but more than the warm-up, so
+/// that a short try of a long experiment has a schedule.
+int64_t default_decay_steps(const ConfigNode& resolved, int64_t limit);
 /// Sets it where it was left to the limit.
 void set_default_decay_steps(ConfigNode& resolved, int64_t steps);
 

@@ -61,7 +61,8 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
               max_steps_),
       seconds_before_(state.train_seconds) {
   // The decay is that of the first start: it stays when the limit grows.
-  const int64_t decay_steps = inputs.decay_steps.value_or(max_steps_.value_or(0));
+  const int64_t usual = max_steps_ ? default_decay_steps(inputs.resolved, *max_steps_) : 0;
+  const int64_t decay_steps = inputs.decay_steps.value_or(usual);
   schedule_ = inputs.assembly.make_schedule(decay_steps);
   ConfigNode resolved = inputs.resolved;
   if (decay_steps > 0) set_default_decay_steps(resolved, decay_steps);

@@ -198,6 +198,14 @@ TEST(DecaySteps, AreThoseOfTheFirstStart) {
   EXPECT_EQ(decay_steps(constant), std::nullopt);
 }
 
+TEST(DecaySteps, AreMoreThanTheWarmUpOfAShortTry) {
+  const auto node = resolve({"learning_rate_schedule={kind: cosine, warmup_steps: 100}"}).node;
+  EXPECT_EQ(default_decay_steps(node, 4), 101);
+  EXPECT_EQ(default_decay_steps(node, 2000), 2000);
+  const auto constant = resolve({"learning_rate_schedule={kind: constant}"}).node;
+  EXPECT_EQ(default_decay_steps(constant, 4), 4);
+}
+
 TEST(ResumeDifference, IsWhatChangesTheRun) {
   auto before = resolve().node;
   set_default_decay_steps(before, 2000);

@@ -60,8 +60,7 @@ TEST(Image, RefusesWhatIsNone) {
   EXPECT_THAT(refusal(folder.write("a.png", "text")), HasSubstr("neither PNG nor JPEG"));
   EXPECT_THAT(refusal(folder.write("b.png", "\x89PNG\r\n")),
               HasSubstr("a PNG that cannot be read"));
-  EXPECT_THAT(refusal(folder.write("c.jpg", "\xFF\xD8\xFF\xE0 no")),
-              HasSubstr("c.jpg: "));
+  EXPECT_THAT(refusal(folder.write("c.jpg", "\xFF\xD8\xFF\xE0 no")), HasSubstr("c.jpg: "));
   write_png(folder / "d.png", noise_image(1, 40, 40));
   std::ifstream whole(folder / "d.png", std::ios::binary);
   const std::string bytes((std::istreambuf_iterator<char>(whole)), {});
