@@ -58,6 +58,7 @@ struct TrainConfig {
   int64_t microbatch_size = 0;  // samples
   int64_t seed = 1;
   double clip_norm = 1;  // 0: none
+  std::optional<double> ema_decay;
   std::string precision = "fp32";
   std::string device = "auto";
   bool deterministic = true;

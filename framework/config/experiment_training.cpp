@@ -82,6 +82,16 @@ void describe(Fields& fields, TrainConfig& config) {
       .at_least(0)
       .known_as({"max_grad_norm", "grad_clip", "gradient_clip_val", "gradient_clipping",
                  "clip_grad", "clip_grad_norm", "clip_gradients", "max_norm"});
+  fields.field("ema_decay", config.ema_decay)
+      .help(
+          "Keep an exponential moving average of the weights: the share of it that a step keeps, "
+          "rising to this from 0. Evaluations and checkpoints show the average; the weights that "
+          "training goes on from lie in training/.")
+      .above(0)
+      .below(1)
+      .empty_word("none")
+      .known_as({"ema", "use_ema", "ema_rate", "ema_inv_gamma", "exponential-smoothing",
+                 "model_ema_decay", "swa"});
   fields.field("precision", config.precision)
       .help(
           "Type of activations and parameters in computation. With bf16 the optimizer works on "

@@ -5,6 +5,7 @@
 #include "data/bytes_tokenizer.h"
 #include "data/image_kinds.h"
 #include "data/labelled_text.h"
+#include "data/series_kind.h"
 #include "data/take.h"
 #include "data/text_source.h"
 
@@ -65,6 +66,7 @@ void register_core_datasets(Registry& registry) {
   registry.datasets.add<TextConfig>("text", "Plain text files, read as tokens.", make_text);
   register_labelled_text(registry);
   register_image_datasets(registry);
+  register_csv_series(registry);
 }
 
 void register_core_tokenizers(Registry& registry) {

@@ -100,6 +100,12 @@ class Strategy {
   /// class waits first.
   void await_values() { gatherer_.await_all(); }
 
+  /// With a weight average (optim/weight_average.h): puts it in the place of the weights, for
+  /// evaluations and checkpoints, and back. In between nothing is trained. Collective. Without one:
+  /// nothing happens.
+  void show_average();
+  void show_weights();
+
   /// Loss and metrics of a split. `next` gives this rank's batches one after the other, which lie
   /// in sample order by rank, then nothing.
   EvaluationResult evaluate(const std::function<std::optional<Batch>()>& next);
@@ -108,8 +114,9 @@ class Strategy {
   Predictor& predictor() { return *predictor_; }
 
   /// Whole fp32 tensors that this rank is to write into a checkpoint: every parameter and buffer,
-  /// and the optimizer's states as `<parameter>.<state>`, each on one rank. Some are views of live
-  /// ones: write them before the next update.
+  /// and the optimizer's states as `<parameter>.<state>`, each on one rank. While the average is
+  /// shown, the weights are the state `raw` in its place. Some are views of live ones: write them
+  /// before the next update.
   struct NamedTensor {
     std::string component, name;
     at::Tensor value;
@@ -117,7 +124,8 @@ class Strategy {
   std::vector<NamedTensor> collect_weights();
   std::vector<NamedTensor> collect_optimizer_state();
   /// The optimizer's states that this rank owns a part of. `read(name, first, into)` fills a flat
-  /// tensor with elements [first, ...) of the stored one.
+  /// tensor with elements [first, ...) of the stored one. With a weight average, the weights that
+  /// were read before are it, and the weights are its state `raw`. Collective.
   void restore_optimizer_state(const std::function<void(const std::string& name, int64_t first,
                                                         const at::Tensor& into)>& read);
 
@@ -143,6 +151,8 @@ class Strategy {
   void sum_losses(StepLoss& loss, std::span<double> votes, std::string_view what);
   StepLoss count_losses(const std::vector<Batch>& microbatches, std::span<double> votes);
   void gather_statistics();
+  std::string stored_state_name(size_t state) const;
+  void exchange_average();
   std::vector<at::Tensor> gather_states(const at::Tensor& state, const std::string& what);
   std::map<std::string, double> metric_results();
 
@@ -169,6 +179,7 @@ class Strategy {
   std::unique_ptr<Predictor> predictor_;
   StatisticSums statistics_;
   double gradient_scale_ = 1;
+  bool shows_average_ = false;
 };
 
 }  // namespace triga

@@ -1,8 +1,11 @@
 // What a strategy keeps, for checkpoints and for the plan of memory.
 #include <ATen/ops/empty.h>
 
+#include <c10/core/GradMode.h>
+
 #include <algorithm>
 
+#include "optim/weight_average.h"
 #include "parallel/strategy.h"
 
 namespace triga {
@@ -32,7 +35,7 @@ std::vector<Strategy::NamedTensor> Strategy::collect_weights() {
 std::vector<Strategy::NamedTensor> Strategy::collect_optimizer_state() {
   std::vector<NamedTensor> collected;
   for (size_t i = 0; i < optimizer_.state_names().size(); ++i) {
-    const std::string& state = optimizer_.state_names()[i];
+    const std::string state = stored_state_name(i);
     for (const auto& [parameter, value] :
          collector_.collect(optimizer_.state(i), state, /*to_first=*/false))
       if (model_.is_first_owner(parameter->name))
@@ -44,6 +47,8 @@ std::vector<Strategy::NamedTensor> Strategy::collect_optimizer_state() {
 void Strategy::restore_optimizer_state(
     const std::function<void(const std::string& name, int64_t first, const at::Tensor& into)>&
         read) {
+  const std::vector<std::string>& names = optimizer_.state_names();
+  shows_average_ = std::find(names.begin(), names.end(), kWeightAverage) != names.end();
   for (const StoredParameter& parameter : store_.parameters()) {
     if (!parameter.is_trainable) continue;
     const auto bucket = static_cast<size_t>(parameter.bucket);
@@ -52,11 +57,46 @@ void Strategy::restore_optimizer_state(
     for (size_t i = 0; i < optimizer_.state_names().size(); ++i) {
       at::Tensor state = store_.owned_view(optimizer_.state(i), bucket, mine);
       const at::Tensor on_host = state.is_cpu() ? state : at::empty({mine.size()}, at::kFloat);
-      read(parameter.name + "." + optimizer_.state_names()[i], mine.begin - parameter.offset,
-           on_host);
+      read(parameter.name + "." + stored_state_name(i), mine.begin - parameter.offset, on_host);
       if (!state.is_cpu()) state.copy_(on_host);
     }
   }
+  show_weights();
+}
+
+std::string Strategy::stored_state_name(size_t state) const {
+  const std::string& name = optimizer_.state_names()[state];
+  return shows_average_ && name == kWeightAverage ? "raw" : name;
+}
+
+void Strategy::show_average() {
+  if (!shows_average_) exchange_average();
+}
+
+void Strategy::show_weights() {
+  if (shows_average_) exchange_average();
+}
+
+/// The average and the weights change places, in what this rank owns; then the ranks gather.
+void Strategy::exchange_average() {
+  const std::vector<std::string>& names = optimizer_.state_names();
+  const auto found = std::find(names.begin(), names.end(), kWeightAverage);
+  if (found == names.end()) return;
+  const c10::AutoGradMode no_grad(false);
+  const at::Tensor& averages = optimizer_.state(static_cast<size_t>(found - names.begin()));
+  gatherer_.await_all();
+  for (size_t bucket = 0; bucket < store_.buckets().size(); ++bucket) {
+    const FlatRange owned = store_.owned(store_.buckets()[bucket]);
+    at::Tensor weights = store_.masters(bucket, owned);
+    at::Tensor average = store_.owned_view(averages, bucket, owned);
+    const at::Tensor before = weights.clone();
+    weights.copy_(average);
+    average.copy_(before);
+    store_.publish(bucket);
+    gatherer_.start(bucket);
+  }
+  gatherer_.await_all();
+  shows_average_ = !shows_average_;
 }
 
 MemoryPlan Strategy::memory_plan() const {

@@ -4,6 +4,7 @@
 #include "config/find_kind.h"
 #include "config/kind_sections.h"
 #include "config/placed.h"
+#include "optim/weight_average.h"
 #include "parallel/pipeline/schedule_text.h"
 #include "plugin_host/in_plugin.h"
 
@@ -83,6 +84,10 @@ Assembly assemble(const Experiment& experiment, const Registry& registry,
   made.make_optimizer = [&registry, config = static_cast<const KindConfig&>(experiment.optimizer)] {
     return create(registry.optimizers, "optimizer", config, OptimizerContext{});
   };
+  if (const std::optional<double> decay = experiment.train.ema_decay)
+    made.make_optimizer = [plain = made.make_optimizer, decay = *decay] {
+      return std::make_unique<WeightAverage>(plain(), decay);
+    };
   made.make_schedule = [&registry,
                         config = static_cast<const KindConfig&>(experiment.learning_rate_schedule)](
                            int64_t default_decay_steps) {

@@ -253,10 +253,12 @@ void Trainer::evaluate() {
   const auto start = Clock::now();
   EvaluationLoader loader(loader_options(inputs_, *inputs_.assembly.validation, "validation"),
                           inputs_.experiment.train.microbatch_size);
+  strategy_.show_average();
   const EvaluationResult result = strategy_.evaluate([&]() -> std::optional<Batch> {
     if (stop_agreed_ || (stop_agreed_ = agree_to_stop())) return std::nullopt;
     return loader.next();
   });
+  strategy_.show_weights();
   inputs_.grid.world().progress().report(state_.step, "");
   if (stop_agreed_) return;
   last_metrics_.clear();
@@ -307,12 +309,14 @@ bool Trainer::save(bool is_last) {
   if (inputs_.lease != nullptr) inputs_.lease->check();
   const FileDeadline patience(inputs_.grid.world(), communication_timeout(inputs_.experiment));
   std::string failure;
+  strategy_.show_average();
   try {
     writer_->save(snapshot(), inputs_.grid.world());
     for (const std::string& warning : writer_->take_warnings()) log_warning("checkpoint", warning);
   } catch (const CheckpointError& error) {
     failure = error.what();  // the same on every rank
   }
+  strategy_.show_weights();
   inputs_.grid.world().progress().report(state_.step, "");
   if (failure.empty()) {
     saved_step_ = state_.step;

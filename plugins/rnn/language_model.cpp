@@ -8,8 +8,8 @@
 #include "common/next_token.h"
 #include "common/text_sampler.h"
 #include "common/vocabulary.h"
+#include "rnn/recurrent_layers.h"
 #include "triga/ops.h"
-#include "triga/sequence_state.h"
 
 namespace triga::rnn {
 namespace {
@@ -44,44 +44,6 @@ class Embedding final : public Layer {
   Parameter weight_;
 };
 
-class Recurrent final : public Layer {
- public:
-  Recurrent(const LanguageModelConfig& config, int64_t index, std::string name)
-      : name_(std::move(name)), cell_(config.cell), dropout_(config.dropout) {
-    const int64_t in = index == 0 ? config.embedding_size : config.hidden_size;
-    const int64_t rows = num_gates(config.cell) * config.hidden_size;
-    const Init init = Init::uniform(1 / std::sqrt(static_cast<double>(config.hidden_size)));
-    const auto names = weight_names(index);
-    weights_.input = parameter("rnn." + names[0], {rows, in}, init);
-    weights_.hidden = parameter("rnn." + names[1], {rows, config.hidden_size}, init);
-    weights_.input_bias = parameter("rnn." + names[2], {rows}, init);
-    weights_.hidden_bias = parameter("rnn." + names[3], {rows}, init);
-  }
-
-  Activations forward(const Activations& inputs, LayerContext& context) override {
-    RecurrentState state;
-    SequenceState* kept = context.sequence_state();  // each [B, H]
-    const auto load = [&](const char* part) {
-      const at::Tensor value = kept == nullptr ? at::Tensor() : kept->get(name_, part);
-      return value.defined() ? value.unsqueeze(0) : value;
-    };
-    state = {load("hidden"), load("cell")};
-    const at::Tensor hidden_TBD = run_recurrent(cell_, weights_, inputs["hidden"], state);
-    if (kept != nullptr) {
-      kept->set(name_, "hidden", state.hidden[0]);
-      if (state.cell.defined()) kept->set(name_, "cell", state.cell[0]);
-    }
-    // Behind every layer, the last as well: before the head (Zaremba et al. 2014, figure 2).
-    return {{"hidden", dropout(hidden_TBD, dropout_, context, "output")}};
-  }
-
- private:
-  std::string name_;
-  Cell cell_;
-  double dropout_;
-  RecurrentWeights weights_;
-};
-
 class Head final : public Layer {
  public:
   explicit Head(const LanguageModelConfig& config) {
@@ -114,10 +76,6 @@ Json config_json(const LanguageModelConfig& config) {
 
 /// How to read the directory with PyTorch alone.
 std::string readme(const LanguageModelConfig& config) {
-  const std::string module = config.cell == Cell::kLstm  ? "LSTM"
-                             : config.cell == Cell::kGru ? "GRU"
-                                                         : "RNN";
-  const std::string nonlinearity = config.cell == Cell::kRelu ? ", nonlinearity=\"relu\"" : "";
   return c10::str(
       "A recurrent language model. With PyTorch and safetensors:\n\n```python\n"
       "import torch\nfrom safetensors.torch import load_file\n\n"
@@ -125,9 +83,9 @@ std::string readme(const LanguageModelConfig& config) {
       "    \"encoder\": torch.nn.Embedding(",
       *config.vocab_size, ", ", config.embedding_size,
       "),\n"
-      "    \"rnn\": torch.nn.",
-      module, "(", config.embedding_size, ", ", config.hidden_size, ", ", config.num_layers,
-      nonlinearity,
+      "    \"rnn\": ",
+      torch_module(config.cell), "(", config.embedding_size, ", ", config.hidden_size, ", ",
+      config.num_layers, torch_options(config.cell),
       ", batch_first=True),\n"
       "    \"decoder\": torch.nn.Linear(",
       config.hidden_size, ", ", *config.vocab_size, "),\n})\n",
@@ -201,14 +159,14 @@ std::vector<LayerSpec> LanguageModel::layers() const {
   specs.push_back({.name = "embedding",
                    .build = [config] { return std::make_unique<Embedding>(config); },
                    .writes = {"hidden"}});
-  for (int64_t i = 0; i < config.num_layers; ++i) {
-    const std::string name = c10::str("rnn.", i);
-    specs.push_back(
-        {.name = name,
-         .build = [config, i, name] { return std::make_unique<Recurrent>(config, i, name); },
-         .reads = {"hidden"},
-         .writes = {"hidden"}});
-  }
+  // Dropout behind every layer, the last as well: before the head (Zaremba et al. 2014, figure 2).
+  add_recurrent_layers({.cell = config.cell,
+                        .num_layers = config.num_layers,
+                        .input_size = config.embedding_size,
+                        .hidden_size = config.hidden_size,
+                        .dropout = config.dropout,
+                        .dropout_behind_last = true},
+                       specs);
   specs.push_back({.name = "head",
                    .build = [config] { return std::make_unique<Head>(config); },
                    .reads = {"hidden"},

@@ -1,6 +1,8 @@
 // The RNN family.
 #include "triga/plugin.h"
 
+#include "rnn/classifier.h"
+#include "rnn/forecaster.h"
 #include "rnn/language_model.h"
 
 TRIGA_PLUGIN(rnn, "0.1.0") {
@@ -14,4 +16,16 @@ TRIGA_PLUGIN(rnn, "0.1.0") {
          const ArchitectureContext& context) -> std::unique_ptr<Architecture> {
         return std::make_unique<LanguageModel>(config, context);
       });
+  registry.architectures.add<ClassifierConfig>(
+      "rnn_classifier",
+      "Class of a sequence of tokens or of vectors, by LSTM, GRU or simple recurrent layers.",
+      [](const ClassifierConfig& config,
+         const ArchitectureContext& context) -> std::unique_ptr<Architecture> {
+        return std::make_unique<Classifier>(config, context);
+      });
+  registry.architectures.add<ForecasterConfig>(
+      "rnn_forecaster",
+      "Forecast of a multivariate time series by LSTM, GRU or simple recurrent layers.",
+      [](const ForecasterConfig& config, const ArchitectureContext&)
+          -> std::unique_ptr<Architecture> { return std::make_unique<Forecaster>(config); });
 }

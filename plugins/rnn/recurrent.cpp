@@ -25,41 +25,66 @@ std::string word(Cell cell) {
   return "?";
 }
 
+std::string torch_module(Cell cell) {
+  return cell == Cell::kLstm  ? "torch.nn.LSTM"
+         : cell == Cell::kGru ? "torch.nn.GRU"
+                              : "torch.nn.RNN";
+}
+
+std::string torch_options(Cell cell) {
+  return cell == Cell::kRelu ? ", nonlinearity=\"relu\"" : "";
+}
+
 int64_t num_gates(Cell cell) {
   return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : 1;
 }
 
-at::Tensor run_recurrent(Cell cell, const RecurrentWeights& weights, const at::Tensor& x_TBD,
+at::Tensor run_recurrent(Cell cell, const std::vector<RecurrentWeights>& directions,
+                         const at::Tensor& x, const at::Tensor& batch_sizes,
                          RecurrentState& state) {
-  constexpr bool kHasBiases = true, kTraining = false, kBothDirections = false, kBatchFirst = false;
+  constexpr bool kHasBiases = true, kTraining = false, kBatchFirst = false;
   constexpr int64_t kNumLayers = 1;
   constexpr double kDropout = 0;  // between layers, where its masks do not depend on the layout
-  const std::vector<at::Tensor> list = {weights.input.tensor(), weights.hidden.tensor(),
-                                        weights.input_bias.tensor(), weights.hidden_bias.tensor()};
+  const bool is_packed = batch_sizes.defined(), both_ways = directions.size() == 2;
+  std::vector<at::Tensor> list;
+  for (const RecurrentWeights& weights : directions)
+    list.insert(list.end(), {weights.input.tensor(), weights.hidden.tensor(),
+                             weights.input_bias.tensor(), weights.hidden_bias.tensor()});
+  const int64_t batch = is_packed ? batch_sizes[0].item<int64_t>() : x.size(1);
   const auto start = [&](const at::Tensor& given) {
-    return given.defined()
-               ? given
-               : at::zeros({1, x_TBD.size(1), weights.hidden->size(1)}, x_TBD.options());
+    return given.defined() ? given
+                           : at::zeros({static_cast<int64_t>(directions.size()), batch,
+                                        directions[0].hidden->size(1)},
+                                       x.options());
   };
   const at::Tensor hidden = start(state.hidden);
   at::Tensor output;
   if (cell == Cell::kLstm) {
+    const std::vector<at::Tensor> both = {hidden, start(state.cell)};
     std::tie(output, state.hidden, state.cell) =
-        at::lstm(x_TBD, {hidden, start(state.cell)}, list, kHasBiases, kNumLayers, kDropout,
-                 kTraining, kBothDirections, kBatchFirst);
+        is_packed ? at::lstm(x, batch_sizes, both, list, kHasBiases, kNumLayers, kDropout,
+                             kTraining, both_ways)
+                  : at::lstm(x, both, list, kHasBiases, kNumLayers, kDropout, kTraining, both_ways,
+                             kBatchFirst);
     return output;
   }
-  const auto run = [&](auto operation) {
-    std::tie(output, state.hidden) = operation(x_TBD, hidden, list, kHasBiases, kNumLayers,
-                                               kDropout, kTraining, kBothDirections, kBatchFirst);
-    return output;
-  };
-  using Operation =
+  using Padded =
       std::tuple<at::Tensor, at::Tensor>(const at::Tensor&, const at::Tensor&, at::TensorList, bool,
                                          int64_t, double, bool, bool, bool);
-  if (cell == Cell::kGru) return run(static_cast<Operation*>(at::gru));
-  if (cell == Cell::kTanh) return run(static_cast<Operation*>(at::rnn_tanh));
-  return run(static_cast<Operation*>(at::rnn_relu));
+  using Packed =
+      std::tuple<at::Tensor, at::Tensor>(const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                                         at::TensorList, bool, int64_t, double, bool, bool);
+  const auto run = [&](Padded* padded, Packed* packed) {
+    std::tie(output, state.hidden) = is_packed
+                                         ? packed(x, batch_sizes, hidden, list, kHasBiases,
+                                                  kNumLayers, kDropout, kTraining, both_ways)
+                                         : padded(x, hidden, list, kHasBiases, kNumLayers, kDropout,
+                                                  kTraining, both_ways, kBatchFirst);
+    return output;
+  };
+  if (cell == Cell::kGru) return run(at::gru, at::gru);
+  if (cell == Cell::kTanh) return run(at::rnn_tanh, at::rnn_tanh);
+  return run(at::rnn_relu, at::rnn_relu);
 }
 
 std::array<std::string, 4> weight_names(int64_t layer, bool backwards) {

@@ -1,9 +1,11 @@
 // A recurrent layer with the parameters and numerics of torch.nn.RNN, GRU and LSTM: all time steps
-// in one operation of LibTorch.
+// and both directions in one operation of LibTorch.
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "triga/layer.h"
@@ -16,12 +18,15 @@ enum class Cell { kTanh, kRelu, kGru, kLstm };
 /// "rnn_tanh", "rnn_relu", "gru", "lstm": as the configuration and config.json call them.
 const std::vector<std::pair<std::string, Cell>>& cell_words();
 std::string word(Cell cell);
+/// How PyTorch makes it: "torch.nn.LSTM", and what it needs beside sizes (", nonlinearity=...").
+std::string torch_module(Cell cell);
+std::string torch_options(Cell cell);
 
 /// Gates of a cell: rows of its weights are gates * hidden_size.
 int64_t num_gates(Cell cell);
 
-/// What a recurrent layer remembers: the hidden state and, of an LSTM, the cell. [1, B, H] each;
-/// undefined: zeros.
+/// What a recurrent layer remembers: the hidden state and, of an LSTM, the cell.
+/// [directions, B, H] each; undefined: zeros.
 struct RecurrentState {
   at::Tensor hidden, cell;
 };
@@ -32,13 +37,15 @@ struct RecurrentWeights {
   Parameter input_bias, hidden_bias;  // [gates * H]
 };
 
-/// All time steps of one layer and direction. x_TBD: [time, batch, D]. `state` is where it starts
-/// from, and afterwards where it ended. Result: [time, batch, H].
-at::Tensor run_recurrent(Cell cell, const RecurrentWeights& weights, const at::Tensor& x_TBD,
-                         RecurrentState& state);
+/// All time steps of one layer, forward and, with weights of a second direction, backward. x:
+/// [time, batch, D], or packed as torch.nn.utils.rnn.PackedSequence packs it, [N, D] with
+/// `batch_sizes` (int64 [time], on the CPU). `state` is where it starts from, and afterwards where
+/// it ended. Result: like x with directions * H in place of D.
+at::Tensor run_recurrent(Cell cell, const std::vector<RecurrentWeights>& directions,
+                         const at::Tensor& x, const at::Tensor& batch_sizes, RecurrentState& state);
 
 /// The names of one direction's weights in torch.nn.RNN and its kin, in the order of
 /// RecurrentWeights: "weight_ih_l0", ...; backwards "weight_ih_l0_reverse".
-std::array<std::string, 4> weight_names(int64_t layer, bool backwards = false);
+std::array<std::string, 4> weight_names(int64_t layer, bool backwards);
 
 }  // namespace triga::rnn

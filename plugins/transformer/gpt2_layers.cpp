@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 
@@ -30,15 +29,6 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
 }
 
 }  // namespace
-
-at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
-  const auto type = weight->scalar_type();
-  if (x.scalar_type() == type)
-    return at::layer_norm(x, {x.size(-1)}, weight.tensor(), bias.tensor(), epsilon);
-  return at::layer_norm(x, {x.size(-1)}, weight->to(x.scalar_type()), bias->to(x.scalar_type()),
-                        epsilon)
-      .to(type);
-}
 
 at::Tensor Projection::operator()(const at::Tensor& x) const {
   return linear(x, weight, &bias, WeightLayout::kInOut);

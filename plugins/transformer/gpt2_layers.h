@@ -7,20 +7,12 @@
 #include <string>
 
 #include "transformer/gpt2_config.h"
+#include "transformer/modules.h"
 #include "triga/layer.h"
 
 namespace triga::transformer {
 
-// Legend of suffixes: B batch, T time, D hidden size, H heads, K size of a head (D = H * K), N = B
-// * T, S = T + cached.
-
-/// Layer normalisation over the last dimension.
-struct LayerNorm {
-  Parameter weight, bias;  // [D]
-  double epsilon = 0;
-
-  at::Tensor operator()(const at::Tensor& x) const;
-};
+// Suffixes as in modules.h, and S = T + cached.
 
 /// y = x W + b with W stored [in, out], as GPT-2 stores it.
 struct Projection {

@@ -2,6 +2,7 @@
 #include "triga/plugin.h"
 
 #include "transformer/gpt2.h"
+#include "transformer/vit.h"
 
 TRIGA_PLUGIN(transformer, "0.1.0") {
   using namespace triga;               // NOLINT: of this function alone
@@ -11,4 +12,11 @@ TRIGA_PLUGIN(transformer, "0.1.0") {
       "Decoder-only language model (Radford et al. 2019), as transformers' GPT2LMHeadModel.",
       [](const Gpt2Config& config, const ArchitectureContext& context)
           -> std::unique_ptr<Architecture> { return std::make_unique<Gpt2>(config, context); });
+  registry.architectures.add<VitConfig>(
+      "vit_classifier",
+      "Class of an image by its patches (Dosovitskiy et al. 2021), as transformers' "
+      "ViTForImageClassification.",
+      [](const VitConfig& config, const ArchitectureContext&) -> std::unique_ptr<Architecture> {
+        return std::make_unique<Vit>(config);
+      });
 }

@@ -12,7 +12,7 @@ import diffusers
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
 import models
-from models import MICROBATCH, MICROBATCHES_PER_STEP, STEPS, assert_close, assert_same_gradients
+from models import MICROBATCH, MICROBATCHES_PER_STEP, STEPS, assert_close, assert_same_gradients, batch_of
 
 SIZE = 8
 # What differs from case to case: (options of the U-Net, of the noise).
@@ -51,11 +51,6 @@ def options_of(unet, noise):
     if words["attention_head_dim"] is None:
         words["attention_head_dim"] = "all"
     return {k: str(v).lower() if isinstance(v, bool) else str(v).replace("'", "") for k, v in words.items()}
-
-
-def batch_of(results, step, microbatch):
-    prefix = f"batch.{step}.{microbatch}."
-    return {name.removeprefix(prefix): tensor for name, tensor in results.items() if name.startswith(prefix)}
 
 
 def loss_of(model, batch):

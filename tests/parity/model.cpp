@@ -1,7 +1,7 @@
 // model PLUGIN KIND FOLDER MODEL: what a kind of model makes of the model directory FOLDER/MODEL,
-// for gpt2.py, rnn_language_model.py and ddpm.py to compare.
-//   reads   FOLDER/options.txt (`key value` lines), FOLDER/samples.safetensors (the samples' one
-//           field each, in order of names: "000.tokens", "001.tokens", ...)
+// for KIND.py to compare.
+//   reads   FOLDER/options.txt (`key value` lines), FOLDER/samples.safetensors (the samples'
+//           fields, in order of names: "000.tokens", "001.label", "001.tokens", ...)
 //   writes  FOLDER/MODEL.safetensors: outputs and gradients of the first batch, losses of some
 //           steps, the fields of every batch; of a language model greedy tokens
 //           FOLDER/MODEL-written: a checkpoint of the weights as they were read
@@ -65,8 +65,13 @@ ConfigNode read_options(const Path& path) {
 std::vector<Sample> read_samples(const Path& folder) {
   const TensorFiles stored(posix_files(), folder, "samples");
   std::vector<Sample> samples;
-  for (const auto& name : stored.names())
-    samples.push_back({{name.substr(name.find('.') + 1), stored.read(name)}});
+  std::string last;
+  for (const auto& name : stored.names()) {
+    const size_t dot = name.find('.');
+    if (name.substr(0, dot) != last) samples.emplace_back();
+    last = name.substr(0, dot);
+    samples.back().set(name.substr(dot + 1), stored.read(name));
+  }
   return samples;
 }
 
@@ -108,7 +113,8 @@ class Parity {
   void run() {
     write_checkpoint();
     TensorsByName results;
-    if (samples_[0].contains("tokens")) results["greedy"] = greedy();
+    if (samples_[0].contains("tokens") && !samples_[0].contains("label"))
+      results["greedy"] = greedy();
     auto batches = batches_of(0);
     for (const auto& [name, output] : strategy_.predictor().predict(batches[0], nullptr))
       results[name] = output.clone();

@@ -2,6 +2,7 @@
 
 A language model here is a function input_ids [B, T] -> logits [B, T, vocabulary], with its parameters by Triga's names."""
 
+import re
 import subprocess
 
 import torch
@@ -92,7 +93,22 @@ def write_inputs(folder, options, samples, field="tokens"):
     from safetensors.torch import save_file
 
     (folder / "options.txt").write_text("".join(f"{k} {v}\n" for k, v in options.items()))
-    save_file({f"{i:03d}.{field}": sample for i, sample in enumerate(samples)}, folder / "samples.safetensors")
+    fields = [sample if isinstance(sample, dict) else {field: sample} for sample in samples]
+    save_file({f"{i:03d}.{name}": tensor for i, sample in enumerate(fields) for name, tensor in sample.items()},
+              folder / "samples.safetensors")
+
+
+def batch_of(results, step, microbatch):
+    """The fields of a batch that Triga made."""
+    prefix = f"batch.{step}.{microbatch}."
+    return {name.removeprefix(prefix): tensor for name, tensor in results.items() if name.startswith(prefix)}
+
+
+def read_by_readme(folder, **names):
+    """Runs the code of the checkpoint's README in the checkpoint; its variables."""
+    code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S).group(1)
+    exec(code.replace("model.safetensors", str(folder / "model.safetensors")), names)
+    return names
 
 
 def run(program, plugin, kind, folder, name):

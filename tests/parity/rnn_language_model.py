@@ -3,7 +3,6 @@ ten steps of AdamW and greedy text; and the README of a checkpoint is PyTorch co
 
 import copy
 import json
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -44,14 +43,6 @@ def greedy(model, prompt, num_tokens):
     return tokens
 
 
-def read_by_its_readme(folder, inputs):
-    """Runs the code of the checkpoint's README in the checkpoint."""
-    code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S).group(1)
-    names = {"input_ids": inputs}
-    exec(code.replace("model.safetensors", str(folder / "model.safetensors")), names)
-    return names["logits"]
-
-
 def compare(program, folder, cell, tied):
     torch.manual_seed(3)
     model = Model(cell, tied)
@@ -77,7 +68,7 @@ def compare(program, folder, cell, tied):
     assert_close("loss", results["loss"].reshape([]), loss.double(), 1e-5 * loss.item())
     gradient_error = assert_same_gradients(results, model.named_parameters())
     written = folder / f"{name}-written" / "step-00000000"
-    assert torch.equal(read_by_its_readme(written, inputs), theirs), "the README reads other weights"
+    assert torch.equal(models.read_by_readme(written, input_ids=inputs)["logits"], theirs), "the README reads other weights"
     with torch.no_grad():
         assert results["greedy"].tolist() == greedy(model, samples[0][:3], 20)
     trained = models.train(model, model.parameters(), samples)

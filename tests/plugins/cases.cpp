@@ -24,6 +24,28 @@ Sample image(int64_t index) {
   return {{"image", pixels}};
 }
 
+/// 1 to 12 letters of one of three classes.
+Sample word(int64_t index) {
+  RandomStream random(RandomKey(3).with("word"), static_cast<uint64_t>(index));
+  auto tokens = at::empty({1 + random.below(12)}, at::kLong);
+  for (int64_t i = 0; i < tokens.size(0); ++i) tokens[i] = random.below(58);
+  return {{"tokens", tokens}, {"label", at::scalar_tensor(random.below(3), at::kLong)}};
+}
+
+/// An image of one of three classes.
+Sample labelled_image(int64_t index) {
+  Sample sample = image(index);
+  sample.set("label", at::scalar_tensor(index % 3, at::kLong));
+  return sample;
+}
+
+/// 9 rows of 2 columns, and the 4 that follow.
+Sample series(int64_t index) {
+  at::Tensor rows = at::empty({13, 2}, at::kFloat);
+  fill_normal(rows, RandomKey(3).with("series"), 0, 1, static_cast<uint64_t>(index));
+  return {{"input", rows.narrow(0, 0, 9)}, {"target", rows.narrow(0, 9, 4)}};
+}
+
 }  // namespace
 
 const std::vector<Case>& conformance_cases() {
@@ -38,6 +60,22 @@ const std::vector<Case>& conformance_cases() {
        .sample = letters,
        .has_tokenizer = true,
        .sampler_inputs = {{"prompt", "HELLO"}, {"max_new_tokens", "40"}, {"seed", "4"}}},
+      {.plugin = "transformer",
+       .kind = "vit_classifier",
+       .config = {{"image_size", "8"},
+                  {"patch_size", "4"},
+                  {"num_channels", "1"},
+                  {"num_labels", "3"},
+                  {"num_layers", "3"},
+                  {"num_heads", "2"},
+                  {"hidden_size", "16"},
+                  {"intermediate_size", "32"},
+                  {"dropout", "0.1"},
+                  {"attention_dropout", "0.1"},
+                  {"shift", "2"},
+                  {"flip", "true"}},
+       .sample = labelled_image,
+       .sampler_inputs = {}},
       {.plugin = "rnn",
        .kind = "rnn_language_model",
        .config = {{"num_layers", "2"},
@@ -48,6 +86,29 @@ const std::vector<Case>& conformance_cases() {
        .sample = letters,
        .has_tokenizer = true,
        .sampler_inputs = {{"prompt", "HELLO"}, {"max_new_tokens", "40"}, {"seed", "4"}}},
+      {.plugin = "rnn",
+       .kind = "rnn_classifier",
+       .config = {{"num_labels", "3"},
+                  {"num_layers", "2"},
+                  {"embedding_size", "12"},
+                  {"hidden_size", "16"},
+                  {"bidirectional", "true"},
+                  {"max_length", "12"},
+                  {"dropout", "0.1"}},
+       .sample = word,
+       .has_tokenizer = true,
+       .sampler_inputs = {}},
+      {.plugin = "rnn",
+       .kind = "rnn_forecaster",
+       .config = {{"num_features", "2"},
+                  {"horizon", "4"},
+                  {"num_layers", "2"},
+                  {"hidden_size", "16"},
+                  {"subtract_last", "true"},
+                  {"dropout", "0.1"}},
+       .sample = series,
+       .sampler_inputs = {{"file", std::string(TRIGA_TEST_DATA) + "/series.csv"},
+                          {"input_length", "9"}}},
       {.plugin = "diffusion",
        .kind = "ddpm",
        .config = {{"sample_size", "8"},

@@ -8,13 +8,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <set>
 
+#include "base/files.h"
 #include "parallel/pipeline/flow.h"
 #include "plugin_host/library.h"
 #include "plugin_host/search_path.h"
 #include "tests/plugins/cases.h"
 #include "tests/support/cut_model.h"
+#include "tests/support/temporary_folder.h"
 
 namespace triga {
 namespace {
@@ -218,14 +221,25 @@ TEST_P(Conformance, ASamplerGivesTheSameAgain) {
   if (!sampler) GTEST_SKIP() << "this kind generates nothing";
   test::CutModel model(*model_, {});
   const auto generate = [&] {
+    const test::TemporaryFolder folder;
     std::string text;
-    SamplerContext context{tokenizer(), "", [&](std::string_view part) { text += part; }};
+    SamplerContext context;
+    context.tokenizer = tokenizer();
+    context.output_dir = folder.path().string();
+    context.print = [&](std::string_view part) { text += part; };
     sampler->create(test::mapping_of(GetParam().sampler_inputs))->generate(model, context);
-    return text;
+    std::map<std::string, std::string> results;
+    for (const auto& file : std::filesystem::directory_iterator(folder.path()))
+      results[file.path().filename()] = read_text(posix_files(), file.path());
+    // The folder has another name every time.
+    for (size_t at = 0; (at = text.find(context.output_dir)) != text.npos;)
+      text.erase(at, context.output_dir.size());
+    results[""] = text;
+    return results;
   };
-  const auto text = generate();
-  EXPECT_NE(text, "");
-  EXPECT_EQ(text, generate());
+  const auto results = generate();
+  EXPECT_NE(results.at(""), "");
+  EXPECT_EQ(results, generate());
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Conformance, ::testing::ValuesIn(test::conformance_cases()),

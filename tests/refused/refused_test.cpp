@@ -77,6 +77,8 @@ constexpr Elsewhere kElsewhere[] = {
      "an image has 1 or 3 channels"},
     {"framework/data/labelled_text.cpp", "rule(\"label_column\"",
      "tests/unit/data/labelled_text_test.cpp", "is the text's column as well"},
+    {"framework/data/series_kind.cpp", "rule(\"to\"", "tests/unit/data/series_test.cpp",
+     "there would be no row"},
     {"framework/data/catalogue.cpp", "rule(\"as\"", "tests/unit/data/catalogue_test.cpp",
      "is not a path inside"},
     {"framework/data/catalogue.cpp", "rule(\"sha256\"", "tests/unit/data/catalogue_test.cpp",

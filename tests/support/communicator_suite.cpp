@@ -281,6 +281,7 @@ void host_channel_overtakes_data(Communicator& world) {
   if (world.rank() != 0) waiting = world.all_reduce(tensor, ReduceOp::kSum, "data");
   world.barrier("control");
   if (world.rank() != 0) EXPECT_FALSE(waiting.is_done());
+  world.barrier("looked");
   if (world.rank() == 0) waiting = world.all_reduce(tensor, ReduceOp::kSum, "data");
   waiting.wait();
   expect_equal(tensor, at::full({1000}, world.size()).to(at::kFloat), "all_reduce");

@@ -1,0 +1,131 @@
+#include "data/series_kind.h"
+
+#include <ATen/TensorOperators.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "data/fingerprint.h"
+#include "triga/series.h"
+
+namespace triga {
+namespace {
+
+struct RowsConfig {
+  int64_t from = 0;
+  std::optional<int64_t> to;
+};
+
+void describe(Fields& fields, RowsConfig& config) {
+  fields.field("from", config.from)
+      .help("The first row; 0 is the one below the names.")
+      .at_least(0);
+  fields.field("to", config.to).help("The row after the last one.").at_least(1).empty_word("end");
+  fields.rule("to", [&config]() -> std::optional<std::string> {
+    if (!config.to || config.from < *config.to) return std::nullopt;
+    return fmt::format("from: {} is not below to: {}; there would be no row", config.from,
+                       *config.to);
+  });
+}
+
+struct CsvSeriesConfig {
+  ConfigPath file;
+  std::vector<std::string> columns;
+  RowsConfig rows;
+  std::optional<RowsConfig> standardise;
+  int64_t input_length = 96;
+  int64_t horizon = 96;
+};
+
+void describe(Fields& fields, CsvSeriesConfig& config) {
+  fields.field("file", config.file)
+      .help("CSV file: a line of names, then a row a line.")
+      .required()
+      .known_as({"path", "data_path", "csv"});
+  fields.field("columns", config.columns)
+      .help(
+          "Names of the columns to read, in this order. Empty: all whose first value is a number.")
+      .known_as({"features", "variables"});
+  fields.field("rows", config.rows)
+      .help(
+          "Rows to forecast. What is read before a forecast may reach back before them, as in the "
+          "papers on ETTh1.");
+  fields.field("standardise", config.standardise)
+      .help(
+          "Rows whose mean and deviation each column is standardised with: those of the training "
+          "part, in every split. Default: as the file has them.")
+      .known_as({"scale", "normalize"});
+  fields.field("input_length", config.input_length)
+      .help("Rows that a forecast is made from.")
+      .unit("rows")
+      .at_least(1)
+      .known_as({"seq_len", "lookback", "context_length"});
+  fields.field("horizon", config.horizon)
+      .help("Rows that are forecast at once.")
+      .unit("rows")
+      .at_least(1)
+      .known_as({"pred_len", "prediction_length"});
+}
+
+/// Samples {"input": fp32 [input_length, C], "target": fp32 [horizon, C]}: one for each row that a
+/// forecast can begin at.
+class CsvSeries final : public Dataset {
+ public:
+  explicit CsvSeries(const CsvSeriesConfig& config)
+      : input_length_(config.input_length), horizon_(config.horizon) {
+    const Series series = read_csv_series(config.file.path, config.columns);
+    const int64_t num_rows = series.values.size(0);
+    const auto end_of = [&](const RowsConfig& rows, const char* what) {
+      const int64_t end = rows.to.value_or(num_rows);
+      if (end > num_rows || rows.from >= end)
+        throw DataError(fmt::format("{}: {} are rows {} to {}; there are {}", config.file.path,
+                                    what, rows.from, end, num_rows));
+      return end;
+    };
+    const int64_t end = end_of(config.rows, "`rows`");
+    at::Tensor values = series.values;
+    if (config.standardise) {
+      const auto by = standardisation_of(values, config.standardise->from,
+                                         end_of(*config.standardise, "`standardise`"));
+      values = (values - by.mean) / by.deviation;
+    }
+    values_ = values.to(at::kFloat);
+    first_ = std::max(config.rows.from, input_length_);
+    size_ = end - horizon_ - first_ + 1;
+    if (size_ < 1)
+      throw DataError(
+          fmt::format("{}: rows {} to {} are too few for input_length {} and horizon {}",
+                      config.file.path, config.rows.from, end, input_length_, horizon_));
+  }
+
+  int64_t size() const override { return size_; }
+  Sample get(int64_t index) const override {
+    const int64_t row = first_ + index;
+    return {{"input", values_.narrow(0, row - input_length_, input_length_)},
+            {"target", values_.narrow(0, row, horizon_)}};
+  }
+  std::string fingerprint() const override {
+    Fingerprint fingerprint;
+    fingerprint.add("series");
+    for (const int64_t number : {input_length_, horizon_, first_, size_}) fingerprint.add(number);
+    fingerprint.add({static_cast<const char*>(values_.const_data_ptr()), values_.nbytes()});
+    return fingerprint.text();
+  }
+
+ private:
+  int64_t input_length_, horizon_;
+  at::Tensor values_;  // fp32 [rows, C]
+  int64_t first_ = 0, size_ = 0;
+};
+
+}  // namespace
+
+void register_csv_series(Registry& registry) {
+  registry.datasets.add<CsvSeriesConfig>(
+      "csv_series", "Windows of a multivariate time series in a CSV file.",
+      [](const CsvSeriesConfig& config, const DatasetContext&) -> std::unique_ptr<Dataset> {
+        return std::make_unique<CsvSeries>(config);
+      });
+}
+
+}  // namespace triga

@@ -1,0 +1,138 @@
+#include "rnn/forecast_sampler.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+#include <c10/util/StringUtil.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+#include "rnn/forecast_plot.h"
+#include "triga/config.h"
+#include "triga/series.h"
+
+namespace triga::rnn {
+namespace {
+
+void write_file(const std::string& path, const std::string& content) {
+  std::ofstream file(path, std::ios::binary);
+  file << content;
+  file.close();
+  if (!file) throw DataError("cannot write " + path);
+}
+
+std::string table_of(const std::vector<std::string>& columns, const at::Tensor& actual,
+                     const at::Tensor& forecast, int64_t first_row) {
+  std::string text = "row,column,actual,forecast\n";
+  for (int64_t row = 0; row < actual.size(0); ++row)
+    for (size_t i = 0; i < columns.size(); ++i) {
+      const auto column = static_cast<int64_t>(i);
+      char numbers[80];
+      std::snprintf(numbers, sizeof numbers, ",%.9g,%.9g\n", actual[row][column].item<double>(),
+                    forecast[row][column].item<double>());
+      text += c10::str(first_row + row, ",", columns[i], numbers);
+    }
+  return text;
+}
+
+class ForecastSampler final : public Sampler {
+ public:
+  ForecastSampler(ForecastInputs inputs, int64_t num_features, int64_t horizon)
+      : inputs_(std::move(inputs)), num_features_(num_features), horizon_(horizon) {}
+
+  void generate(Predictor& predictor, const SamplerContext& context) override {
+    const Series series = read_csv_series(inputs_.file.path, inputs_.columns);
+    if (series.values.size(1) != num_features_)
+      throw DataError(c10::str(inputs_.file.path, ": ", series.values.size(1),
+                               " columns; the model forecasts ", num_features_,
+                               " (columns: names which)"));
+    const int64_t num_rows = series.values.size(0);
+    const int64_t first = std::max(inputs_.from, inputs_.input_length);
+    const int64_t end = std::min(inputs_.to.value_or(num_rows), num_rows);
+    const int64_t count = (end - first) / horizon_;
+    if (count < 1)
+      throw DataError(c10::str(inputs_.file.path, ": between rows ", first, " and ", end,
+                               " is no place for a forecast of ", horizon_, " rows (the file has ",
+                               num_rows, "; input_length ", inputs_.input_length, ")"));
+    const Standardisation by = standardisation(series, num_rows);
+    const at::Tensor values = ((series.values - by.mean) / by.deviation).to(at::kFloat);
+    std::vector<at::Tensor> forecasts;
+    for (int64_t i = 0; i < count; ++i) {
+      context.report_progress("forecasts", i, count);
+      forecasts.push_back(forecast(predictor, values, first + i * horizon_));
+    }
+    const at::Tensor all = at::cat(forecasts).to(at::kDouble) * by.deviation + by.mean;
+    const at::Tensor actual = series.values.narrow(0, first, count * horizon_);
+    write_file(context.output_dir + "/forecast.csv", table_of(series.columns, actual, all, first));
+    write_file(context.output_dir + "/forecast.svg",
+               forecast_plot(series.columns, actual, all, first, horizon_));
+    const at::Tensor error = (all - actual) / by.deviation;
+    context.print(c10::str(count, count == 1 ? " forecast" : " forecasts", " of ", horizon_,
+                           " rows: mse ", error.square().mean().item<double>(), ", mae ",
+                           error.abs().mean().item<double>(), "; in ", context.output_dir,
+                           "/forecast.csv and forecast.svg\n"));
+  }
+
+ private:
+  Standardisation standardisation(const Series& series, int64_t num_rows) const {
+    if (!inputs_.standardise_from && !inputs_.standardise_to)
+      return {at::zeros({num_features_}, at::kDouble), at::ones({num_features_}, at::kDouble)};
+    const int64_t from = inputs_.standardise_from.value_or(0);
+    const int64_t to = inputs_.standardise_to.value_or(num_rows);
+    if (from >= to || to > num_rows)
+      throw DataError(c10::str(inputs_.file.path, ": standardise_from ", from, " to ", to,
+                               " are no rows of it; there are ", num_rows));
+    return standardisation_of(series.values, from, to);
+  }
+
+  /// Of rows [row, row + horizon): [horizon, C].
+  at::Tensor forecast(Predictor& predictor, const at::Tensor& values, int64_t row) const {
+    Batch batch;
+    batch.num_samples = 1;
+    batch.fields = {
+        {"input", values.narrow(0, row - inputs_.input_length, inputs_.input_length).unsqueeze(0)}};
+    return predictor.predict(batch, nullptr)["forecast"].to(at::kCPU, at::kFloat)[0];
+  }
+
+  ForecastInputs inputs_;
+  int64_t num_features_, horizon_;
+};
+
+}  // namespace
+
+void describe(Fields& fields, ForecastInputs& inputs) {
+  fields.field("file", inputs.file).help("CSV file with the series.").required();
+  fields.field("columns", inputs.columns)
+      .help("Names of the columns, in the order of training. Empty: all of numbers.");
+  fields.field("from", inputs.from).help("The first row to forecast.").unit("rows").at_least(0);
+  fields.field("to", inputs.to)
+      .help("The row after the last one to forecast.")
+      .unit("rows")
+      .at_least(1)
+      .empty_word("end");
+  fields.field("input_length", inputs.input_length)
+      .help("Rows that a forecast is made from: as in training.")
+      .unit("rows")
+      .at_least(1);
+  fields.field("standardise_from", inputs.standardise_from)
+      .help("First row of those that the series was standardised with in training.")
+      .at_least(0)
+      .empty_word("none");
+  fields.field("standardise_to", inputs.standardise_to)
+      .help("The row after the last one of them.")
+      .at_least(1)
+      .empty_word("none");
+}
+
+SamplerKind forecast_sampler(int64_t num_features, int64_t horizon) {
+  return {.create = [=](const ConfigNode& inputs) -> std::unique_ptr<Sampler> {
+            return std::make_unique<ForecastSampler>(read_config<ForecastInputs>(inputs),
+                                                     num_features, horizon);
+          },
+          .schema = [] { return config_schema<ForecastInputs>(); }};
+}
+
+}  // namespace triga::rnn

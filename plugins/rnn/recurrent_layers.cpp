@@ -1,0 +1,95 @@
+#include "rnn/recurrent_layers.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/_pack_padded_sequence.h>
+#include <ATen/ops/arange.h>
+#include <c10/util/StringUtil.h>
+
+#include <cmath>
+#include <tuple>
+#include <utility>
+
+#include "triga/ops.h"
+#include "triga/sequence_state.h"
+
+namespace triga::rnn {
+namespace {
+
+class RecurrentLayer final : public Layer {
+ public:
+  RecurrentLayer(const RecurrentStack& stack, int64_t index, std::string name)
+      : stack_(stack), name_(std::move(name)), is_last_(index + 1 == stack.num_layers) {
+    const int64_t num_directions = stack.is_bidirectional ? 2 : 1;
+    const int64_t in = index == 0 ? stack.input_size : num_directions * stack.hidden_size;
+    const int64_t rows = num_gates(stack.cell) * stack.hidden_size;
+    const Init init = Init::uniform(1 / std::sqrt(static_cast<double>(stack.hidden_size)));
+    for (int64_t direction = 0; direction < num_directions; ++direction) {
+      const auto names = weight_names(index, direction == 1);
+      directions_.push_back({parameter("rnn." + names[0], {rows, in}, init),
+                             parameter("rnn." + names[1], {rows, stack.hidden_size}, init),
+                             parameter("rnn." + names[2], {rows}, init),
+                             parameter("rnn." + names[3], {rows}, init)});
+    }
+  }
+
+  Activations forward(const Activations& inputs, LayerContext& context) override {
+    SequenceState* kept = context.sequence_state();  // each [B, H]
+    RecurrentState state = load(kept);
+    const at::Tensor batch_sizes =
+        stack_.is_packed ? batch_sizes_of(context.batch()["lengths"]) : at::Tensor();
+    const at::Tensor hidden =
+        run_recurrent(stack_.cell, directions_, inputs["hidden"], batch_sizes, state);
+    save(state, kept);
+    if (is_last_ && stack_.gives_last) return {{"last", state.hidden.transpose(0, 1).flatten(1)}};
+    const double p = is_last_ && !stack_.dropout_behind_last ? 0 : stack_.dropout;
+    return {{"hidden", dropout(hidden, p, context, "output")}};
+  }
+
+ private:
+  RecurrentState load(SequenceState* kept) const {
+    const auto part = [&](const char* name) {
+      const at::Tensor value = kept == nullptr ? at::Tensor() : kept->get(name_, name);
+      return value.defined() ? value.unsqueeze(0) : value;
+    };
+    return {part("hidden"), part("cell")};
+  }
+
+  void save(const RecurrentState& state, SequenceState* kept) const {
+    if (kept == nullptr) return;
+    TRIGA_CHECK(directions_.size() == 1 && !stack_.is_packed,
+                "only layers of one direction go on from where they were");
+    kept->set(name_, "hidden", state.hidden[0]);
+    if (state.cell.defined()) kept->set(name_, "cell", state.cell[0]);
+  }
+
+  RecurrentStack stack_;
+  std::string name_;
+  bool is_last_;
+  std::vector<RecurrentWeights> directions_;
+};
+
+}  // namespace
+
+void add_recurrent_layers(const RecurrentStack& stack, std::vector<LayerSpec>& specs) {
+  for (int64_t i = 0; i < stack.num_layers; ++i) {
+    const std::string name = c10::str("rnn.", i);
+    const bool gives_last = stack.gives_last && i + 1 == stack.num_layers;
+    specs.push_back(
+        {.name = name,
+         .build = [stack, i, name] { return std::make_unique<RecurrentLayer>(stack, i, name); },
+         .reads = {"hidden"},
+         .writes = {gives_last ? "last" : "hidden"}});
+  }
+}
+
+at::Tensor batch_sizes_of(const at::Tensor& lengths) {
+  const at::Tensor here = lengths.cpu();
+  const at::Tensor steps = at::arange(here[0].item<int64_t>(), at::kLong);
+  return here.unsqueeze(0).gt(steps.unsqueeze(1)).sum(1);
+}
+
+at::Tensor pack(const at::Tensor& x, const at::Tensor& lengths) {
+  return std::get<0>(at::_pack_padded_sequence(x, lengths.cpu(), /*batch_first=*/true));
+}
+
+}  // namespace triga::rnn

@@ -1,0 +1,124 @@
+"""Classifiers and forecasters of every family on small data: layouts, resume, evaluation; rolling forecasts as a table and a plot."""
+
+import csv
+import math
+import random
+import struct
+import unittest
+import xml.dom.minidom
+
+from triga_runner import TrigaTest, state_hash
+
+TAIL = """\
+train: {max_steps: 12, global_batch: {samples: 10}, microbatch_size: 2, seed: 3, device: cpu}
+optimizer: {kind: adamw, learning_rate: 3.0e-3}
+eval: {every_steps: 6}
+checkpoint: {every_steps: 6}
+log: {every_steps: 1}
+"""
+CLASSIFIER = """\
+name: mood
+model: {plugin: rnn, kind: rnn_classifier, config: {hidden_size: 16, embedding_size: 12, num_layers: 3, bidirectional: true, max_length: 40}}
+data:
+  train: {kind: labelled_text, files: [moods.tsv], take: {to: 0.8}}
+  validation: {kind: labelled_text, files: [moods.tsv], take: {from: 0.8}}
+  tokenizer: {kind: byte_bpe, vocab_size: 300}
+"""
+FORECASTER = """\
+name: waves
+model: {plugin: rnn, kind: rnn_forecaster, config: {num_features: 2, horizon: 4, hidden_size: 16, num_layers: 3, cell: gru, subtract_last: true}}
+data:
+  train: {kind: csv_series, file: waves.csv, rows: {to: 150}, standardise: {to: 150}, input_length: 12, horizon: 4}
+  validation: {kind: csv_series, file: waves.csv, rows: {from: 150}, standardise: {to: 150}, input_length: 12, horizon: 4}
+"""
+VIT = """\
+name: bars
+model:
+  plugin: transformer
+  kind: vit_classifier
+  config: {image_size: 8, patch_size: 4, num_channels: 1, num_labels: 4, num_layers: 3, num_heads: 2, hidden_size: 16, intermediate_size: 32,
+           dropout: 0.1, attention_dropout: 0.1, shift: 1}
+data:
+  train: {kind: idx_images, images: bars.idx, labels: labels.idx, take: {to: 0.8}}
+  validation: {kind: idx_images, images: bars.idx, labels: labels.idx, take: {from: 0.8}}
+"""
+
+
+class FamiliesTest(TrigaTest):
+    def setUp(self):
+        super().setUp()
+        generator = random.Random(4)
+        words = {0: "poor dull slow bad".split(), 1: "good fine warm witty".split()}
+        lines = [" ".join(generator.choices(words[i % 2], k=generator.randint(1, 9))) + f"\t{i % 2}" for i in range(100)]
+        (self.folder / "moods.tsv").write_text("\n".join(lines) + "\n")
+        rows = [f"day {i},{10 + 3 * math.sin(i / 4):.4f},{-2 + math.cos(i / 5):.4f}" for i in range(200)]
+        (self.folder / "waves.csv").write_text("\n".join(["date,load,heat", *rows]) + "\n")
+        images = [bytes(255 if column // 2 == i % 4 else 7 * i % 50 for _ in range(8) for column in range(8)) for i in range(100)]
+        (self.folder / "bars.idx").write_bytes(bytes([0, 0, 8, 3]) + struct.pack(">III", 100, 8, 8) + b"".join(images))
+        (self.folder / "labels.idx").write_bytes(bytes([0, 0, 8, 1]) + struct.pack(">I", 100) + bytes(i % 4 for i in range(100)))
+
+    def check(self, text, metric):
+        self.experiment.write_text(text + TAIL)
+        alone = self.launch(1, "alone")
+        for ranks, settings in ((3, ()), (2, ("parallel.pp=2",)), (4, ("parallel.dp=2", "parallel.pp=2", "parallel.zero=2"))):
+            run = self.launch(ranks, f"{ranks}{''.join(settings)}", *[w for s in settings for w in ("--set", s)])
+            for split, names in (("train", ("loss", "grad_norm")), ("validation", ("loss", metric))):
+                for name in names:
+                    expected, got = alone.column(name, split), run.column(name, split)
+                    self.assertEqual(expected.keys(), got.keys())
+                    for step in expected:  # fp32 sums in another order; a metric may be 0
+                        self.assertAlmostEqual(got[step], expected[step], delta=1e-5 * max(1, abs(expected[step])),
+                                               msg=f"{settings} {name} {step}")
+        self.launch(2, "parts", "--set", "train.max_steps=6")
+        parts, straight = self.launch(2, "parts"), self.launch(2, "straight")
+        self.assertEqual(state_hash(parts.directory), state_hash(straight.directory))
+        completed = self.command("evaluate", alone.directory, "--json")
+        self.assertEqual(completed.returncode, 0, completed.stderr)
+        self.assertIn(f'"{metric}":', completed.stdout)
+        return alone
+
+    def test_rnn_classifier(self):
+        self.check(CLASSIFIER, "accuracy")
+
+    def test_vit_classifier(self):
+        self.check(VIT, "accuracy")
+
+    def test_rnn_forecaster(self):
+        run = self.check(FORECASTER, "mae")
+        inputs = ("--input", "file=waves.csv", "--input", "input_length=12", "--input", "standardise_to=150")
+        completed = self.command("generate", run.directory, *inputs, "--input", "from=150", "--output-dir", "out")
+        self.assertEqual(completed.returncode, 0, completed.stderr)
+        self.assertIn("12 forecasts of 4 rows: mse ", completed.stdout)
+        with open(self.folder / "out" / "forecast.csv", newline="") as file:
+            table = list(csv.DictReader(file))
+        self.assertEqual([(line["row"], line["column"]) for line in table],
+                         [(str(row), name) for row in range(150, 198) for name in ("load", "heat")])
+        for line in table:
+            row = int(line["row"])
+            happened = 10 + 3 * math.sin(row / 4) if line["column"] == "load" else -2 + math.cos(row / 5)
+            self.assertAlmostEqual(float(line["actual"]), happened, delta=1e-4)
+            self.assertLess(abs(float(line["forecast"]) - happened), 8, "in other units than the file's")
+        svg = xml.dom.minidom.parse(str(self.folder / "out" / "forecast.svg"))
+        self.assertEqual(len(svg.getElementsByTagName("polyline")), 4)  # what happened and the forecast, of two columns
+
+    def test_what_does_not_fit_is_said(self):
+        self.experiment.write_text(FORECASTER + TAIL)
+        run = self.launch(1, "run", "--set", "train.max_steps=1", "--set", "checkpoint.every_steps=1")
+        for inputs, status, says in (
+            (("file=none.csv",), 4, "none.csv"),
+            (("file=waves.csv", "columns=[load]"), 4, "1 columns; the model forecasts 2"),
+            (("file=waves.csv", "from=199"), 4, "is no place for a forecast of 4 rows"),
+            (("file=waves.csv", "standardise_to=900"), 4, "are no rows of it; there are 200"),
+            ((), 2, "file"),
+        ):
+            completed = self.command("generate", run.directory, *[word for value in inputs for word in ("--input", value)])
+            self.assertEqual(completed.returncode, status, completed.stderr)
+            self.assertIn(says, completed.stderr)
+        self.experiment.write_text(VIT + TAIL)
+        completed = self.command("train", self.experiment, "--run-dir", "wrong", "--set", "model.config.num_labels=2")
+        self.assertEqual(completed.returncode, 4, completed.stderr)
+        self.assertIn("is of class 2, but the model tells 2 apart (num_labels): 0 to 1", completed.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

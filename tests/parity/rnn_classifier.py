@@ -1,0 +1,122 @@
+"""Kind rnn_classifier against torch.nn's layers on packed sequences: the same weights and samples give the same logits, loss,
+gradients and ten steps of AdamW; and the README of a checkpoint is PyTorch code that reads it."""
+
+import copy
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+import models
+from models import MICROBATCH, MICROBATCHES_PER_STEP, STEPS, assert_close, assert_same_gradients, batch_of
+
+VOCABULARY, LENGTH, WIDTH, HIDDEN, CLASSES, FEATURES = 61, 24, 20, 28, 5, 3
+CASES = {  # name: cell, layers, in both directions, of tokens
+    "lstm": ("lstm", 2, True, True),
+    "gru": ("gru", 1, False, True),
+    "gru-features": ("gru", 2, True, False),
+    "rnn": ("rnn_tanh", 1, False, False),
+    "relu": ("rnn_relu", 2, True, True),
+}
+
+
+class Model(torch.nn.Module):
+    def __init__(self, cell, layers, both_ways, of_tokens):
+        super().__init__()
+        kinds = {"lstm": (torch.nn.LSTM, {}), "gru": (torch.nn.GRU, {}), "rnn_tanh": (torch.nn.RNN, {}),
+                 "rnn_relu": (torch.nn.RNN, {"nonlinearity": "relu"})}
+        module, options = kinds[cell]
+        if of_tokens:
+            self.embedding = torch.nn.Embedding(VOCABULARY, WIDTH)
+        self.rnn = module(WIDTH if of_tokens else FEATURES, HIDDEN, layers, batch_first=True, bidirectional=both_ways, **options)
+        self.classifier = torch.nn.Linear(HIDDEN * (2 if both_ways else 1), CLASSES)
+        self.both_ways, self.of_tokens = both_ways, of_tokens
+        with torch.no_grad():  # biases matter, and logits are not all alike
+            for parameter in self.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+
+    def forward(self, batch):
+        x = self.embedding(batch["input_ids"]) if self.of_tokens else batch["features"]
+        _, state = self.rnn(torch.nn.utils.rnn.pack_padded_sequence(x, batch["lengths"], batch_first=True))
+        hidden = state[0] if isinstance(state, tuple) else state
+        return self.classifier(torch.cat([hidden[-2], hidden[-1]], dim=1) if self.both_ways else hidden[-1])
+
+
+def make_samples(of_tokens):
+    generator = torch.Generator().manual_seed(5)
+    samples = []
+    for i in range(MICROBATCH * MICROBATCHES_PER_STEP * STEPS):
+        length = LENGTH if i == 1 else 1 if i == 2 else int(torch.randint(1, LENGTH + 1, (1,), generator=generator))
+        sequence = (torch.randint(0, VOCABULARY, (length,), generator=generator) if of_tokens
+                    else torch.randn(length, FEATURES, generator=generator))
+        label = torch.randint(0, CLASSES, (), generator=generator)
+        samples.append({"tokens" if of_tokens else "features": sequence, "label": label})
+    return samples
+
+
+def assert_batch(batch, samples):
+    """The samples of the microbatch, the longest first, with their labels."""
+    order = sorted(range(len(samples)), key=lambda i: -len(next(iter(samples[i].values()))))
+    field = "input_ids" if "input_ids" in batch else "features"
+    assert sorted(batch) == sorted([field, "lengths", "labels"]), sorted(batch)
+    for row, i in enumerate(order):
+        sequence, label = samples[i].values()
+        assert batch["lengths"][row] == len(sequence) and batch["labels"][row] == label
+        assert torch.equal(batch[field][row, : len(sequence)], sequence) and not batch[field][row, len(sequence) :].any()
+
+
+def mean_loss(model, batches):
+    losses = [torch.nn.functional.cross_entropy(model(batch), batch["labels"], reduction="sum") for batch in batches]
+    return sum(losses) / sum(len(batch["labels"]) for batch in batches)
+
+
+def compare(program, folder, name):
+    cell, layers, both_ways, of_tokens = CASES[name]
+    torch.manual_seed(3)
+    model = Model(*CASES[name])
+    samples = make_samples(of_tokens)
+    options = {"input": "tokens" if of_tokens else "features", "num_labels": CLASSES, "cell": cell, "num_layers": layers,
+               "hidden_size": HIDDEN, "bidirectional": both_ways, "dropout": 0}
+    options |= {"embedding_size": WIDTH, "vocab_size": VOCABULARY} if of_tokens else {"num_features": FEATURES}
+    words = {**options, "bidirectional": str(both_ways).lower(), "max_length": LENGTH}
+    models.write_inputs(folder, words, samples)
+    (folder / name).mkdir()
+    config = {"model_type": "triga_rnn_classifier", **options}
+    (folder / name / "config.json").write_text(json.dumps(config))
+    save_file({n: p.detach().clone() for n, p in model.named_parameters()}, folder / name / "model.safetensors")
+    results = models.run(program, "rnn", "rnn_classifier", folder, name)
+
+    batches = [[batch_of(results, step, i) for i in range(MICROBATCHES_PER_STEP)] for step in range(STEPS)]
+    for i, batch in enumerate(batch for pair in batches for batch in pair):
+        assert_batch(batch, samples[i * MICROBATCH : (i + 1) * MICROBATCH])
+    first = batches[0][0]
+    written = models.read_by_readme(folder / f"{name}-written" / "step-00000000", input_ids=first.get("input_ids"),
+                                    features=first.get("features"), lengths=first["lengths"])
+    trained = copy.deepcopy(model)
+    theirs = trained(first)
+    assert torch.equal(written["logits"], theirs), "the README reads other weights"
+    logits_error = assert_close("logits", results["logits"], theirs, 1e-5)
+    loss = mean_loss(trained, [first])
+    loss.backward()
+    assert_close("loss", results["loss"].reshape([]), loss.double(), 1e-5 * loss.item())
+    gradient_error = assert_same_gradients(results, trained.named_parameters())
+    losses = models.optimize(trained.parameters(), lambda step: mean_loss(trained, batches[step]))
+    losses_error = assert_close("losses of ten steps", results["losses"], losses, 1e-5)
+    print(f"{name}: logits {logits_error:.2g}, gradients {gradient_error:.2g} of the limit, losses {losses_error:.2g}")
+
+    (folder / name / "config.json").write_text(json.dumps({**config, "hidden_size": 7, "bidirectional": not both_ways}))
+    models.assert_refused(program, "rnn", "rnn_classifier", folder, name, [f"hidden_size: {HIDDEN} here, 7 there", "bidirectional:"])
+
+
+def main(program):
+    torch.set_num_threads(1)
+    for name in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            compare(program, Path(folder), name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
