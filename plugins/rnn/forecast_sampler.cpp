@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <sstream>
+#include <vector>
 
 #include "rnn/forecast_plot.h"
 #include "triga/config.h"
@@ -22,6 +24,13 @@ void write_file(const std::string& path, const std::string& content) {
   file << content;
   file.close();
   if (!file) throw DataError("cannot write " + path);
+}
+
+std::vector<std::string> names_in(const std::string& list) {
+  std::vector<std::string> names;
+  std::istringstream stream(list);
+  for (std::string name; std::getline(stream, name, ',');) names.push_back(name);
+  return names;
 }
 
 std::string table_of(const std::vector<std::string>& columns, const at::Tensor& actual,
@@ -44,7 +53,7 @@ class ForecastSampler final : public Sampler {
       : inputs_(std::move(inputs)), num_features_(num_features), horizon_(horizon) {}
 
   void generate(Predictor& predictor, const SamplerContext& context) override {
-    const Series series = read_csv_series(inputs_.file.path, inputs_.columns);
+    const Series series = read_csv_series(inputs_.file.path, names_in(inputs_.columns));
     if (series.values.size(1) != num_features_)
       throw DataError(c10::str(inputs_.file.path, ": ", series.values.size(1),
                                " columns; the model forecasts ", num_features_,
@@ -106,7 +115,8 @@ class ForecastSampler final : public Sampler {
 void describe(Fields& fields, ForecastInputs& inputs) {
   fields.field("file", inputs.file).help("CSV file with the series.").required();
   fields.field("columns", inputs.columns)
-      .help("Names of the columns, in the order of training. Empty: all of numbers.");
+      .help(
+          "Names of the columns in the order of training, commas between. Empty: all of numbers.");
   fields.field("from", inputs.from).help("The first row to forecast.").unit("rows").at_least(0);
   fields.field("to", inputs.to)
       .help("The row after the last one to forecast.")

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "triga/sampler.h"
 
@@ -13,7 +12,7 @@ namespace triga::rnn {
 
 struct ForecastInputs {
   ConfigPath file;
-  std::vector<std::string> columns;
+  std::string columns;  // "a,b"; "": all of numbers
   int64_t from = 0;
   std::optional<int64_t> to;  // empty: the end of the file
   int64_t input_length = 96;

@@ -106,7 +106,7 @@ class FamiliesTest(TrigaTest):
         run = self.launch(1, "run", "--set", "train.max_steps=1", "--set", "checkpoint.every_steps=1")
         for inputs, status, says in (
             (("file=none.csv",), 4, "none.csv"),
-            (("file=waves.csv", "columns=[load]"), 4, "1 columns; the model forecasts 2"),
+            (("file=waves.csv", "columns=load"), 4, "1 columns; the model forecasts 2"),
             (("file=waves.csv", "from=199"), 4, "is no place for a forecast of 4 rows"),
             (("file=waves.csv", "standardise_to=900"), 4, "are no rows of it; there are 200"),
             ((), 2, "file"),
@@ -117,7 +117,7 @@ class FamiliesTest(TrigaTest):
         self.experiment.write_text(VIT + TAIL)
         completed = self.command("train", self.experiment, "--run-dir", "wrong", "--set", "model.config.num_labels=2")
         self.assertEqual(completed.returncode, 4, completed.stderr)
-        self.assertIn("is of class 2, but the model tells 2 apart (num_labels): 0 to 1", completed.stderr)
+        self.assertIn("but the model tells 2 apart (num_labels): 0 to 1", completed.stderr)
 
 
 if __name__ == "__main__":
