@@ -72,8 +72,10 @@ std::string title_of(const LoadedExperiment& loaded, const PlanQuestion& questio
 }
 
 ExitStatus plan(const CommandEnvironment& environment, const PlanArguments& arguments) {
+  // With costs from a file nothing is computed: the device need not be here.
   const LoadedExperiment loaded(environment, arguments.experiment,
-                                LoadedExperiment::Purpose::kCompute);
+                                arguments.costs.empty() ? LoadedExperiment::Purpose::kCompute
+                                                        : LoadedExperiment::Purpose::kLook);
   const GridShape grid = grid_of(loaded, arguments.num_ranks);
   prepare_to_compute(grid.dp * grid.pp);
   const Assembly assembly = loaded.assemble(environment, {"train"});
@@ -92,6 +94,10 @@ ExitStatus plan(const CommandEnvironment& environment, const PlanArguments& argu
     std::cout << plan_as_json(question, made) << std::endl;
   else
     std::cout << title << "\n\n" << plan_report(question, made, environment.terminal_columns);
+  if (const double needed = static_cast<double>(made.most_bytes()) * 1e-9;
+      arguments.memory_gb > 0 && needed > arguments.memory_gb)
+    std::cerr << fmt::format("triga: warning: a rank needs {:.2f} GB, more than --memory {}\n",
+                             needed, arguments.memory_gb);
   return ExitStatus::kDone;
 }
 

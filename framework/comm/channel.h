@@ -50,6 +50,8 @@ class Channel {
   /// All at once, in any order.
   void transfer(const std::vector<Transfer>& transfers);
 
+  /// See Watch.
+  void set_waiters(Watch::Waiters waiters) { watch_.set_waiters(std::move(waiters)); }
   /// From any thread: see Watch.
   void cancel() { watch_.cancel(); }
   bool is_stuck() const { return watch_.is_stuck(); }

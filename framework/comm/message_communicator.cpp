@@ -96,6 +96,7 @@ MessageCommunicator::MessageCommunicator(std::shared_ptr<World> world, Group gro
   }
   data_ = std::make_shared<Channel>(world_->fabric, world_->table, group_, memory,
                                     ProgressStream::kData, world_->trace);
+  data_->set_waiters(waiters_);
   host_ = std::make_shared<Channel>(world_->fabric, world_->table, group_, memory,
                                     ProgressStream::kHost, world_->trace);
   buffers_ = memory.buffers;
@@ -390,8 +391,8 @@ Operation MessageCommunicator::describe(OperationKind kind, const at::Tensor& te
 
 OperationQueue& MessageCommunicator::queue() {
   if (!queue_)
-    queue_ = std::make_unique<OperationQueue>("comm-" + group_.name,
-                                              [channel = data_] { return channel->is_stuck(); });
+    queue_ = std::make_unique<OperationQueue>(
+        "comm-" + group_.name, [channel = data_] { return channel->is_stuck(); }, waiters_);
   return *queue_;
 }
 

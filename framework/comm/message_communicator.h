@@ -89,7 +89,9 @@ class MessageCommunicator final : public Communicator {
   const Group group_;
   std::chrono::milliseconds deadline_;
   std::shared_ptr<Channel> data_, host_;
-  std::shared_ptr<SharedBuffers> buffers_;  // null: no two ranks of the group share a host
+  const std::shared_ptr<std::atomic<int>> waiters_ =
+      std::make_shared<std::atomic<int>>(0);  // for data
+  std::shared_ptr<SharedBuffers> buffers_;    // null: no two ranks of the group share a host
   std::unique_ptr<OperationQueue>
       queue_;  // the communication thread; from the first data operation on
   bool in_group_ = false;

@@ -13,13 +13,27 @@ namespace triga {
 namespace {
 constexpr auto kLookEvery = std::chrono::milliseconds(100);
 constexpr auto kPatience = std::chrono::seconds(1);  // with a thread that was told to end
+
+/// One more who waits, as long as it lives.
+class CountedWaiter {
+ public:
+  explicit CountedWaiter(std::atomic<int>& waiters) : waiters_(waiters) { ++waiters_; }
+  ~CountedWaiter() { --waiters_; }
+  CountedWaiter(const CountedWaiter&) = delete;
+  CountedWaiter& operator=(const CountedWaiter&) = delete;
+
+ private:
+  std::atomic<int>& waiters_;
+};
+
 }  // namespace
 
 class QueuedWork final : public Work::State {
  public:
-  void begin(std::function<bool()> is_stuck) {
+  void begin(std::function<bool()> is_stuck, std::shared_ptr<std::atomic<int>> waiters) {
     std::lock_guard lock(mutex_);
     is_stuck_ = std::move(is_stuck);
+    waiters_ = std::move(waiters);
     started_ = true;
   }
 
@@ -37,6 +51,7 @@ class QueuedWork final : public Work::State {
   void synchronize() override {
     std::unique_lock lock(mutex_);
     TRIGA_CHECK(started_, "wait() for an operation of a group before end_group()");
+    const CountedWaiter counted(*waiters_);
     while (!changed_.wait_for(lock, kLookEvery, [this] { return done_; }))
       if (is_stuck_())
         throw CommError(
@@ -53,6 +68,7 @@ class QueuedWork final : public Work::State {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::function<bool()> is_stuck_;
+  std::shared_ptr<std::atomic<int>> waiters_;
   std::exception_ptr error_;
   bool started_ = false;
   bool done_ = false;
@@ -61,7 +77,8 @@ class QueuedWork final : public Work::State {
 // Owned by the queue and by its thread, which may outlive the queue.
 class OperationQueue::Shared {
  public:
-  explicit Shared(std::function<bool()> is_stuck) : is_stuck(std::move(is_stuck)) {}
+  Shared(std::function<bool()> is_stuck, std::shared_ptr<std::atomic<int>> waiters)
+      : is_stuck(std::move(is_stuck)), waiters(std::move(waiters)) {}
 
   // The thread.
   void run() {
@@ -91,6 +108,7 @@ class OperationQueue::Shared {
   };
 
   const std::function<bool()> is_stuck;
+  const std::shared_ptr<std::atomic<int>> waiters;
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<Entry> entries;
@@ -110,8 +128,9 @@ class OperationQueue::Shared {
   }
 };
 
-OperationQueue::OperationQueue(std::string name, std::function<bool()> is_stuck)
-    : shared_(std::make_shared<Shared>(std::move(is_stuck))) {
+OperationQueue::OperationQueue(std::string name, std::function<bool()> is_stuck,
+                               std::shared_ptr<std::atomic<int>> waiters)
+    : shared_(std::make_shared<Shared>(std::move(is_stuck), std::move(waiters))) {
   shared_->thread = std::thread([shared = shared_, name = name.substr(0, 15)] {
     pthread_setname_np(pthread_self(), name.c_str());
     shared->run();
@@ -140,7 +159,7 @@ Work OperationQueue::work_of(std::shared_ptr<QueuedWork> prepared) {
 
 void OperationQueue::start(const std::shared_ptr<QueuedWork>& prepared,
                            std::function<void()> operation) {
-  prepared->begin(shared_->is_stuck);
+  prepared->begin(shared_->is_stuck, shared_->waiters);
   {
     std::lock_guard lock(shared_->mutex);
     shared_->entries.push_back({prepared, std::move(operation)});

@@ -2,6 +2,7 @@
 // in the order in which they were started, while the caller computes.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,7 +18,9 @@ class OperationQueue {
  public:
   /// `is_stuck`: asked by those who wait, whether the operation that runs will never return. Must
   /// stay callable as long as a Work of this queue lives.
-  OperationQueue(std::string name, std::function<bool()> is_stuck);
+  /// `waiters`: counts the threads that wait for operations of this queue.
+  OperationQueue(std::string name, std::function<bool()> is_stuck,
+                 std::shared_ptr<std::atomic<int>> waiters = std::make_shared<std::atomic<int>>(0));
   /// Does not block: operations that did not begin are dropped, and the one that runs must have
   /// been cancelled. Should its thread be stuck nevertheless, it is left behind.
   ~OperationQueue();

@@ -75,6 +75,7 @@ void Watch::wait(const Wait& what) {
 void Watch::look_around(const Wait& what) {
   if (const auto failure = table_->find_failure(group_.fabric_rank(), group_.ranks)) fail(*failure);
   if (what.look) what.look();
+  if (waiters_ && *waiters_ == 0) deadline_ = Clock::now() + operation_.deadline;
   if (Clock::now() < deadline_.load()) return;
   std::string absent = what.missing();
   for (const int rank : group_.ranks)  // a stopped rank may be why the missing ones are late

@@ -1,6 +1,7 @@
 // Watch: how the operations of one stream of a group wait, and how they end when they cannot. While
 // it waits, a rank looks every 50 ms whether the run has failed (progress_table.h), whether the
-// deadline has passed, and whether the operation was given up.
+// deadline has passed, and whether the operation was given up. The deadline bounds how long somebody
+// waits: what a communication thread does while its rank computes has all the time.
 #pragma once
 
 #include <atomic>
@@ -8,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "comm/group.h"
 #include "comm/opening.h"
@@ -39,6 +41,11 @@ class Watch {
   /// Throws: CommError.
   void wait(const Wait& what);
 
+  /// How many threads wait for operations of this stream; while none does, no deadline runs. Without
+  /// it, whoever runs an operation waits for it.
+  using Waiters = std::shared_ptr<const std::atomic<int>>;
+  void set_waiters(Waiters waiters) { waiters_ = std::move(waiters); }
+
   /// Ends the run with this diagnosis, and tells the others.
   [[noreturn]] void fail(const std::string& diagnosis);
 
@@ -61,6 +68,7 @@ class Watch {
   const Group& group_;
   const ProgressStream stream_;
   const std::shared_ptr<TracePointer> trace_;
+  Waiters waiters_;
   std::atomic<bool> cancelled_{false};
   std::atomic<Clock::time_point> deadline_{Clock::time_point::max()};  // of the operation that runs
   std::string label_;

@@ -2,10 +2,6 @@
 
 #include <c10/core/ScalarType.h>
 
-#include <algorithm>
-
-#include "parallel/data_parallel/gradient_reducer.h"
-
 namespace triga {
 
 MemoryPlan plan_memory(const MemoryQuestion& question) {
@@ -16,9 +12,8 @@ MemoryPlan plan_memory(const MemoryQuestion& question) {
   plan.values_bytes = all * static_cast<int64_t>(elementSize(question.compute_type));
   plan.gradients_bytes = all * kFloatBytes;
   if (question.zero == 2) {
-    const int64_t num_slots = std::min<int64_t>(GradientReducer::kNumSlots, question.num_buckets);
-    const int64_t slot = question.longest_bucket + question.longest_bucket / question.num_ranks;
-    plan.gradients_bytes = (owned + num_slots * slot) * kFloatBytes;
+    const int64_t slots = question.slot_elements + question.slot_elements / question.num_ranks;
+    plan.gradients_bytes = (owned + slots + question.shared_elements) * kFloatBytes;
   }
   if (question.compute_type != at::kFloat) plan.masters_bytes = owned * kFloatBytes;
   plan.optimizer_bytes = question.num_states * owned * kFloatBytes;

@@ -2,12 +2,12 @@
 //
 //                            zero 0      zero 1       zero 2        bytes an element
 //   values                   P           P            P             4, bf16: 2
-//   gradients                P           P            P/n + slots   4
+//   gradients                P           P            P/n + slots   4, and those of shared parameters
 //   masters (bf16 only)      P           P/n          P/n           4
 //   optimizer (k states)     k P         k P/n        k P/n         4
 //
-// P trainable parameters of a stage with padding, n data-parallel ranks, slots: up to three buckets
-// and a part of each.
+// P trainable parameters of a stage with padding, n data-parallel ranks; slots: memory for up to
+// three buckets (GradientReducer::slot_sizes) and a part of each.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +24,10 @@ struct MemoryPlan {
 };
 
 struct MemoryQuestion {
-  int64_t num_elements = 0;    // P
-  int64_t longest_bucket = 0;  // elements
-  int64_t num_buckets = 1;
-  int num_ranks = 1;  // n
+  int64_t num_elements = 0;     // P
+  int64_t slot_elements = 0;    // of all slots together
+  int64_t shared_elements = 0;  // of parameters that other stages have as well
+  int num_ranks = 1;            // n
   int zero = 0;
   int num_states = 0;  // k
   at::ScalarType compute_type = at::kFloat;

@@ -36,11 +36,22 @@ ModelStages::ModelStages(const Architecture& architecture, const Loss& loss,
 // Layers declare their parameters without allocating, so those of other stages can be asked too.
 void ModelStages::find_sharing() {
   std::map<std::string, std::set<int>> stages_of;
+  std::map<std::string, std::pair<ParameterSpec, size_t>> first;  // and the layer that declares it
   for (size_t stage = 0; stage < flow_.size(); ++stage)
     for (size_t i = bounds_[stage]; i < bounds_[stage + 1]; ++i) {
       const std::unique_ptr<Layer> layer = specs_[i].build();
-      for (const Parameter& parameter : layer->parameters())
-        stages_of[parameter.spec().name].insert(static_cast<int>(stage));
+      for (const Parameter& parameter : layer->parameters()) {
+        ParameterSpec spec = parameter.spec();
+        spec.trainable = spec.trainable && !specs_[i].frozen;
+        stages_of[spec.name].insert(static_cast<int>(stage));
+        const auto [found, is_new] = first.try_emplace(spec.name, spec, i);
+        const auto& [other, layer_of_other] = found->second;
+        if (!is_new && (other.shape != spec.shape || other.trainable != spec.trainable))
+          throw PluginError(
+              c10::str("layers '", specs_[layer_of_other].name, "' and '", specs_[i].name,
+                       "' share parameter '", spec.name,
+                       "' and do not agree on its shape, or on whether it is trained"));
+      }
     }
   for (const auto& [name, stages] : stages_of)
     if (stages.size() > 1) sharing_[name].assign(stages.begin(), stages.end());

@@ -102,9 +102,9 @@ void Strategy::exchange_average() {
 MemoryPlan Strategy::memory_plan() const {
   MemoryQuestion question;
   question.num_elements = store_.flat_values().numel();
-  question.num_buckets = static_cast<int64_t>(store_.buckets().size());
+  for (const int64_t size : GradientReducer::slot_sizes(store_)) question.slot_elements += size;
   for (const Bucket& bucket : store_.buckets())
-    question.longest_bucket = std::max(question.longest_bucket, bucket.range.size());
+    if (!bucket.sharing.empty()) question.shared_elements += bucket.range.size();
   question.num_ranks = data_.size();
   question.zero = options_.zero;
   question.num_states = static_cast<int>(optimizer_.state_names().size());

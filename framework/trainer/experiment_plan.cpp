@@ -56,6 +56,11 @@ LayerCosts measure_costs_of_ranks(
 
 Schedule first_schedule(const Experiment& experiment, const Assembly& assembly, GridShape grid) {
   // Of the ranks with the most microbatches.
+  if (experiment.parallel.pipeline_schedule_file && experiment.train.global_batch.tokens)
+    throw config_error(experiment.parallel.place.place_of("pipeline_schedule_file"),
+                       "plans one number of microbatches, and with train.global_batch.tokens that "
+                       "number changes from step to step; give train.global_batch.samples, or name "
+                       "a pipeline_schedule");
   const int64_t num_microbatches = num_microbatches_of_step(experiment, *assembly.train);
   return placed(experiment.parallel.place.place_of("pipeline_schedule_file"), [&] {
     return schedule_choice_of(experiment.parallel)
@@ -73,6 +78,7 @@ PlanQuestion plan_question(const Experiment& experiment, const Assembly& assembl
   question.bounds = stage_bounds(experiment.parallel, question.layers.size());
   question.dp = grid.dp;
   question.zero = options.zero;
+  question.recomputes = options.recompute != Recompute::kNone;
   question.num_states = static_cast<int>(assembly.make_optimizer()->state_names().size());
   question.bucket_bytes_are_set = experiment.parallel.bucket_bytes.has_value();
   question.bucket_bytes = experiment.parallel.bucket_bytes.value_or(options.bucket_bytes);

@@ -70,9 +70,12 @@ PipelineSetup set_up_pipeline(const Experiment& experiment, const Assembly& asse
     const auto alone = grid.world().split(grid.rank(), "costs of layers");
     LayerCosts costs = measure_costs(experiment, assembly, *alone);
     average(costs, grid.world());
-    setup.bounds = plan_question(experiment, assembly, {grid.dp(), grid.pp()}, std::move(costs),
-                                 memory_of_a_rank(grid))
-                       .bounds;
+    const int64_t memory = memory_of_a_rank(grid);
+    const PlanQuestion question =
+        plan_question(experiment, assembly, {grid.dp(), grid.pp()}, std::move(costs), memory);
+    setup.bounds = question.bounds;
+    const int64_t needed = make_plan(question).most_bytes();
+    if (needed > memory) setup.needed_bytes = needed;
     setup.is_measured = true;
   }
   setup.chosen_cuts.emplace(setup.bounds.begin() + 1, setup.bounds.end() - 1);

@@ -16,6 +16,8 @@ struct PipelineSetup {
   /// To be recorded: the cut was chosen by a measurement, of this start or of an earlier one.
   std::optional<std::vector<int64_t>> chosen_cuts;
   bool is_measured = false;  // by this start
+  /// Of the rank that needs most, where that is more than it has: nothing fits.
+  std::optional<int64_t> needed_bytes;
 };
 
 /// `recorded`: by an earlier start; used again while it makes as many stages of as many layers. The

@@ -326,7 +326,8 @@ void Run::say_start(const TrainingState& state, int64_t taken_bytes) {
     log_info("train", fmt::format("pipeline of {} ranks, {} stages, {}{}", grid_->pp(),
                                   strategy.model().flow().size(), schedule,
                                   grid_->dp() > 1 ? fmt::format("; {} of them", grid_->dp()) : ""));
-  if (splits_backward(schedule_choice_of(experiment_.parallel).schedule(grid_->pp(), 1)) &&
+  const ScheduleChoice choice = schedule_choice_of(experiment_.parallel);
+  if (splits_backward(choice.own ? *choice.own : choice.schedule(grid_->pp(), 1)) &&
       experiment_.parallel.recompute != "none")
     log_warning("train", schedule, " gains nothing with parallel.",
                 "recompute: ", experiment_.parallel.recompute,
@@ -365,8 +366,14 @@ std::vector<size_t> Run::choose_cut(const StartDecision& decision, ConfigNode& r
   if (is_first_)
     log_info("train", "the model is cut before layer ",
              fmt::format("{}", fmt::join(*setup.chosen_cuts, ", ")),
-             setup.is_measured ? ": for the least time, by what its layers take here"
-                               : ", as at the first start");
+             !setup.is_measured   ? ", as at the first start"
+             : setup.needed_bytes ? ": for the least memory"
+                                  : ": for the least time, by what its layers take here");
+  if (is_first_ && setup.needed_bytes)
+    log_warning("train", fmt::format("a rank needs {:.1f} MB, more than it has: no cut into {} "
+                                     "stages takes less. Take more ranks (parallel.pp), a smaller "
+                                     "train.microbatch_size, or parallel.recompute",
+                                     megabytes(*setup.needed_bytes), setup.bounds.size() - 1));
   return setup.bounds;
 }
 

@@ -13,7 +13,8 @@ from triga_runner import TrigaTest, state_hash
 
 PACKED = ("--set", "data.train={kind: text, files: [text.txt]}")
 BUCKETS = ("--set", f"parallel.bucket_bytes={1 << 20}")
-LAYOUTS = ((1, ()), (2, ("parallel.pp=2",)), (2, ("parallel.dp=2", "parallel.zero=1")), (2, ("parallel.zero=2",)))
+LAYOUTS = ((1, ()), (2, ("parallel.pp=2",)), (2, ("parallel.dp=2", "parallel.zero=1")), (2, ("parallel.zero=2",)),
+           (4, ("parallel.pp=2", "parallel.zero=2")))
 MODELS = {
     "wide": ("model.config={num_layers: 4, num_heads: 4, hidden_size: 192, context_length: 64, dropout: 0.1}",),
     "long": ("model.config={num_layers: 3, num_heads: 2, hidden_size: 64, context_length: 256, dropout: 0.0}",),
@@ -39,13 +40,19 @@ class PlanTest(TrigaTest):
                         "--set", "train.global_batch={samples: 32}", *BUCKETS]
                 planned = json.loads(self.plan("-n", ranks, "--json", *what))["ranks"]
                 run = self.launch(ranks, f"{model}-{'-'.join(layout)}", *what, "--set", "train.max_steps=2")
-                for rank in range(ranks):
-                    log = (run.directory / "log" / f"rank-{rank}.log").read_text()
-                    peak = float(re.search(r"after the first step: .*, ([\d.]+) MB at its peak", log).group(1))
-                    stage = rank if "parallel.pp=2" in layout else 0
+                num_stages = 2 if "parallel.pp=2" in layout else 1
+                per_stage = ranks // num_stages
+                peaks = [self.peak_of(run, rank) for rank in range(ranks)]
+                for stage in range(num_stages):
+                    # Ranks that share a stage may have smaller microbatches; the plan is of the one that needs most.
+                    peak = max(peaks[stage * per_stage : (stage + 1) * per_stage])
                     ours = planned[stage]["total_bytes"] * 1e-6
-                    print(f"{model} {layout} rank {rank}: planned {ours:.2f} MB, measured {peak:.2f} MB")
+                    print(f"{model} {layout} stage {stage}: planned {ours:.2f} MB, measured {peak:.2f} MB")
                     self.assertAlmostEqual(ours / peak, 1, delta=0.1)
+
+    def peak_of(self, run, rank):
+        log = (run.directory / "log" / f"rank-{rank}.log").read_text()
+        return float(re.search(r"after the first step: .*, ([\d.]+) MB at its peak", log).group(1))
 
     def test_report_and_files(self):
         svg, costs = self.folder / "plan.svg", self.folder / "costs.csv"

@@ -45,11 +45,9 @@ GradientReducer::GradientReducer(ParameterStore& store, Communicator& data, int 
   is_ready_.resize(num_parameters);
   if (zero == 2) {
     const auto options = at::TensorOptions().dtype(at::kFloat).device(store.options().device);
-    int64_t longest = 0;
-    for (size_t i = 0; i < shared_begin_; ++i) longest = std::max(longest, buckets[i].range.size());
-    for (size_t i = 0; i < std::min(kNumSlots, shared_begin_); ++i) {
-      slots_.push_back(data.allocate(longest, at::kFloat));
-      results_.push_back(at::empty({longest / data.size()}, options));
+    for (const int64_t size : slot_sizes(store)) {
+      slots_.push_back(data.allocate(size, at::kFloat));
+      results_.push_back(at::empty({size / data.size()}, options));
     }
     for (size_t i = shared_begin_; i < buckets.size(); ++i)
       shared_[i] = data.allocate(buckets[i].range.size(), at::kFloat);
@@ -62,6 +60,20 @@ GradientReducer::GradientReducer(ParameterStore& store, Communicator& data, int 
     accumulator->add_pre_hook(std::make_unique<PlaceGradient>(*this, i));
     accumulators_.push_back(std::move(accumulator));
   }
+}
+
+std::vector<int64_t> GradientReducer::slot_sizes(const ParameterStore& store) {
+  const std::vector<Bucket>& buckets = store.buckets();
+  size_t num_own = 0;
+  while (num_own < buckets.size() && buckets[num_own].sharing.empty()) ++num_own;
+  std::vector<int64_t> sizes(std::min(kNumSlots, num_own), 0);
+  size_t first = 0;  // of the bucket's stage
+  for (size_t i = 0; i < num_own; ++i) {
+    if (buckets[i].stage != buckets[first].stage) first = i;
+    int64_t& size = sizes[(i - first) % sizes.size()];
+    size = std::max(size, buckets[i].range.size());
+  }
+  return sizes;
 }
 
 GradientReducer::~GradientReducer() {

@@ -32,6 +32,10 @@ class GradientReducer final : public GradientSink {
  public:
   static constexpr size_t kNumSlots = 3;  // buckets of memory with zero 2
 
+  /// Elements of each slot: as many as the longest of the buckets that take turns in it. Those that
+  /// stages share have memory of their own.
+  static std::vector<int64_t> slot_sizes(const ParameterStore& store);
+
   /// Puts hooks on the store's parameters. Both must outlive it. `zero`: 0, 1 or 2; the store is
   /// sharded when it is not 0, and has gradients when it is not 2. Collective.
   GradientReducer(ParameterStore& store, Communicator& data, int zero);

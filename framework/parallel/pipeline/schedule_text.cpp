@@ -58,8 +58,11 @@ std::optional<Action> action_from(std::string_view cell) {
 }
 
 std::string join(const std::vector<std::string>& lines) {
+  constexpr size_t kMost = 20;
   std::string text;
-  for (const std::string& line : lines) text += (text.empty() ? "" : "\n") + line;
+  for (size_t i = 0; i < std::min(kMost, lines.size()); ++i)
+    text += (text.empty() ? "" : "\n") + lines[i];
+  if (lines.size() > kMost) text += fmt::format("\n... and {} more", lines.size() - kMost);
   return text;
 }
 
@@ -154,7 +157,9 @@ std::string to_grid(const Simulation& simulation, int columns) {
       if (timed.end > timed.begin) shortest = std::min(shortest, timed.end - timed.begin);
   const double wanted =
       3 / std::max(shortest, 1e-12);  // characters a second: letter and two digits
-  const double scale = std::min(wanted, columns / std::max(simulation.seconds, 1e-12));
+  constexpr int kFrame = 10;          // "rank 12 |" and "|"
+  const double scale =
+      std::min(wanted, std::max(columns - kFrame, 1) / std::max(simulation.seconds, 1e-12));
   std::string text;
   for (size_t rank = 0; rank < simulation.ranks.size(); ++rank) {
     std::string line(static_cast<size_t>(std::lround(simulation.seconds * scale)), '.');

@@ -48,6 +48,7 @@ class LayerTrial {
       : measurement_(measurement),
         alone_(alone),
         loss_(loss),
+        is_last_(index + 1 == layers.size()),
         stage_(layers, index, index + 1, flow, loss),
         store_(
             {{&layers[index], stage_.layers()[0].layer.get(), 0}},
@@ -85,9 +86,10 @@ class LayerTrial {
     return stage_.forward(inputs, batch, context);
   }
 
-  /// As small as gradients are.
-  static Activations gradients_of(const StageRun& run) {
+  /// As small as gradients are. Nobody reads what the last layer writes but the loss.
+  Activations gradients_of(const StageRun& run) const {
     Activations gradients;
+    if (is_last_) return gradients;
     for (const auto& [name, tensor] : run.outputs)
       if (tensor.requires_grad()) gradients.set(name, at::full_like(tensor.detach(), 1e-3));
     return gradients;
@@ -183,6 +185,7 @@ class LayerTrial {
   const CostMeasurement& measurement_;
   Communicator& alone_;
   const Loss& loss_;
+  bool is_last_;
   Stage stage_;
   ParameterStore store_;
   GradientReducer reducer_;

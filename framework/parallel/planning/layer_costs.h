@@ -34,7 +34,7 @@ struct LayerCost {
 struct LayerCosts {
   std::vector<LayerCost> layers;
   int64_t batch_bytes = 0;               // of the microbatch
-  double transfer_bytes_per_second = 1;  // between two ranks of a host: one copy on each side
+  double transfer_bytes_per_second = 0;  // between two ranks of a host: one copy on each side
 };
 
 /// How a run would compute.

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "parallel/data_parallel/gradient_reducer.h"
 #include "parallel/pipeline/flow.h"
 #include "parallel/pipeline/schedule_check.h"
 #include "parallel/planning/partition.h"
@@ -18,8 +19,10 @@ constexpr int64_t kFloatBytes = 4;
 /// The parameters of some layers, shared ones once.
 struct Parameters {
   int64_t num_trainable = 0;   // elements, with padding
-  int64_t longest = 0;         // elements of the longest of them
-  int64_t fixed = 0;           // elements of the others
+  int64_t shared = 0;          // of these, those that other stages have as well
+  int64_t longest = 0;         // elements of the longest of the rest
+  int64_t fixed = 0;           // elements of the others, but for buffers
+  int64_t buffers = 0;         // elements
   int64_t num_parameters = 0;  // elements without padding and without buffers
 
   static Parameters of(const PlanQuestion& question, const std::vector<StagePlan>& stages,
@@ -30,19 +33,35 @@ struct Parameters {
       if (stage.rank == rank)
         for (size_t layer = stage.begin; layer < stage.end; ++layer)
           for (const Declaration& declaration : question.declarations[layer])
-            if (seen.insert(declaration.spec.name).second) sum.add(declaration);
+            if (seen.insert(declaration.spec.name).second)
+              sum.add(declaration, is_shared(question, stages, declaration.spec.name));
     return sum;
   }
 
-  void add(const Declaration& declaration) {
+  static bool is_shared(const PlanQuestion& question, const std::vector<StagePlan>& stages,
+                        const std::string& name) {
+    const auto has = [&](const StagePlan& stage) {
+      for (size_t layer = stage.begin; layer < stage.end; ++layer)
+        for (const Declaration& declaration : question.declarations[layer])
+          if (declaration.spec.name == name) return true;
+      return false;
+    };
+    return std::count_if(stages.begin(), stages.end(), has) > 1;
+  }
+
+  void add(const Declaration& declaration, bool is_shared = false) {
     const int64_t numel = declaration.spec.numel();
     if (!declaration.spec.is_buffer) num_parameters += numel;
     if (!declaration.is_trainable) {
-      fixed += numel;
+      (declaration.spec.is_buffer ? buffers : fixed) += numel;
       return;
     }
-    num_trainable += (numel + kAlignment - 1) / kAlignment * kAlignment;
-    longest = std::max(longest, numel);
+    const int64_t padded = (numel + kAlignment - 1) / kAlignment * kAlignment;
+    num_trainable += padded;
+    if (is_shared)
+      shared += padded;
+    else
+      longest = std::max(longest, numel);
   }
 };
 
@@ -50,8 +69,13 @@ MemoryPlan state_of(const PlanQuestion& question, const Parameters& parameters) 
   MemoryQuestion memory;
   const int64_t bucket = question.bucket_bytes / kFloatBytes;
   memory.num_elements = parameters.num_trainable;
-  memory.longest_bucket = std::min(parameters.num_trainable, std::max(bucket, parameters.longest));
-  memory.num_buckets = (parameters.num_trainable + bucket - 1) / bucket;
+  // A bucket is at least its largest parameter: one slot as long as that, the others as buckets are.
+  const int64_t own = parameters.num_trainable - parameters.shared;
+  const int64_t longest = std::min(own, std::max(bucket, parameters.longest));
+  memory.slot_elements =
+      longest +
+      std::min(own - longest, static_cast<int64_t>(GradientReducer::kNumSlots - 1) * bucket);
+  memory.shared_elements = parameters.shared;
   memory.num_ranks = question.dp;
   memory.zero = question.zero;
   memory.num_states = question.num_states;
@@ -60,7 +84,10 @@ MemoryPlan state_of(const PlanQuestion& question, const Parameters& parameters) 
 }
 
 int64_t fixed_bytes_of(const PlanQuestion& question, const Parameters& parameters) {
-  return parameters.fixed * static_cast<int64_t>(elementSize(question.compute_type));
+  // What fp32 values lose in bf16, the first rank keeps beside them for checkpoints.
+  const int64_t of_fixed =
+      question.compute_type == at::kFloat ? kFloatBytes : kFloatBytes + int64_t{2};
+  return parameters.fixed * of_fixed + parameters.buffers * kFloatBytes;
 }
 
 /// Bytes of activations by name, from the layer that wrote them last before `layer`.
@@ -93,7 +120,12 @@ std::vector<StagePlan> plan_stages(const PlanQuestion& question) {
     int64_t sent = 0;
     for (const StageFlow::Edge& edge : flow[i].readers)
       for (const std::string& name : edge.names) sent += bytes_of(question, name, stage.end);
-    stage.transfer = 2 * static_cast<double>(sent) / question.costs.transfer_bytes_per_second;
+    stage.transfer = static_cast<double>(sent) / question.costs.transfer_bytes_per_second;
+    if (flow[i]
+            .inputs.empty()) {  // no gradients of inputs are made: all of backward is for weights
+      stage.backward_weight += stage.backward_input;
+      stage.backward_input = 0;
+    }
     stages.push_back(stage);
   }
   for (StagePlan& stage : stages) {
@@ -126,8 +158,10 @@ int64_t activation_bytes(const PlanQuestion& question, const std::vector<StagePl
     most = std::max(most, held + peak_of(question, stage, is_forward));
     if (is_forward) held += stage.kept_bytes;
     most = std::max(most, held);
-    if (action.kind == ActionKind::kBackward || action.kind == ActionKind::kBackwardWeight)
-      held -= stage.kept_bytes;
+    // What is recomputed gives all gradients at once.
+    const ActionKind last_part =
+        question.recomputes ? ActionKind::kBackwardInput : ActionKind::kBackwardWeight;
+    if (action.kind == ActionKind::kBackward || action.kind == last_part) held -= stage.kept_bytes;
   }
   return most;
 }
@@ -145,6 +179,12 @@ StageCosts stage_costs(const std::vector<StagePlan>& stages, bool splits_backwar
     costs.transfer.push_back(stage.transfer);
   }
   return costs;
+}
+
+int64_t Plan::most_bytes() const {
+  int64_t most = 0;
+  for (const RankPlan& rank : ranks) most = std::max(most, rank.total_bytes());
+  return most;
 }
 
 Plan make_plan(const PlanQuestion& question) {
@@ -177,25 +217,28 @@ Plan make_plan(const PlanQuestion& question) {
 // A tied parameter counts in each of its layers here: it matters only where both are in one stage.
 std::vector<size_t> planned_bounds(const PlanQuestion& question, int64_t most_bytes) {
   PartitionQuestion partition;
+  const bool is_split = splits_backward(question.schedule);
   std::vector<Parameters> before(1);  // [layer] sums over the layers before it
   std::vector<int64_t> kept_before(1, 0);
   for (size_t layer = 0; layer < question.layers.size(); ++layer) {
     const LayerCost& cost = question.costs.layers[layer];
-    partition.seconds.push_back(cost.forward + cost.backward);
+    const double backward = is_split ? cost.backward_input + cost.backward_weight : cost.backward;
+    partition.seconds.push_back(cost.forward + backward);
     kept_before.push_back(kept_before.back() + cost.kept_bytes);
     before.push_back(before.back());
     for (const Declaration& declaration : question.declarations[layer])
       before.back().add(declaration);
   }
   partition.num_stages = static_cast<size_t>(question.schedule.num_stages());
-  partition.most_bytes = most_bytes;
-  const std::vector<int> held = peak_activations(question.schedule);
   const int chunks = question.schedule.num_stages() / question.schedule.num_ranks();
+  partition.most_bytes = most_bytes / chunks;  // a rank has so many stages
+  const std::vector<int> held = peak_activations(question.schedule);
   partition.bytes = [&](size_t stage, size_t begin, size_t end) {
     const int rank = question.schedule.rank_of_stage[stage];
     Parameters own;
     own.num_trainable = before[end].num_trainable - before[begin].num_trainable;
     own.fixed = before[end].fixed - before[begin].fixed;
+    own.buffers = before[end].buffers - before[begin].buffers;
     own.longest = before.back().longest;
     return state_of(question, own).total_bytes() + fixed_bytes_of(question, own) +
            (kept_before[end] - kept_before[begin]) * held[static_cast<size_t>(rank)] / chunks;

@@ -24,6 +24,7 @@ struct PlanQuestion {
   int zero = 1;
   int num_states = 2;  // of the optimizer
   int64_t bucket_bytes = 4 << 20;
+  bool recomputes = false;            // activations, in backward
   bool bucket_bytes_are_set = false;  // by the experiment; a run would measure them otherwise
   at::ScalarType compute_type = at::kFloat;
   int64_t prefetched_steps = 2;  // whose batches wait
@@ -56,13 +57,15 @@ struct Plan {
   Simulation simulation;        // forward and backward
   double update_seconds = 0;    // of the slowest rank
   double step_seconds() const { return simulation.seconds + update_seconds; }
+  int64_t most_bytes() const;  // of the rank that needs most
 };
 
 /// Requires: bounds that fit the schedule's stages; costs and declarations of these layers.
 Plan make_plan(const PlanQuestion& question);
 
 /// Where to cut for the least time: balanced_bounds() over these costs, with the memory that a stage
-/// takes by itself. `question.bounds` is not read. `most_bytes` of a stage; 0: any.
+/// takes by itself. `question.bounds` is not read. `most_bytes` of a rank; 0: any. Where no cut
+/// keeps to it, the one that needs the least.
 std::vector<size_t> planned_bounds(const PlanQuestion& question, int64_t most_bytes);
 
 /// Seconds of a microbatch by stage, for simulate(); `splits_backward`: by the times of its two

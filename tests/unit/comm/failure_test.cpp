@@ -175,6 +175,23 @@ TEST(Deadline, NamesOperationStepAndWhoIsMissing) {
   }
 }
 
+/// What was asked for ahead has no deadline while its rank computes.
+TEST(Deadline, RunsWhileSomebodyWaits) {
+  const auto errors = run_ranks_catching(
+      2,
+      [&](Communicator& world) {
+        at::Tensor tensor = at::full({50'000}, world.rank());
+        std::vector<Work> works;
+        if (world.rank() == 0) works.push_back(world.recv(tensor, 1, "gradient"));
+        std::this_thread::sleep_for(std::chrono::milliseconds(900));  // both compute
+        if (world.rank() == 1) works.push_back(world.send(tensor, 0, "gradient"));
+        for (Work& work : works) work.wait();
+        EXPECT_EQ(tensor[7].item<float>(), 1);
+      },
+      {.deadline = std::chrono::milliseconds(300), .hosts = {}});
+  for (const std::exception_ptr& error : errors) EXPECT_FALSE(error);
+}
+
 TEST(FailedRank, EndsTheOthersWithItsOwnCause) {
   std::vector<std::exception_ptr> errors;
   const double seconds = seconds_of([&] {
