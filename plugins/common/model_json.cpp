@@ -2,6 +2,8 @@
 
 #include <c10/util/StringUtil.h>
 
+#include <algorithm>
+
 #include "triga/error.h"
 
 namespace triga::common {
@@ -24,6 +26,13 @@ Json parse_config_json(const std::map<std::string, std::string>& files, const st
 void ConfigComparison::add(const char* option, const std::string& ours, const std::string& theirs,
                            const char* key) {
   differences_ += c10::str("\n  ", option, ": ", ours, " here, ", theirs, " there (", key, ")");
+}
+
+void ConfigComparison::expect_all(const Json& ours,
+                                  std::initializer_list<std::string_view> ignored) {
+  for (const auto& [key, value] : ours.items())
+    if (std::find(ignored.begin(), ignored.end(), key) == ignored.end())
+      expect<Json>(key.c_str(), value, key.c_str(), nullptr);
 }
 
 void ConfigComparison::throw_if_any() const {

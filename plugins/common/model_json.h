@@ -1,9 +1,11 @@
 // config.json of a model directory: read, and compared with an experiment's options.
 #pragma once
 
+#include <initializer_list>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace triga::common {
 
@@ -27,6 +29,9 @@ class ConfigComparison {
     const Json theirs = it == stored_.end() ? Json(default_value) : *it;
     if (theirs != Json(ours)) add(option, Json(ours).dump(), theirs.dump(), key);
   }
+
+  /// Every key of `ours`, which are the options' own names, but for `ignored`.
+  void expect_all(const Json& ours, std::initializer_list<std::string_view> ignored);
 
   /// Throws: ConfigError with all of them, if there are any.
   void throw_if_any() const;

@@ -6,6 +6,17 @@
 
 namespace triga::common {
 
+void describe_vocab_size(Fields& fields, std::optional<int64_t>& vocab_size) {
+  fields.field("vocab_size", vocab_size)
+      .help(
+          "Number of rows of the embedding; at least the tokenizer's vocabulary, which is the "
+          "default.")
+      .unit("tokens")
+      .at_least(1)
+      .empty_word("tokenizer")
+      .known_as({"n_vocab", "padded_vocab_size", "num_embeddings", "ntoken"});
+}
+
 int64_t vocabulary_size(std::optional<int64_t> wanted, const Tokenizer* tokenizer) {
   if (!wanted && tokenizer == nullptr)
     throw ConfigError(

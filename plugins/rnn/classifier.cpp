@@ -10,7 +10,6 @@
 #include "common/classification.h"
 #include "common/model_json.h"
 #include "common/vocabulary.h"
-#include "rnn/recurrent_layers.h"
 #include "triga/ops.h"
 
 namespace triga::rnn {
@@ -117,21 +116,13 @@ std::string readme(const ClassifierConfig& config) {
 }  // namespace
 
 void describe(Fields& fields, ClassifierConfig& config) {
+  describe(fields, static_cast<RecurrentConfig&>(config));
   fields.choice("input", config.input, input_words())
       .help("What a sequence is made of: tokens of a text, or vectors of num_features numbers.");
   fields.field("num_labels", config.num_labels)
       .help("Classes to tell apart.")
       .at_least(2)
       .known_as({"num_classes", "n_classes", "output_size"});
-  fields.choice("cell", config.cell, cell_words())
-      .help(
-          "The recurrence: simple with tanh or ReLU (Elman 1990), gru (Cho et al. 2014), lstm "
-          "(Hochreiter and Schmidhuber 1997).")
-      .known_as({"rnn_type", "cell_type"});
-  fields.field("num_layers", config.num_layers)
-      .help("Recurrent layers, one on the other.")
-      .at_least(1)
-      .known_as({"nlayers", "n_layers", "n_layer", "layers"});
   fields.field("embedding_size", config.embedding_size)
       .help("Length of the vector that stands for a token. With input: tokens.")
       .at_least(1)
@@ -140,24 +131,13 @@ void describe(Fields& fields, ClassifierConfig& config) {
       .help("Numbers in a vector. With input: features.")
       .at_least(1)
       .known_as({"input_size", "n_features"});
-  fields.field("hidden_size", config.hidden_size)
-      .help("Length of what a layer remembers, in each direction.")
-      .at_least(1)
-      .known_as({"nhid", "hidden_dim", "rnn_size"});
   fields.field("bidirectional", config.bidirectional)
       .help("Layers read in both directions (Schuster and Paliwal 1997).");
   fields.field("max_length", config.max_length)
       .help("Longest sequence; texts are cut to it.")
       .at_least(1)
       .known_as({"max_len", "seq_len", "sequence_length", "context_length"});
-  fields.field("vocab_size", config.vocab_size)
-      .help(
-          "Number of rows of the embedding; at least the tokenizer's vocabulary, which is the "
-          "default.")
-      .unit("tokens")
-      .at_least(1)
-      .empty_word("tokenizer")
-      .known_as({"ntoken", "num_embeddings"});
+  common::describe_vocab_size(fields, config.vocab_size);
   fields.field("dropout", config.dropout)
       .help(
           "Share of activations that training sets to zero: of the embedding, between layers, and "
@@ -258,10 +238,7 @@ ModelDirectory Classifier::model_directory() const {
 void Classifier::check_compatible(const std::map<std::string, std::string>& files) const {
   const Json stored = common::parse_config_json(files, "rnn_classifier", "triga_rnn_classifier");
   common::ConfigComparison compare(stored);
-  const Json own = config_json(config_);
-  for (const auto& [key, ours] : own.items())
-    if (key != "dropout" && key != "model_type")
-      compare.expect<Json>(key.c_str(), ours, key.c_str(), nullptr);
+  compare.expect_all(config_json(config_), {"model_type", "dropout"});
   compare.throw_if_any();
 }
 

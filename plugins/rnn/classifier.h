@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "rnn/recurrent.h"
+#include "rnn/recurrent_layers.h"
 #include "triga/architecture.h"
 #include "triga/config.h"
 
@@ -17,14 +17,11 @@ namespace triga::rnn {
 
 enum class SequenceInput { kTokens, kFeatures };
 
-struct ClassifierConfig {
+struct ClassifierConfig : RecurrentConfig {
   SequenceInput input = SequenceInput::kTokens;
   int64_t num_labels = 2;
-  Cell cell = Cell::kLstm;
-  int64_t num_layers = 1;
   int64_t embedding_size = 128;
   int64_t num_features = 1;
-  int64_t hidden_size = 128;
   bool bidirectional = false;
   int64_t max_length = 256;
   std::optional<int64_t> vocab_size;  // empty: that of the tokenizer

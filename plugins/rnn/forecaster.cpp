@@ -11,7 +11,6 @@
 #include "common/mean_metric.h"
 #include "common/model_json.h"
 #include "rnn/forecast_sampler.h"
-#include "rnn/recurrent_layers.h"
 #include "triga/ops.h"
 
 namespace triga::rnn {
@@ -100,6 +99,7 @@ std::string readme(const ForecasterConfig& config) {
 }  // namespace
 
 void describe(Fields& fields, ForecasterConfig& config) {
+  describe(fields, static_cast<RecurrentConfig&>(config));
   fields.field("num_features", config.num_features)
       .help("Columns of the series.")
       .at_least(1)
@@ -109,19 +109,6 @@ void describe(Fields& fields, ForecasterConfig& config) {
       .unit("rows")
       .at_least(1)
       .known_as({"pred_len", "prediction_length"});
-  fields.choice("cell", config.cell, cell_words())
-      .help(
-          "The recurrence: simple with tanh or ReLU (Elman 1990), gru (Cho et al. 2014), lstm "
-          "(Hochreiter and Schmidhuber 1997).")
-      .known_as({"rnn_type", "cell_type"});
-  fields.field("num_layers", config.num_layers)
-      .help("Recurrent layers, one on the other.")
-      .at_least(1)
-      .known_as({"nlayers", "n_layers", "n_layer", "e_layers"});
-  fields.field("hidden_size", config.hidden_size)
-      .help("Length of what a layer remembers.")
-      .at_least(1)
-      .known_as({"nhid", "hidden_dim", "d_model"});
   fields.field("dropout", config.dropout)
       .help("Share of activations that training sets to zero: between layers and before the head.")
       .at_least(0)
@@ -211,10 +198,7 @@ ModelDirectory Forecaster::model_directory() const {
 void Forecaster::check_compatible(const std::map<std::string, std::string>& files) const {
   const Json stored = common::parse_config_json(files, "rnn_forecaster", "triga_rnn_forecaster");
   common::ConfigComparison compare(stored);
-  const Json own = config_json(config_);
-  for (const auto& [key, ours] : own.items())
-    if (key != "dropout" && key != "model_type")
-      compare.expect<Json>(key.c_str(), ours, key.c_str(), nullptr);
+  compare.expect_all(config_json(config_), {"model_type", "dropout"});
   compare.throw_if_any();
 }
 

@@ -9,18 +9,15 @@
 #include <string>
 #include <vector>
 
-#include "rnn/recurrent.h"
+#include "rnn/recurrent_layers.h"
 #include "triga/architecture.h"
 #include "triga/config.h"
 
 namespace triga::rnn {
 
-struct ForecasterConfig {
+struct ForecasterConfig : RecurrentConfig {
   int64_t num_features = 1;
   int64_t horizon = 96;
-  Cell cell = Cell::kLstm;
-  int64_t num_layers = 1;
-  int64_t hidden_size = 128;
   double dropout = 0.1;
   bool subtract_last = false;
 };

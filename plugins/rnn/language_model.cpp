@@ -8,7 +8,6 @@
 #include "common/next_token.h"
 #include "common/text_sampler.h"
 #include "common/vocabulary.h"
-#include "rnn/recurrent_layers.h"
 #include "triga/ops.h"
 
 namespace triga::rnn {
@@ -100,36 +99,17 @@ std::string readme(const LanguageModelConfig& config) {
 }  // namespace
 
 void describe(Fields& fields, LanguageModelConfig& config) {
-  fields.choice("cell", config.cell, cell_words())
-      .help(
-          "The recurrence: simple with tanh or ReLU (Elman 1990), gru (Cho et al. 2014), lstm "
-          "(Hochreiter and Schmidhuber 1997).")
-      .known_as({"rnn_type", "cell_type", "model", "enc_cell", "dec_cell"});
-  fields.field("num_layers", config.num_layers)
-      .help("Recurrent layers, one on the other.")
-      .at_least(1)
-      .known_as({"nlayers", "n_layers", "n_layer", "layers"});
+  describe(fields, static_cast<RecurrentConfig&>(config));
   fields.field("embedding_size", config.embedding_size)
       .help("Length of the vector that stands for a token.")
       .at_least(1)
       .known_as({"emsize", "embedding_dim", "emb_dim", "ninp", "dim_emb"});
-  fields.field("hidden_size", config.hidden_size)
-      .help("Length of what a layer remembers.")
-      .at_least(1)
-      .known_as({"nhid", "hidden_dim", "rnn_size", "dim_rnn"});
   fields.field("context_length", config.context_length)
       .help("How far back gradients reach: the length that samples are cut to.")
       .unit("tokens")
       .at_least(1)
       .known_as({"bptt", "seq_len", "sequence_length", "block_size", "max_length"});
-  fields.field("vocab_size", config.vocab_size)
-      .help(
-          "Number of rows of the embedding; at least the tokenizer's vocabulary, which is the "
-          "default.")
-      .unit("tokens")
-      .at_least(1)
-      .empty_word("tokenizer")
-      .known_as({"ntoken", "n_vocab", "num_embeddings"});
+  common::describe_vocab_size(fields, config.vocab_size);
   fields.field("dropout", config.dropout)
       .help(
           "Share of activations that training sets to zero, behind the embedding and behind every "
@@ -203,12 +183,7 @@ void LanguageModel::check_compatible(const std::map<std::string, std::string>& f
   const Json stored =
       common::parse_config_json(files, "rnn_language_model", "triga_rnn_language_model");
   common::ConfigComparison compare(stored);
-  compare.expect<std::string>("cell", word(config_.cell), "cell", "");
-  compare.expect<int64_t>("num_layers", config_.num_layers, "num_layers", 0);
-  compare.expect<int64_t>("embedding_size", config_.embedding_size, "embedding_size", 0);
-  compare.expect<int64_t>("hidden_size", config_.hidden_size, "hidden_size", 0);
-  compare.expect<int64_t>("vocab_size", config_.vocab_size.value(), "vocab_size", 0);
-  compare.expect<bool>("tie_weights", config_.tie_weights, "tie_weights", false);
+  compare.expect_all(config_json(config_), {"model_type", "dropout"});
   compare.throw_if_any();
 }
 

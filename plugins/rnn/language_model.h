@@ -8,17 +8,19 @@
 #include <string>
 #include <vector>
 
-#include "rnn/recurrent.h"
+#include "rnn/recurrent_layers.h"
 #include "triga/architecture.h"
 #include "triga/config.h"
 
 namespace triga::rnn {
 
-struct LanguageModelConfig {
-  Cell cell = Cell::kLstm;
-  int64_t num_layers = 2;
+struct LanguageModelConfig : RecurrentConfig {
+  LanguageModelConfig() {
+    num_layers = 2;
+    hidden_size = 256;
+  }
+
   int64_t embedding_size = 256;
-  int64_t hidden_size = 256;
   int64_t context_length = 256;
   std::optional<int64_t> vocab_size;  // empty: that of the tokenizer
   double dropout = 0.1;

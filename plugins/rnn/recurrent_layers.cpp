@@ -70,6 +70,22 @@ class RecurrentLayer final : public Layer {
 
 }  // namespace
 
+void describe(Fields& fields, RecurrentConfig& config) {
+  fields.choice("cell", config.cell, cell_words())
+      .help(
+          "The recurrence: simple with tanh or ReLU (Elman 1990), gru (Cho et al. 2014), lstm "
+          "(Hochreiter and Schmidhuber 1997).")
+      .known_as({"rnn_type", "cell_type", "model", "enc_cell", "dec_cell"});
+  fields.field("num_layers", config.num_layers)
+      .help("Recurrent layers, one on the other.")
+      .at_least(1)
+      .known_as({"nlayers", "n_layers", "n_layer", "layers", "e_layers"});
+  fields.field("hidden_size", config.hidden_size)
+      .help("Length of what a layer remembers, in each direction.")
+      .at_least(1)
+      .known_as({"nhid", "hidden_dim", "rnn_size", "dim_rnn", "d_model"});
+}
+
 void add_recurrent_layers(const RecurrentStack& stack, std::vector<LayerSpec>& specs) {
   for (int64_t i = 0; i < stack.num_layers; ++i) {
     const std::string name = c10::str("rnn.", i);

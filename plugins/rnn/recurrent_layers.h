@@ -6,9 +6,19 @@
 #include <vector>
 
 #include "rnn/recurrent.h"
+#include "triga/config.h"
 #include "triga/layer.h"
 
 namespace triga::rnn {
+
+/// What the options of every kind of this plugin begin with.
+struct RecurrentConfig {
+  Cell cell = Cell::kLstm;
+  int64_t num_layers = 1;
+  int64_t hidden_size = 128;
+};
+
+void describe(Fields& fields, RecurrentConfig& config);
 
 struct RecurrentStack {
   Cell cell = Cell::kLstm;

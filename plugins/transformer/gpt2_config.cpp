@@ -3,6 +3,7 @@
 #include <c10/util/StringUtil.h>
 
 #include "common/model_json.h"
+#include "common/vocabulary.h"
 
 namespace triga::transformer {
 using common::Json;
@@ -28,14 +29,7 @@ void describe(Fields& fields, Gpt2Config& config) {
       .at_least(1)
       .known_as({"n_positions", "n_ctx", "block_size", "max_position_embeddings", "max_seq_len",
                  "seq_len", "sequence_length", "max_length"});
-  fields.field("vocab_size", config.vocab_size)
-      .help(
-          "Number of rows of the embedding; at least the tokenizer's vocabulary, which is the "
-          "default.")
-      .unit("tokens")
-      .at_least(1)
-      .empty_word("tokenizer")
-      .known_as({"n_vocab", "padded_vocab_size", "num_embeddings"});
+  common::describe_vocab_size(fields, config.vocab_size);
   fields.field("dropout", config.dropout)
       .help("Share of activations that training sets to zero, at the three places below.")
       .at_least(0)

@@ -10,20 +10,15 @@
 #include <thread>
 
 #include "tests/support/message_of.h"
+#include "tests/support/temporary_folder.h"
 
 namespace triga {
 namespace {
 
 class LeaseTest : public testing::Test {
  protected:
-  void SetUp() override {
-    char pattern[] = "/tmp/triga-lease-XXXXXX";
-    folder_ = ::mkdtemp(pattern);
-    file_ = folder_ / "lease.json";
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  Path folder_, file_;
+  const test::TemporaryFolder own_;
+  const Path folder_ = own_.path(), file_ = folder_ / "lease.json";
   static constexpr LeaseTiming kQuick{std::chrono::milliseconds(20),
                                       std::chrono::milliseconds(400)};
 };
