@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <list>
-
 #include <nlohmann/json.hpp>
 
 #include "data/byte_level.h"

@@ -85,6 +85,10 @@ TEST(CostFile, NeedsASpeed) {
                                 layers_named({"in"}), "costs.csv");
               }),
               HasSubstr("transfer_bytes_per_second must be above 0"));
+  EXPECT_THAT(test::message_of<ConfigError>([] {  // left out
+                costs_from_text("in,1,2,0,2,1,1,1,1,\n", layers_named({"in"}), "costs.csv");
+              }),
+              HasSubstr("transfer_bytes_per_second must be above 0"));
 }
 
 }  // namespace
