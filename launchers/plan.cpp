@@ -94,10 +94,11 @@ ExitStatus plan(const CommandEnvironment& environment, const PlanArguments& argu
     std::cout << plan_as_json(question, made) << std::endl;
   else
     std::cout << title << "\n\n" << plan_report(question, made, environment.terminal_columns);
-  if (const double needed = static_cast<double>(made.most_bytes()) * 1e-9;
-      arguments.memory_gb > 0 && needed > arguments.memory_gb)
-    std::cerr << fmt::format("triga: warning: a rank needs {:.2f} GB, more than --memory {}\n",
-                             needed, arguments.memory_gb);
+  if (const double needed = static_cast<double>(made.most_bytes());
+      arguments.memory_gb > 0 && needed > arguments.memory_gb * 1e9)
+    std::cerr << fmt::format(
+        "triga: warning: a rank needs {:.1f} MB, more than --memory: {:g} GB\n", needed * 1e-6,
+        arguments.memory_gb);
   return ExitStatus::kDone;
 }
 

@@ -33,6 +33,11 @@ class PlanTest(TrigaTest):
         self.assertEqual(completed.returncode, status, completed.stderr)
         return completed.stdout if status == 0 else completed.stderr
 
+    def warning_of(self, *arguments):
+        completed = self.command("plan", self.experiment, *arguments)
+        self.assertEqual(completed.returncode, 0, completed.stderr)
+        return completed.stderr
+
     def test_memory_is_that_of_the_run(self):
         for model, settings in MODELS.items():
             for ranks, layout in LAYOUTS:
@@ -63,6 +68,10 @@ class PlanTest(TrigaTest):
         self.assertRegex(text, r"bubble: \d+\.\d %")
         self.assertIn("<svg", svg.read_text())
         again = json.loads(self.plan("-n", 2, *pipeline, "--costs", costs, "--json"))
+        # With costs from a file nothing is computed here: the device need not be.
+        far = json.loads(self.plan("-n", 2, *pipeline, "--costs", costs, "--json", "--set", "train.device=cuda"))
+        self.assertEqual(far["stages"], again["stages"])
+        self.assertIn("more than --memory: 0.0001 GB", self.warning_of("-n", 2, *pipeline, "--costs", costs, "--memory", "0.0001"))
         more = json.loads(self.plan("-n", 4, *words(["parallel.pp=4"]), "--costs", costs, "--json"))
         lines = [line.split(",") for line in costs.read_text().splitlines() if not line.startswith(("#", "layer,"))]
         forward = sum(float(line[1]) for line in lines)
