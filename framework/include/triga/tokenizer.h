@@ -27,6 +27,9 @@ class Tokenizer {
   /// generation.
   virtual std::optional<int32_t> end_of_text() const = 0;
 
+  /// The id of a token by its text in the vocabulary (`[MASK]`); none: there is no such token.
+  virtual std::optional<int32_t> token_id(std::string_view /*token*/) const { return std::nullopt; }
+
   /// The files that make a checkpoint directory's tokenizer: name -> content.
   virtual std::map<std::string, std::string> files() const = 0;
 };
