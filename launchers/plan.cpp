@@ -41,7 +41,8 @@ LayerCosts costs_of(const LoadedExperiment& loaded, const Assembly& assembly,
                     const PlanArguments& arguments, int num_ranks, bool shows_progress) {
   if (!arguments.costs.empty())
     return costs_from_text(read_text(posix_files(), arguments.costs),
-                           assembly.architecture->layers(), arguments.costs);
+                           assembly.architecture->layers(), cost_setting(loaded.experiment()),
+                           arguments.costs);
   const auto progress = [&](size_t layer, size_t num_layers) {
     if (!shows_progress) return;
     std::cerr << fmt::format("\rmeasuring layer {} of {} ...", layer + 1, num_layers) << std::flush;
@@ -83,7 +84,8 @@ ExitStatus plan(const CommandEnvironment& environment, const PlanArguments& argu
   const LayerCosts costs = costs_of(loaded, assembly, arguments, grid.dp * grid.pp,
                                     environment.is_terminal && !arguments.as_json);
   if (!arguments.save_costs.empty())
-    atomic_write(posix_files(), arguments.save_costs, costs_to_text(costs));
+    atomic_write(posix_files(), arguments.save_costs,
+                 costs_to_text(costs, cost_setting(loaded.experiment())));
   const PlanQuestion question = plan_question(loaded.experiment(), assembly, grid, costs,
                                               static_cast<int64_t>(arguments.memory_gb * 1e9));
   const Plan made = make_plan(question);
@@ -94,6 +96,12 @@ ExitStatus plan(const CommandEnvironment& environment, const PlanArguments& argu
     std::cout << plan_as_json(question, made) << std::endl;
   else
     std::cout << title << "\n\n" << plan_report(question, made, environment.terminal_columns);
+  if (splits_backward(question.schedule) && question.recomputes)
+    std::cerr << fmt::format(
+        "triga: warning: {} gains nothing with parallel.recompute: {}: what is recomputed gives "
+        "all "
+        "its gradients at once\n",
+        question.schedule.name, loaded.experiment().parallel.recompute);
   if (const double needed = static_cast<double>(made.most_bytes());
       arguments.memory_gb > 0 && needed > arguments.memory_gb * 1e9)
     std::cerr << fmt::format(

@@ -144,10 +144,6 @@ HostMemory MessageCommunicator::share_memory(Channel& messages) const {
   return memory;
 }
 
-size_t MessageCommunicator::num_on_this_host() const {
-  return own_host(group_).size();
-}
-
 MessageCommunicator::~MessageCommunicator() {
   data_->cancel();
   host_->cancel();
@@ -323,16 +319,23 @@ at::Tensor MessageCommunicator::allocate(int64_t numel, at::ScalarType type) {
   Operation operation = describe(OperationKind::kAllocate, "buffer");
   operation.type = type;
   operation.numel = numel;
-  host_->barrier(operation);
   const auto options = at::TensorOptions().dtype(type);
-  if (buffers_ == nullptr || numel == 0) return at::zeros({numel}, options);
+  const bool is_shared = buffers_ != nullptr && numel > 0;
   const size_t bytes = static_cast<size_t>(numel) * elementSize(type);
-  const size_t needed = bytes * num_on_this_host(), available = available_memory_bytes();
+  // Ranks of other groups (stages of a pipeline) on this host allocate at the same time.
+  const auto reserve = [&](size_t wanted) {
+    world_->table->set_reserved(group_.ranks[static_cast<size_t>(group_.rank)], wanted);
+  };
+  if (is_shared) reserve(bytes);
+  host_->barrier(operation);
+  if (!is_shared) return at::zeros({numel}, options);
+  const ProgressTable::Reserved needed = world_->table->reserved();
+  const size_t available = available_memory_bytes();
   std::shared_ptr<SharedSegment> own;
   std::string text;
-  if (needed > available) {
-    text = c10::str(kProblem, "buffers for communication: the ", num_on_this_host(),
-                    " ranks on host ", host(group_.rank), " need ", gigabytes(needed),
+  if (needed.bytes > available) {
+    text = c10::str(kProblem, "buffers for communication: the ", needed.num_ranks,
+                    " ranks on host ", host(group_.rank), " need ", gigabytes(needed.bytes),
                     " of memory, of which ", gigabytes(available),
                     " are free. Start fewer ranks on a host, or give the job more memory");
   } else {
@@ -340,6 +343,7 @@ at::Tensor MessageCommunicator::allocate(int64_t numel, at::ScalarType type) {
     text = own->address();
   }
   const auto addresses = all_gather_text(text, "addresses of buffers");
+  reserve(0);
   if (const auto problem = problem_in(addresses)) throw OutOfMemoryError(*problem);
   std::vector<std::shared_ptr<SharedSegment>> segments;
   size_t local = 0;

@@ -77,7 +77,6 @@ class MessageCommunicator final : public Communicator {
 
  private:
   HostMemory share_memory(Channel& messages) const;
-  size_t num_on_this_host() const;
   Operation describe(OperationKind kind, std::string_view what) const;
   Operation describe(OperationKind kind, const at::Tensor& tensor, std::string_view what) const;
   OperationQueue& queue();

@@ -75,6 +75,7 @@ struct ProgressTable::Entry {
   std::atomic<int64_t> pid;
   std::atomic<int64_t> changed_ns;  // when `state` changed last
   std::atomic<int64_t> step;
+  std::atomic<uint64_t> reserved_bytes;
   SharedText<128> activity;
   Operation operations[2];            // by ProgressStream
   SharedText<768> cause;              // when failed
@@ -168,6 +169,20 @@ void ProgressTable::join(int rank) {
 
 void ProgressTable::set_step(int rank, int64_t step) {
   entry(rank).step = step;
+}
+
+void ProgressTable::set_reserved(int rank, size_t bytes) {
+  entry(rank).reserved_bytes = bytes;
+}
+
+ProgressTable::Reserved ProgressTable::reserved() const {
+  Reserved total;
+  for (int rank = 0; rank < size(); ++rank) {
+    const size_t bytes = entry(rank).reserved_bytes;
+    total.bytes += bytes;
+    total.num_ranks += bytes > 0 ? 1 : 0;
+  }
+  return total;
 }
 
 void ProgressTable::set_activity(int rank, std::string_view activity) {

@@ -61,6 +61,9 @@ class ProgressTable {
   void set_step(int rank, int64_t step);
   /// In words, for messages: "evaluation", "saving checkpoint step-00000500".
   void set_activity(int rank, std::string_view activity);
+  /// Memory that it is about to take on this host, and that `available_memory_bytes()` therefore
+  /// still counts as free; 0: no more.
+  void set_reserved(int rank, size_t bytes);
   void begin_operation(int rank, ProgressStream stream, std::string_view operation);
   void end_operation(int rank, ProgressStream stream);
   /// This rank cannot go on: every other rank that waits for it ends with `cause`. The first call
@@ -77,6 +80,12 @@ class ProgressTable {
 
   RankState state(int rank) const;
   int64_t step(int rank) const;
+  /// What all ranks of this host are about to take, and how many they are.
+  struct Reserved {
+    size_t bytes = 0;
+    int num_ranks = 0;
+  };
+  Reserved reserved() const;
   /// By SIGSTOP or a debugger: its process lives but does nothing.
   bool is_stopped(int rank) const;
   /// The earliest cause why the run cannot go on, in one line: a rank that failed of its own, else

@@ -180,8 +180,9 @@ void describe(Fields& fields, ParallelConfig& config) {
   fields.field("partition", config.partition)
       .help(
           "Where the model is cut into stages. uniform: as many layers in each as can be; auto: "
-          "for the least time, by what the layers take here, measured at the first start and kept; "
-          "or the index of the first layer of each stage but the first.")
+          "for the least time, by what the layers take here, measured at the first start (a run "
+          "keeps the cut that it has, measured or listed); or the index of the first layer of each "
+          "stage but the first.")
       .one_of({"uniform", "auto"})
       .known_as({"pipeline_cuts", "split_points", "pipeline_parallel_split_points"});
   fields.field("zero", config.zero)

@@ -1,6 +1,7 @@
 #include "trainer/experiment_plan.h"
 
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <exception>
@@ -52,6 +53,12 @@ LayerCosts measure_costs_of_ranks(
     if (error) std::rethrow_exception(error);
   average_times(costs, measured);
   return costs;
+}
+
+std::string cost_setting(const Experiment& experiment) {
+  return fmt::format("microbatch_size {}, precision {}, recompute {}",
+                     experiment.train.microbatch_size, experiment.train.precision,
+                     experiment.parallel.recompute);
 }
 
 Schedule first_schedule(const Experiment& experiment, const Assembly& assembly, GridShape grid) {

@@ -20,6 +20,7 @@ MODELS = {
     "long": ("model.config={num_layers: 3, num_heads: 2, hidden_size: 64, context_length: 256, dropout: 0.0}",),
     "recomputed": ("model.config={num_layers: 4, num_heads: 4, hidden_size: 96, context_length: 128, dropout: 0.1}",
                    "parallel.recompute=full"),
+    "lstm": ("model={plugin: rnn, kind: rnn_language_model, config: {hidden_size: 160, num_layers: 3, context_length: 96}}",),
 }
 
 

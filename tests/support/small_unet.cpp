@@ -124,6 +124,7 @@ std::vector<LayerSpec> SmallUnet::layers() const {
           spec<Down>("down", 1, {"hidden"}, {"skip.1", "hidden"}),
           spec<Middle>("middle", 0, {"hidden"}, {"hidden"}),
           spec<Middle>("middle", 1, {"hidden"}, {"hidden"}),
+          spec<Middle>("middle", 2, {"hidden"}, {"hidden"}),
           spec<Up>("up", 1, {"hidden", "skip.1"}, {"hidden"}),
           spec<Up>("up", 0, {"hidden", "skip.0"}, {"hidden"}),
           {"out", [] { return std::make_unique<Out>(); }, {"hidden"}, {"image"}}};

@@ -3,7 +3,7 @@
 //
 //   down.0  writes skip.0 and hidden at half the size ------------------.
 //   down.1  writes skip.1 and hidden at a quarter ----------.           |
-//   middle.0, middle.1                                      |           |
+//   middle.0, middle.1, middle.2                            |           |
 //   up.1    reads hidden and skip.1 <-----------------------'           |
 //   up.0    reads hidden and skip.0 <-----------------------------------'
 //   out     the image that is predicted

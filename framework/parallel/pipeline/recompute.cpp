@@ -4,6 +4,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 namespace triga {
 namespace {
 
@@ -56,8 +58,12 @@ struct Recompute : torch::autograd::Function<Recompute> {
 
 }  // namespace
 
-Tensors recomputed(const Function& function, const Tensors& inputs) {
-  if (!c10::GradMode::is_enabled()) return function(inputs);
+Tensors recomputed(const Function& function, const Tensors& inputs, bool has_trainable) {
+  const bool needs_backward =
+      has_trainable || std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& input) {
+        return input.defined() && input.requires_grad();
+      });
+  if (!c10::GradMode::is_enabled() || !needs_backward) return function(inputs);
   // The marker makes autograd come back although no input may need a gradient: parameters do.
   variable_list list = {at::empty({0}).set_requires_grad(true)};
   list.insert(list.end(), inputs.begin(), inputs.end());

@@ -13,7 +13,10 @@ using Tensors = std::vector<at::Tensor>;
 
 /// function(inputs). What `function` uses beside its arguments (parameters, a batch) must live
 /// until backward and not change; it must draw no random numbers but keyed ones. Gradients reach
-/// parameters in a backward pass inside the outer one.
-Tensors recomputed(const std::function<Tensors(const Tensors&)>& function, const Tensors& inputs);
+/// parameters in a backward pass inside the outer one. `has_trainable`: it uses parameters that
+/// need a gradient; if neither they nor an input do, there is no backward to keep little for, and
+/// its outputs need no gradient either, as without recomputation.
+Tensors recomputed(const std::function<Tensors(const Tensors&)>& function, const Tensors& inputs,
+                   bool has_trainable);
 
 }  // namespace triga

@@ -17,13 +17,20 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+bool has_trainable(const Layer& layer) {
+  const std::vector<Parameter>& parameters = layer.parameters();
+  return std::any_of(parameters.begin(), parameters.end(),
+                     [](const Parameter& parameter) { return parameter.spec().trainable; });
+}
+
 /// The context of one layer's forward pass of one microbatch.
 class LayerCall final : public LayerContext {
  public:
   /// `losses`: where losses of the middle go; null: this is a part of a layer, which adds nothing.
-  LayerCall(const std::string& layer, const Batch& batch, const StepContext& step,
+  LayerCall(const Stage::BuiltLayer& layer, const Batch& batch, const StepContext& step,
             const std::vector<std::string>& auxiliary_names, std::vector<LossTerm>* losses)
-      : layer_(layer),
+      : built_(layer),
+        layer_(layer.spec->name),
         batch_(batch),
         step_(step),
         auxiliary_names_(auxiliary_names),
@@ -52,7 +59,7 @@ class LayerCall final : public LayerContext {
   std::vector<at::Tensor> recompute(const Part& function,
                                     const std::vector<at::Tensor>& inputs) override {
     // A second run comes when this call is over: each run gets a call of its own.
-    const auto run = [function, layer = layer_, &batch = batch_, step = step_,
+    const auto run = [function, &layer = built_, &batch = batch_, step = step_,
                       names = auxiliary_names_](const Tensors& tensors) {
       StepContext inner = step;
       inner.recompute = Recompute::kNone;
@@ -61,7 +68,7 @@ class LayerCall final : public LayerContext {
     };
     const bool is_recomputed = step_.recompute == Recompute::kSelective &&
                                step_.mode == Mode::kTrain && step_.sequence_state == nullptr;
-    return is_recomputed ? recomputed(run, inputs) : run(inputs);
+    return is_recomputed ? recomputed(run, inputs, has_trainable(*built_.layer)) : run(inputs);
   }
 
  private:
@@ -70,6 +77,7 @@ class LayerCall final : public LayerContext {
                 "' in a part that may be recomputed (LayerContext::recompute)");
   }
 
+  const Stage::BuiltLayer& built_;
   const std::string& layer_;
   const Batch& batch_;
   const StepContext& step_;
@@ -149,7 +157,7 @@ Stage::Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end,
 Activations Stage::run_layer(size_t i, const Activations& inputs, const Batch& batch,
                              const StepContext& step, std::vector<LossTerm>& losses) const {
   const LayerSpec& spec = *layers_[i].spec;
-  LayerCall call(spec.name, batch, step, auxiliary_names_, &losses);
+  LayerCall call(layers_[i], batch, step, auxiliary_names_, &losses);
   Activations written = layers_[i].layer->forward(inputs, call);
   for (const std::string& name : spec.writes)
     TRIGA_CHECK(written.contains(name), "layer '", spec.name, "' did not write '", name,
@@ -188,7 +196,7 @@ Activations Stage::run_layer_recomputed(size_t i, const Activations& inputs, con
         if (!std::exchange(*is_first, false)) context.statistics = nullptr;
         return run(tensors, context);
       },
-      list);
+      list, has_trainable(*layers_[i].layer));
   Activations written;
   for (size_t j = 0; j < spec.writes.size(); ++j) written.set(spec.writes[j], outputs[j]);
   for (size_t j = 0; j < added->size(); ++j)

@@ -19,6 +19,7 @@ constexpr std::string_view kHeader =
 constexpr size_t kNumColumns = 10;
 constexpr std::string_view kBatchBytes = "batch_bytes";
 constexpr std::string_view kTransfer = "transfer_bytes_per_second";
+constexpr std::string_view kMeasuredWith = "measured_with";
 
 std::string_view trim(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r");
@@ -48,7 +49,8 @@ std::optional<double> number_from(std::string_view text) {
 
 class Reader {
  public:
-  Reader(std::string_view text, std::string where) : where_(std::move(where)) {
+  Reader(std::string_view text, std::string measured_with, std::string where)
+      : measured_with_(std::move(measured_with)), where_(std::move(where)) {
     int line = 0;
     for (const std::string_view content : split(text, '\n')) {
       line_ = ++line;
@@ -68,11 +70,15 @@ class Reader {
         add_problem(fmt::format("has no line for the model's layer '{}'", spec.name));
         continue;
       }
+      for (const std::string& name : spec.writes)
+        if (!found->second.output_bytes.contains(name))
+          add_problem(fmt::format("layer '{}': outputs have no '{}'", spec.name, name));
       costs_.layers.push_back(found->second);
       layers_.erase(found);
     }
     for (const auto& [name, cost] : layers_)
       add_problem(fmt::format("the model has no layer '{}'", name));
+    if (!has_batch_bytes_) add_problem(fmt::format("has no {}", kBatchBytes));
     if (costs_.transfer_bytes_per_second <= 0)
       add_problem(fmt::format("{} must be above 0", kTransfer));
     if (!problems_.empty()) throw ConfigError(fmt::format("{}", fmt::join(problems_, "\n")));
@@ -92,8 +98,12 @@ class Reader {
     const size_t colon = content.find(':');
     if (colon == std::string_view::npos) return;
     const std::string_view name = trim(content.substr(0, colon));
+    const std::string_view text = trim(content.substr(colon + 1));
+    if (name == kMeasuredWith && text != measured_with_)
+      add_problem(fmt::format("measured with {}; this experiment has {}", text, measured_with_));
     if (name != kBatchBytes && name != kTransfer) return;
-    const std::optional<double> value = number_from(trim(content.substr(colon + 1)));
+    const std::optional<double> value = number_from(text);
+    has_batch_bytes_ = has_batch_bytes_ || name == kBatchBytes;
     if (!value)
       add_problem(fmt::format("{}: expected a number of at least 0", name));
     else if (name == kBatchBytes)
@@ -138,7 +148,8 @@ class Reader {
       add_problem(fmt::format("layer '{}' for the second time", cost.layer));
   }
 
-  const std::string where_;
+  const std::string measured_with_, where_;
+  bool has_batch_bytes_ = false;
   int line_ = 0;  // 0: the whole file
   std::vector<std::string> problems_;
   LayerCosts costs_;
@@ -147,9 +158,10 @@ class Reader {
 
 }  // namespace
 
-std::string costs_to_text(const LayerCosts& costs) {
-  std::string text = fmt::format("# {}: {}\n# {}: {:.4g}\n{}\n", kBatchBytes, costs.batch_bytes,
-                                 kTransfer, costs.transfer_bytes_per_second, kHeader);
+std::string costs_to_text(const LayerCosts& costs, const std::string& measured_with) {
+  std::string text = fmt::format("# {}: {}\n# {}: {}\n# {}: {:.4g}\n{}\n", kMeasuredWith,
+                                 measured_with, kBatchBytes, costs.batch_bytes, kTransfer,
+                                 costs.transfer_bytes_per_second, kHeader);
   for (const LayerCost& cost : costs.layers) {
     std::vector<std::string> outputs;
     for (const auto& [name, bytes] : cost.output_bytes)
@@ -163,8 +175,8 @@ std::string costs_to_text(const LayerCosts& costs) {
 }
 
 LayerCosts costs_from_text(std::string_view text, const std::vector<LayerSpec>& layers,
-                           const std::string& where) {
-  return Reader(text, where).costs_of(layers);
+                           const std::string& measured_with, const std::string& where) {
+  return Reader(text, measured_with, where).costs_of(layers);
 }
 
 }  // namespace triga

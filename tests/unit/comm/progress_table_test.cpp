@@ -109,6 +109,18 @@ TEST(ProgressTable, PrefersTheCauseToItsConsequences) {
   EXPECT_EQ(table->find_failure(0, {}).value_or(""), "rank 2 on host c failed at step 0: bad file");
 }
 
+TEST(ProgressTable, AddsUpWhatTheRanksOfAHostReserve) {
+  const auto table = ProgressTable::create_shared(kHosts);
+  table->join(0);
+  table->set_reserved(0, 100);
+  const ChildRank child(*table, 1, [](ProgressTable& own) { own.set_reserved(1, 20); });
+  EXPECT_EQ(table->reserved().bytes, 120);
+  EXPECT_EQ(table->reserved().num_ranks, 2);
+  table->set_reserved(0, 0);
+  EXPECT_EQ(table->reserved().bytes, 20);
+  EXPECT_EQ(table->reserved().num_ranks, 1);
+}
+
 TEST(ProgressTable, LeavesNothingBehind) {
   const auto table = ProgressTable::create_shared(kHosts);
   std::array<char, 256> target{};

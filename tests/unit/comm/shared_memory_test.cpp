@@ -111,5 +111,15 @@ TEST(Allocate, RefusesMoreThanThereIsOnAllRanksNamingNeedAndCure) {
   }
 }
 
+TEST(Allocate, GoesOnAfterARefusal) {
+  testing::run_ranks(4, [](Communicator& world) {
+    const auto half = world.split(world.rank() / 2, "half");
+    if (world.rank() < 2)
+      EXPECT_THROW(half->allocate(int64_t{1} << 42, at::kByte), OutOfMemoryError);
+    world.barrier("refused");
+    EXPECT_EQ(half->allocate(10, at::kFloat).numel(), 10);  // nothing is reserved any more
+  });
+}
+
 }  // namespace
 }  // namespace triga

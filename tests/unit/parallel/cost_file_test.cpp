@@ -16,8 +16,10 @@ std::vector<LayerSpec> layers_named(const std::vector<std::string>& names) {
   return layers;
 }
 
+const char* const kSetting = "microbatch_size 8, precision fp32";
 const char* const kText =
     "# measured on a machine\n"
+    "# measured_with: microbatch_size 8, precision fp32\n"
     "# batch_bytes: 1024\n"
     "# transfer_bytes_per_second: 2e9\n"
     "layer,forward,backward,backward_input,backward_weight,update,kept_bytes,forward_peak_bytes,"
@@ -27,7 +29,8 @@ const char* const kText =
     "out,0.003,0.004,0.001,0.003,2e-4,400,500,600,\n";
 
 TEST(CostFile, IsRead) {
-  const LayerCosts costs = costs_from_text(kText, layers_named({"in", "out"}), "costs.csv");
+  const LayerCosts costs =
+      costs_from_text(kText, layers_named({"in", "out"}), kSetting, "costs.csv");
   ASSERT_EQ(costs.layers.size(), 2);
   EXPECT_EQ(costs.batch_bytes, 1024);
   EXPECT_EQ(costs.transfer_bytes_per_second, 2e9);
@@ -47,14 +50,15 @@ TEST(CostFile, IsRead) {
 
 TEST(CostFile, IsReadAsItWasWritten) {
   const auto layers = layers_named({"in", "out"});
-  const LayerCosts costs = costs_from_text(kText, layers, "costs.csv");
-  const std::string text = costs_to_text(costs);
-  EXPECT_EQ(costs_to_text(costs_from_text(text, layers, "again.csv")), text);
+  const LayerCosts costs = costs_from_text(kText, layers, kSetting, "costs.csv");
+  const std::string text = costs_to_text(costs, kSetting);
+  EXPECT_EQ(costs_to_text(costs_from_text(text, layers, kSetting, "again.csv"), kSetting), text);
   EXPECT_THAT(text, HasSubstr("in,0.001,0.002,0,0.002,0.0001,100,200,300,hidden=40 mask=8\n"));
 }
 
 TEST(CostFile, GivesTheOrderOfTheModel) {
-  const LayerCosts costs = costs_from_text(kText, layers_named({"out", "in"}), "costs.csv");
+  const LayerCosts costs =
+      costs_from_text(kText, layers_named({"out", "in"}), kSetting, "costs.csv");
   EXPECT_EQ(costs.layers[0].layer, "out");
   EXPECT_EQ(costs.layers[1].layer, "in");
 }
@@ -67,7 +71,7 @@ TEST(CostFile, IsRefusedWithEveryLineThatIsWrong) {
         "in,1,-2,0,2,1,100,x,300,hidden=40\n"
         "out,1,2,0,2,1,100,200,300,hidden\n"
         "out,1,2,0,2,1,100,200,300,\n",
-        layers_named({"in", "middle"}), "costs.csv");
+        layers_named({"in", "middle"}), kSetting, "costs.csv");
   });
   EXPECT_THAT(message, HasSubstr("costs.csv:1: transfer_bytes_per_second: expected a number"));
   EXPECT_THAT(message, HasSubstr("costs.csv:2: 3 values; expected 10: layer,forward"));
@@ -79,14 +83,35 @@ TEST(CostFile, IsRefusedWithEveryLineThatIsWrong) {
   EXPECT_THAT(message, HasSubstr("costs.csv: the model has no layer 'out'"));
 }
 
+TEST(CostFile, NeedsTheBatchAndEveryActivation) {
+  std::vector<LayerSpec> layers = layers_named({"in"});
+  layers[0].writes = {"hidden", "mask"};
+  const std::string message = test::message_of<ConfigError>([&] {
+    costs_from_text("# transfer_bytes_per_second: 1\nin,1,2,0,2,1,1,1,1,hidden=3\n", layers,
+                    kSetting, "costs.csv");
+  });
+  EXPECT_THAT(message, HasSubstr("costs.csv: has no batch_bytes"));
+  EXPECT_THAT(message, HasSubstr("costs.csv: layer 'in': outputs have no 'mask'"));
+}
+
+TEST(CostFile, IsOfOneKindOfRun) {
+  EXPECT_THAT(test::message_of<ConfigError>([] {
+                costs_from_text(kText, layers_named({"in", "out"}),
+                                "microbatch_size 8, precision bf16", "costs.csv");
+              }),
+              HasSubstr("costs.csv:2: measured with microbatch_size 8, precision fp32; this "
+                        "experiment has microbatch_size 8, precision bf16"));
+}
+
 TEST(CostFile, NeedsASpeed) {
   EXPECT_THAT(test::message_of<ConfigError>([] {
                 costs_from_text("# transfer_bytes_per_second: 0\nin,1,2,0,2,1,1,1,1,\n",
-                                layers_named({"in"}), "costs.csv");
+                                layers_named({"in"}), kSetting, "costs.csv");
               }),
               HasSubstr("transfer_bytes_per_second must be above 0"));
   EXPECT_THAT(test::message_of<ConfigError>([] {  // left out
-                costs_from_text("in,1,2,0,2,1,1,1,1,\n", layers_named({"in"}), "costs.csv");
+                costs_from_text("in,1,2,0,2,1,1,1,1,\n", layers_named({"in"}), kSetting,
+                                "costs.csv");
               }),
               HasSubstr("transfer_bytes_per_second must be above 0"));
 }

@@ -1,6 +1,8 @@
 // Parts of layers that may be recomputed: what they must not do is refused, and not done wrongly.
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/ones.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +10,7 @@
 
 #include "comm/local_communicator.h"
 #include "optim/optimizers.h"
+#include "parallel/pipeline/recompute.h"
 #include "parallel/strategy.h"
 #include "tests/support/message_of.h"
 
@@ -95,6 +98,17 @@ void train(Mistake mistake, Recompute recompute) {
 TEST(RecomputedParts, MayUseParametersOfTheirOwn) {
   for (const auto recompute : {Recompute::kNone, Recompute::kSelective, Recompute::kFull})
     train(Mistake::kNone, recompute);
+}
+
+TEST(RecomputedParts, NeedAGradientOnlyWhereSomethingInsideDoes) {
+  const auto twice = [](const Tensors& inputs) { return Tensors{inputs[0] + inputs[0]}; };
+  const at::Tensor x = at::ones({2}), needy = at::ones({2}).set_requires_grad(true);
+  EXPECT_FALSE(recomputed(twice, {x}, /*has_trainable=*/false)[0].requires_grad());
+  EXPECT_TRUE(recomputed(twice, {x}, /*has_trainable=*/true)[0].requires_grad());
+  const at::Tensor result = recomputed(twice, {needy}, /*has_trainable=*/false)[0];
+  ASSERT_TRUE(result.requires_grad());
+  result.sum().backward();
+  EXPECT_TRUE(needy.grad().equal(at::full({2}, 2)));
 }
 
 TEST(RecomputedParts, MustNotShareAParameter) {

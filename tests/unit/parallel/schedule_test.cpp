@@ -31,7 +31,7 @@ void for_all_shapes(const Function& function) {
   for (const ScheduleKind& kind : schedule_kinds())
     for (int ranks = 1; ranks <= 16; ++ranks)
       for (int chunks = kind.least_chunks; chunks <= std::min(kind.most_chunks, 4); ++chunks)
-        for (int microbatches = 1; microbatches <= 64; microbatches += microbatches < 20 ? 1 : 11)
+        for (int microbatches = 1; microbatches <= 64; ++microbatches)
           function(kind, ScheduleShape{ranks, microbatches, chunks});
 }
 
