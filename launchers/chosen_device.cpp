@@ -46,10 +46,11 @@ void ChosenDevice::open(const CommandEnvironment& environment) {
                                "driver that is older than CUDA 13 (580)"
                              : "this host has no NVIDIA driver");
   index_ = environment.placement.local_rank % num_devices;
-  if (environment.placement.local_size > num_devices && environment.placement.local_rank == 0)
+  // With one GPU in sight each rank may have another one (srun --gpus-per-task=1).
+  if (environment.placement.local_size > num_devices && num_devices > 1 &&
+      environment.placement.local_rank == 0)
     log_warning("device", environment.placement.local_size, " ranks share ", num_devices,
-                num_devices == 1 ? " GPU" : " GPUs",
-                " of this host; NCCL refuses that unless NCCL_HOSTID differs");
+                " GPUs of this host; NCCL refuses that unless NCCL_HOSTID differs");
   backend.use_device(index_);
   backend_ = &backend;
 }

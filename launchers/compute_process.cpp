@@ -23,6 +23,7 @@ void keep_freed_memory() {
 void prepare_to_compute(int local_size) {
   keep_freed_memory();
   MemoryMeter::install();
+  widen_default_binding(environment_variable);
   // The cores of this host, shared by its ranks: OpenMP's default would give each all of them.
   at::set_num_threads(num_threads(count_cores(environment_variable), local_size));
 }

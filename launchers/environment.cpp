@@ -59,11 +59,23 @@ double quota_in(const std::string& path) {
   return std::strtod(quota.c_str(), nullptr) / period;
 }
 
-/// Limit of the control groups (version 2) that this process is in: containers and Slurm set it.
+double number_in(const std::string& path) {
+  std::ifstream file(path);
+  double number = 0;
+  return file >> number ? number : -1;
+}
+
+/// Limit of the control groups that this process is in: containers and Slurm set it.
 double control_group_cores() {
   double cores = INFINITY;
-  for (const std::string& folder : control_groups("cpu").version2)
+  const ControlGroups groups = control_groups("cpu");
+  for (const std::string& folder : groups.version2)
     cores = std::min(cores, quota_in(folder + "cpu.max"));
+  for (const std::string& folder : groups.version1) {
+    const double quota = number_in(folder + "cpu.cfs_quota_us");  // -1: none
+    const double period = number_in(folder + "cpu.cfs_period_us");
+    if (quota > 0 && period > 0) cores = std::min(cores, quota / period);
+  }
   return cores;
 }
 
@@ -96,6 +108,20 @@ Placement read_placement(const VariableLookup& variable) {
   return place;
 }
 
+bool is_bound_by_default(const VariableLookup& variable) {
+  return variable("OMPI_MCA_orte_bound_at_launch") &&
+         !variable("OMPI_MCA_hwloc_base_binding_policy") &&
+         !variable("OMPI_MCA_rmaps_base_mapping_policy");
+}
+
+void widen_default_binding(const VariableLookup& variable) {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  if (is_bound_by_default(variable) && ::sched_getaffinity(::getppid(), sizeof(mask), &mask) == 0 &&
+      CPU_COUNT(&mask) > num_cores_of(0))
+    ::sched_setaffinity(0, sizeof(mask), &mask);  // where it is forbidden, the mask stays
+}
+
 CoreCounts count_cores(const VariableLookup& variable) {
   CoreCounts cores;
   cores.mine = std::max(1, num_cores_of(0));
@@ -109,8 +135,7 @@ CoreCounts count_cores(const VariableLookup& variable) {
 
 int num_threads(const CoreCounts& cores, int local_size) {
   local_size = std::max(1, local_size);
-  const bool is_shared = static_cast<int64_t>(cores.mine) * local_size > cores.of_all;
-  const int share = is_shared ? cores.mine / local_size : cores.mine;
+  const int share = std::min(cores.mine, cores.of_all / local_size);
   const double limit = std::ceil(cores.quota / local_size);
   return std::max(1, limit < share ? static_cast<int>(limit) : share);
 }

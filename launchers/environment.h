@@ -35,8 +35,16 @@ struct CoreCounts {
 
 CoreCounts count_cores(const VariableLookup& variable);
 
-/// Threads for each of `local_size` ranks: its whole mask if each has cores of its own
-/// (srun --cpus-per-task, mpirun --map-by slot:PE=n), its share where the masks must overlap.
+/// mpirun bound this process by its own default (to one core, or to a socket) and not because
+/// somebody asked for it (--bind-to, --map-by).
+bool is_bound_by_default(const VariableLookup& variable);
+
+/// Undoes such a binding: a rank's threads and the one that communicates would share one core.
+/// Requires: no threads that compute yet; they take over this thread's mask.
+void widen_default_binding(const VariableLookup& variable);
+
+/// Threads for each of `local_size` ranks: its share of the cores of all, and no more than its mask
+/// has (srun --cpus-per-task, mpirun --map-by slot:PE=n).
 int num_threads(const CoreCounts& cores, int local_size);
 
 struct CommandEnvironment {

@@ -56,7 +56,6 @@ LoadedModel::LoadedModel(const CommandEnvironment& environment, const ModelArgum
   world_ = experiment_->device().attach(make_single_communicator(), std::chrono::minutes(5));
   Strategy::Options options = strategy_options_of(experiment_->experiment());
   options.zero = 0;  // nothing is trained, in one process
-  options.schedule = {};
   strategy_ = std::make_unique<Strategy>(*assembly_.architecture, *world_, options,
                                          assembly_.make_optimizer());
   load_weights(*strategy_, *assembly_.architecture, posix_files(), chosen_.directory, {});

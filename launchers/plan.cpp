@@ -40,9 +40,9 @@ GridShape grid_of(const LoadedExperiment& loaded, std::optional<int> num_ranks) 
 LayerCosts costs_of(const LoadedExperiment& loaded, const Assembly& assembly,
                     const PlanArguments& arguments, int num_ranks, bool shows_progress) {
   if (!arguments.costs.empty())
-    return costs_from_text(read_text(posix_files(), arguments.costs),
-                           assembly.architecture->layers(), cost_setting(loaded.experiment()),
-                           arguments.costs);
+    return costs_from_text(
+        read_text(posix_files(), arguments.costs), assembly.architecture->layers(),
+        cost_setting(loaded.experiment(), *assembly.architecture), arguments.costs);
   const auto progress = [&](size_t layer, size_t num_layers) {
     if (!shows_progress) return;
     std::cerr << fmt::format("\rmeasuring layer {} of {} ...", layer + 1, num_layers) << std::flush;
@@ -85,7 +85,7 @@ ExitStatus plan(const CommandEnvironment& environment, const PlanArguments& argu
                                     environment.is_terminal && !arguments.as_json);
   if (!arguments.save_costs.empty())
     atomic_write(posix_files(), arguments.save_costs,
-                 costs_to_text(costs, cost_setting(loaded.experiment())));
+                 costs_to_text(costs, cost_setting(loaded.experiment(), *assembly.architecture)));
   const PlanQuestion question = plan_question(loaded.experiment(), assembly, grid, costs,
                                               static_cast<int64_t>(arguments.memory_gb * 1e9));
   const Plan made = make_plan(question);

@@ -54,7 +54,7 @@ std::string rank_table(const Plan& plan) {
   for (size_t i = 0; i < plan.ranks.size(); ++i) {
     const RankPlan& rank = plan.ranks[i];
     text += fmt::format("{:>5}  {:>10}  {:>10}  {:>10}  {:>11}  {:>10}  {:>10}\n", i,
-                        bytes_in_words(rank.state.values_bytes + rank.fixed_bytes),
+                        bytes_in_words(rank.state.values_bytes + rank.state.fixed_bytes),
                         bytes_in_words(rank.state.gradients_bytes),
                         bytes_in_words(rank.state.masters_bytes + rank.state.optimizer_bytes),
                         bytes_in_words(rank.activation_bytes), bytes_in_words(rank.batch_bytes),
@@ -106,7 +106,7 @@ std::string plan_as_json(const PlanQuestion& question, const Plan& plan) {
                               {"transfer_seconds", stage.transfer},
                               {"kept_bytes", stage.kept_bytes}});
   for (const RankPlan& rank : plan.ranks)
-    json["ranks"].push_back({{"values_bytes", rank.state.values_bytes + rank.fixed_bytes},
+    json["ranks"].push_back({{"values_bytes", rank.state.values_bytes + rank.state.fixed_bytes},
                              {"gradients_bytes", rank.state.gradients_bytes},
                              {"masters_bytes", rank.state.masters_bytes},
                              {"optimizer_bytes", rank.state.optimizer_bytes},

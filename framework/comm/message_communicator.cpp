@@ -343,8 +343,10 @@ at::Tensor MessageCommunicator::allocate(int64_t numel, at::ScalarType type) {
     text = own->address();
   }
   const auto addresses = all_gather_text(text, "addresses of buffers");
-  reserve(0);
-  if (const auto problem = problem_in(addresses)) throw OutOfMemoryError(*problem);
+  if (const auto problem = problem_in(addresses)) {
+    reserve(0);
+    throw OutOfMemoryError(*problem);
+  }
   std::vector<std::shared_ptr<SharedSegment>> segments;
   size_t local = 0;
   for (const int rank : own_host(group_)) {
@@ -354,8 +356,13 @@ at::Tensor MessageCommunicator::allocate(int64_t numel, at::ScalarType type) {
                            : SharedSegment::open(addresses[static_cast<size_t>(rank)], bytes));
   }
   buffers_->add(std::move(segments), local);
-  std::memset(own->data(), 0, bytes);  // takes the pages now, on this rank's side of the machine
-  barrier("buffers are open");         // they can be opened only while their makers live
+  // Takes the pages now, on this rank's side of the machine; what is taken is reserved no more.
+  constexpr size_t kPiece = 64 << 20;
+  for (size_t done = 0; done < bytes; done += kPiece) {
+    std::memset(own->data() + done, 0, std::min(kPiece, bytes - done));
+    reserve(bytes - std::min(bytes, done + kPiece));
+  }
+  barrier("buffers are open");  // they can be opened only while their makers live
   return at::from_blob(
       own->data(), {numel}, [own](void*) {}, options);
 }

@@ -6,6 +6,9 @@
 #include <ATen/ops/full.h>
 
 #include <array>
+#include <cmath>
+
+#include "optim/adam_update.h"
 
 namespace triga {
 namespace {
@@ -104,6 +107,11 @@ class Adam final : public Optimizer {
   void update(std::span<OptimizerSlice> slices, double learning_rate, int64_t step,
               double gradient_scale) override {
     const at::Device device = slices[0].parameter.device();
+    if (device.is_cpu()) {
+      for (const OptimizerSlice& slice : slices)
+        update_on_cpu(slice, learning_rate * slice.group.learning_rate_scale, step, gradient_scale);
+      return;
+    }
     const at::Tensor step_tensor = scalar_on(device, static_cast<double>(step));
     const auto scale = divisor(gradient_scale, device);
     const auto kernel = decoupled_ ? static_cast<decltype(&call_adam)>(call_adamw) : call_adam;
@@ -112,6 +120,28 @@ class Adam final : public Optimizer {
   }
 
  private:
+  /// Slices are contiguous fp32: ranges of flat buffers.
+  void update_on_cpu(const OptimizerSlice& slice, double rate, int64_t step, double scale) const {
+    for (const at::Tensor* tensor :
+         {&slice.parameter, &slice.gradient, &slice.states[0], &slice.states[1]})
+      TRIGA_CHECK(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat,
+                  "a slice of the optimizer that is not contiguous fp32");
+    const double decay = slice.group.weight_decay.value_or(config_.weight_decay);
+    const auto t = static_cast<double>(step);
+    AdamUpdate update;
+    update.scale = static_cast<float>(scale);
+    update.penalty = static_cast<float>(decoupled_ ? 0 : decay);
+    update.one_minus_beta1 = static_cast<float>(1 - config_.betas[0]);
+    update.beta2 = static_cast<float>(config_.betas[1]);
+    update.one_minus_beta2 = static_cast<float>(1 - config_.betas[1]);
+    update.shrink = static_cast<float>(decoupled_ ? 1 - rate * decay : 1);
+    update.step_size = static_cast<float>(rate / (1 - std::pow(config_.betas[0], t)));
+    update.root_scale = static_cast<float>(1 / std::sqrt(1 - std::pow(config_.betas[1], t)));
+    update.eps = static_cast<float>(config_.eps);
+    apply(update, slice.parameter.mutable_data_ptr<float>(), slice.gradient.const_data_ptr<float>(),
+          slice.states[0].mutable_data_ptr<float>(), slice.states[1].mutable_data_ptr<float>(),
+          slice.parameter.numel());
+  }
   static void call_adam(const OptimizerSlice& slice, const at::Tensor& step, double rate,
                         const AdamConfig& config, const std::optional<at::Tensor>& scale) {
     at::_fused_adam_({slice.parameter}, {slice.gradient}, {slice.states[0]}, {slice.states[1]}, {},

@@ -5,6 +5,7 @@
 //   gradients                P           P            P/n + slots   4, and those of shared parameters
 //   masters (bf16 only)      P           P/n          P/n           4
 //   optimizer (k states)     k P         k P/n        k P/n         4
+//   fixed: frozen parameters and buffers, as they are
 //
 // P trainable parameters of a stage with padding, n data-parallel ranks; slots: memory for up to
 // three buckets (GradientReducer::slot_sizes) and a part of each.
@@ -18,8 +19,9 @@ namespace triga {
 
 struct MemoryPlan {
   int64_t values_bytes = 0, gradients_bytes = 0, masters_bytes = 0, optimizer_bytes = 0;
+  int64_t fixed_bytes = 0;
   int64_t total_bytes() const {
-    return values_bytes + gradients_bytes + masters_bytes + optimizer_bytes;
+    return values_bytes + gradients_bytes + masters_bytes + optimizer_bytes + fixed_bytes;
   }
 };
 
@@ -27,6 +29,7 @@ struct MemoryQuestion {
   int64_t num_elements = 0;     // P
   int64_t slot_elements = 0;    // of all slots together
   int64_t shared_elements = 0;  // of parameters that other stages have as well
+  int64_t fixed_bytes = 0;      // frozen parameters and buffers
   int num_ranks = 1;            // n
   int zero = 0;
   int num_states = 0;  // k

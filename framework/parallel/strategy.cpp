@@ -318,8 +318,8 @@ std::vector<at::Tensor> Strategy::gather_states(const at::Tensor& state, const s
   const std::vector<std::string> names = {"state"};
   std::vector<at::Tensor> states;
   for (int root = 0; root < data_.size(); ++root) {
-    at::Tensor header =
-        root == data_.rank() ? wire_header(mine, names) : at::zeros({kWireHeaderSize}, at::kLong);
+    at::Tensor header = root == data_.rank() ? wire_header(mine, names)
+                                             : at::zeros({wire_header_size(1)}, at::kLong);
     data_.broadcast(header, root, what).synchronize();
     at::Tensor bytes = root == data_.rank() ? wire_pack(mine, names, header)
                                             : at::empty({wire_bytes(header)}, at::kByte);
@@ -414,8 +414,9 @@ Activations Strategy::predict(const Batch& batch, SequenceState* state) {
   if (pipeline_.size() == 1) return outputs;
   const std::vector<std::string>& names = model_.flow().back().outputs;
   const int root = model_.rank_of_last_stage();
-  at::Tensor header = model_.has_last_stage() ? wire_header(outputs, names)
-                                              : at::empty({kWireHeaderSize}, at::kLong);
+  at::Tensor header = model_.has_last_stage()
+                          ? wire_header(outputs, names)
+                          : at::empty({wire_header_size(names.size())}, at::kLong);
   pipeline_.broadcast(header, root, "header of the outputs").synchronize();
   const at::Tensor bytes =
       model_.has_last_stage()

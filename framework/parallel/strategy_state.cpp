@@ -105,6 +105,12 @@ MemoryPlan Strategy::memory_plan() const {
   for (const int64_t size : GradientReducer::slot_sizes(store_)) question.slot_elements += size;
   for (const Bucket& bucket : store_.buckets())
     if (!bucket.sharing.empty()) question.shared_elements += bucket.range.size();
+  for (const StoredParameter& parameter : store_.parameters()) {
+    if (parameter.is_trainable) continue;
+    question.fixed_bytes += static_cast<int64_t>(parameter.value.nbytes());
+    if (parameter.exact.defined())
+      question.fixed_bytes += static_cast<int64_t>(parameter.exact.nbytes());
+  }
   question.num_ranks = data_.size();
   question.zero = options_.zero;
   question.num_states = static_cast<int>(optimizer_.state_names().size());

@@ -120,7 +120,6 @@ Strategy::Options strategy_options_of(const Experiment& experiment) {
                       : parallel.recompute == "selective" ? Recompute::kSelective
                                                           : Recompute::kNone;
   options.compute_type = experiment.train.precision == "bf16" ? at::kBFloat16 : at::kFloat;
-  options.schedule = schedule_choice_of(parallel);
   for (const GroupConfig& group : experiment.optimizer.groups) {
     GroupRule rule;
     rule.match = group.match;

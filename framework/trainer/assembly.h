@@ -41,7 +41,8 @@ Assembly assemble(const Experiment& experiment, const Registry& registry,
 /// The pipeline's schedule, a user's own read from its file. Throws: ConfigError that names the key.
 ScheduleChoice schedule_choice_of(const ParallelConfig& parallel);
 
-/// What an experiment says of how a step is computed. The size of buckets is left open.
+/// What an experiment says of how a step is computed. The size of buckets and the pipeline's
+/// schedule are left open: a model that is only evaluated needs neither.
 Strategy::Options strategy_options_of(const Experiment& experiment);
 
 }  // namespace triga

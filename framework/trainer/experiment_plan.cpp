@@ -55,10 +55,17 @@ LayerCosts measure_costs_of_ranks(
   return costs;
 }
 
-std::string cost_setting(const Experiment& experiment) {
-  return fmt::format("microbatch_size {}, precision {}, recompute {}",
-                     experiment.train.microbatch_size, experiment.train.precision,
-                     experiment.parallel.recompute);
+std::string cost_setting(const Experiment& experiment, const Architecture& architecture) {
+  int64_t num_elements = 0;
+  for (const LayerSpec& layer : architecture.layers())
+    for (const Parameter& parameter : layer.build()->parameters())
+      num_elements += parameter.spec().numel();
+  return fmt::format(
+      "microbatch_size {}, sequence_length {}, {} elements in the layers' parameters, precision "
+      "{}, "
+      "recompute {}",
+      experiment.train.microbatch_size, architecture.sequence_length(), num_elements,
+      experiment.train.precision, experiment.parallel.recompute);
 }
 
 Schedule first_schedule(const Experiment& experiment, const Assembly& assembly, GridShape grid) {

@@ -23,8 +23,8 @@ LayerCosts measure_costs_of_ranks(
     int num_ranks, const Experiment& experiment, const Assembly& assembly, Communicator& alone,
     const std::function<void(size_t layer, size_t num_layers)>& progress);
 
-/// What costs of layers depend on beside the model, in words: they hold for no other experiment.
-std::string cost_setting(const Experiment& experiment);
+/// What costs of layers depend on, in words: they hold for no other experiment.
+std::string cost_setting(const Experiment& experiment, const Architecture& architecture);
 
 /// The schedule of the first step on a grid. Throws: ConfigError when a user's own has no room for
 /// its microbatches.

@@ -49,7 +49,8 @@ std::pair<size_t, std::string> count_stages(const ParallelConfig& parallel) {
                        fmt::format("schedule {} takes {}, not {}", schedule.name,
                                    schedule.least_chunks == schedule.most_chunks
                                        ? fmt::format("{} a rank", schedule.least_chunks)
-                                       : fmt::format("{} or more a rank", schedule.least_chunks),
+                                       : fmt::format("{} to {} a rank", schedule.least_chunks,
+                                                     schedule.most_chunks),
                                    chunks));
   return {static_cast<size_t>(choice.num_stages(pp)),
           fmt::format("{} ranks with {} {} each", pp, chunks, chunks == 1 ? "stage" : "stages")};

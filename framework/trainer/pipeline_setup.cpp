@@ -75,7 +75,7 @@ PipelineSetup set_up_pipeline(const Experiment& experiment, const Assembly& asse
         plan_question(experiment, assembly, {grid.dp(), grid.pp()}, std::move(costs), memory);
     setup.bounds = question.bounds;
     const int64_t needed = make_plan(question).most_bytes();
-    if (needed > memory) setup.needed_bytes = needed;
+    if (memory > 0 && needed > memory) setup.needed_bytes = needed;
     setup.is_measured = true;
   }
   setup.chosen_cuts.emplace(setup.bounds.begin() + 1, setup.bounds.end() - 1);

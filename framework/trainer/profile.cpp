@@ -67,21 +67,27 @@ TimeShares time_shares(const std::vector<TraceEvent>& events) {
            std::tuple(b->thread, b->begin_ns, -b->end_ns);
   });
   TimeShares shares;
-  std::vector<const TraceEvent*> open;
-  int64_t num_steps = 0;
+  std::vector<const TraceEvent*> open, steps;
+  for (const TraceEvent& event : events)
+    if (event.kind == TraceKind::kStep) steps.push_back(&event);
+  const auto is_in_a_step = [&](const TraceEvent* event) {
+    return std::any_of(steps.begin(), steps.end(), [&](const TraceEvent* step) {
+      return step->begin_ns <= event->begin_ns && event->begin_ns < step->end_ns;
+    });
+  };
   for (const TraceEvent* event : ordered) {
+    if (!is_in_a_step(event)) continue;
     const double seconds = static_cast<double>(event->end_ns - event->begin_ns) * 1e-9;
     while (!open.empty() &&
            (open.back()->thread != event->thread || open.back()->end_ns <= event->begin_ns))
       open.pop_back();
-    if (event->kind == TraceKind::kStep) ++num_steps;
     if (const Share* share = share_of(event->kind)) shares.*share->seconds += seconds;
     if (!open.empty() && open.back()->kind != TraceKind::kStep)
       if (const Share* outer = share_of(open.back()->kind)) shares.*outer->seconds -= seconds;
     open.push_back(event);
   }
   for (const Share& share : kShares)
-    shares.*share.seconds /= static_cast<double>(std::max<int64_t>(1, num_steps));
+    shares.*share.seconds /= static_cast<double>(std::max<size_t>(1, steps.size()));
   return shares;
 }
 

@@ -22,7 +22,8 @@ struct TimeShares {
   }
 };
 
-/// A span inside another one of its thread counts for itself alone.
+/// A span inside another one of its thread counts for itself alone, and only where a step is under
+/// way: an evaluation or a checkpoint between two steps counts for nothing.
 TimeShares time_shares(const std::vector<TraceEvent>& events);
 
 /// The events of one rank as a comma-separated list of objects of the Trace Event Format.

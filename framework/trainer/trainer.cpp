@@ -249,6 +249,7 @@ void Trainer::evaluate() {
     state_.evaluated_step = state_.step;
     return;
   }
+  const TraceSpan span(&inputs_.trace, TraceKind::kEvaluate, "evaluation");
   inputs_.grid.world().progress().report(state_.step, "evaluation");
   const auto start = Clock::now();
   EvaluationLoader loader(loader_options(inputs_, *inputs_.assembly.validation, "validation"),
@@ -305,6 +306,7 @@ Snapshot Trainer::snapshot() {
 /// All ranks write their files, and go on when the last one is durable. A failure to save does not
 /// end a run that goes on: the older checkpoints stay.
 bool Trainer::save(bool is_last) {
+  const TraceSpan span(&inputs_.trace, TraceKind::kCheckpoint, "checkpoint");
   inputs_.grid.world().progress().report(state_.step, "saving a checkpoint");
   if (inputs_.lease != nullptr) inputs_.lease->check();
   const FileDeadline patience(inputs_.grid.world(), communication_timeout(inputs_.experiment));

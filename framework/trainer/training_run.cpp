@@ -337,7 +337,7 @@ void Run::say_start(const TrainingState& state, int64_t taken_bytes) {
       "train",
       fmt::format("memory of a rank: {:.1f} MB planned (values {:.1f}, gradients {:.1f}, "
                   "optimizer {:.1f}), {:.1f} MB taken",
-                  megabytes(plan.total_bytes()), megabytes(plan.values_bytes),
+                  megabytes(plan.total_bytes()), megabytes(plan.values_bytes + plan.fixed_bytes),
                   megabytes(plan.gradients_bytes),
                   megabytes(plan.masters_bytes + plan.optimizer_bytes), megabytes(taken_bytes)));
 }
@@ -392,6 +392,7 @@ ExitStatus Run::train(const StartDecision& decision) {
   ConfigNode resolved = options_.resolved.node;
   const int64_t bucket_bytes = choose_bucket_bytes(*grid_, decision, resolved);
   Strategy::Options strategy_options = strategy_options_of(experiment_);
+  strategy_options.schedule = schedule_choice_of(experiment_.parallel);
   strategy_options.bucket_bytes = bucket_bytes;
   strategy_options.bounds = choose_cut(decision, resolved);
   strategy_options.trace = &trace_;

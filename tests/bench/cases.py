@@ -39,6 +39,7 @@ def one_rank(rounds):
                 rounds,
                 triga=lambda: place.triga_seconds(experiment, 1, 1, warmup),
                 pytorch=lambda: place.pytorch_seconds(1, 1, batch=batch, steps=steps, warmup=warmup, **pytorch_options(model)))
+            place.check_losses(name)
             rows.add(name, "s/step", samples["triga"], samples["pytorch"], at_most, aim)
     return rows
 
@@ -55,6 +56,7 @@ def two_ranks(rounds):
             samples = interleave(rounds, triga=lambda: place.triga_seconds(experiment, 2, 1, 10),
                                  ddp=lambda: place.pytorch_seconds(2, 1, parallel="ddp", **options),
                                  fsdp2=lambda: place.pytorch_seconds(2, 1, parallel="fsdp2", **options))
+            place.check_losses(name)
             rows.add(name, "s/step", samples["triga"], samples["ddp"], at_most, aim, other_name="DDP over gloo")
             rows.add(name, "s/step", samples["triga"], samples["fsdp2"], other_name="FSDP2 over gloo")
     return rows
@@ -90,6 +92,38 @@ def clip_and_update(rounds):
              0.85, 0.70)
     rows.add("against 28 bytes a parameter at copy speed", "ms", ours,
              [statistics.median(one["copy_milliseconds"][3:]) for one in samples["triga"]], 1.2, 1.0, other_name="copying")
+    return rows
+
+
+UNET = {"sample_size": 28, "in_channels": 1, "block_out_channels": [32, 64, 64], "layers_per_block": 1, "norm_num_groups": 8,
+        "down_block_types": ["DownBlock2D", "DownBlock2D", "AttnDownBlock2D"],
+        "up_block_types": ["AttnUpBlock2D", "UpBlock2D", "UpBlock2D"], "dropout": 0.0, "beta_schedule": "squaredcos_cap_v2"}
+
+
+def families(rounds):
+    """P7: training throughput of a model of each family against the same model in PyTorch; one rank, one thread."""
+    rows = Rows()
+
+    def add(name, samples, unit, items):
+        place.check_losses(name)
+        rows.add(name, unit, *([items / seconds for seconds in samples[side]] for side in ("triga", "pytorch")), 0.98, 1.05,
+                 at_least=True)
+
+    with Workplace() as place:
+        for name, model, batch, steps in (("rnn_language_model: LSTM 2 x 128, T 64, batch 12", LSTM, 12, 100),
+                                          ("gpt2: 4 x 128, T 64, batch 12", SMALL, 12, 60)):
+            kind = "plugin: rnn, kind: rnn_language_model" if model is LSTM else "plugin: transformer, kind: gpt2"
+            experiment = place.experiment(model, batch, steps + 20, kind=kind)
+            add(name, interleave(rounds, triga=lambda: place.triga_seconds(experiment, 1, 1, 20),
+                                 pytorch=lambda: place.pytorch_seconds(1, 1, batch=batch, steps=steps, warmup=20,
+                                                                       **pytorch_options(model))),
+                "tokens/s", batch * model["context_length"])
+        batch, steps = 16, 20
+        experiment = place.images_experiment(UNET, batch, steps + 10)
+        options = {"batch": batch, "steps": steps, "warmup": 10, "script": "unet.py"}
+        add("ddpm: U-Net 32, 64, 64 on 28 x 28, batch 16",
+            interleave(rounds, triga=lambda: place.triga_seconds(experiment, 1, 1, 10),
+                       pytorch=lambda: place.pytorch_seconds(1, 1, **options)), "images/s", batch)
     return rows
 
 
@@ -170,6 +204,7 @@ def pipeline(rounds):
         other = {"steps": 6, "warmup": 2, "batch": 1, "microbatches": 8, **pytorch_options(MEDIUM)}
         samples = interleave(rounds, triga=lambda: place.triga_seconds(experiment, 2, 1, 2, settings),
                              pytorch=lambda: place.pytorch_seconds(2, 1, script="pipeline.py", **other))
+        place.check_losses("pipeline", tolerance=0.3)  # so early they fall fast
         rows.add("GPT 12 x 384, T 256, 2 stages, 8 microbatches of 1", "s/step", samples["triga"], samples["pytorch"], 0.97, 0.85,
                  other_name="torch.distributed.pipelining")
     return rows
@@ -188,7 +223,19 @@ def plan(rounds):
             for layout, ranks, settings in (("1 rank", 1, ()), ("dp 2", 2, ("parallel.dp=2",)), ("pp 2", 2, ("parallel.pp=2",))):
                 samples = interleave(rounds, plan=lambda: place.planned_seconds(experiment, ranks, settings),
                                      run=lambda: place.triga_seconds(experiment, ranks, 1, 10, settings))
-                rows.add(f"{name}, {layout}", "s/step", samples["plan"], samples["run"], other_name="the run")
+                rows.add(f"{name}, {layout}", "s/step", samples["plan"], samples["run"], other_name="the run", within=0.15)
+    return rows
+
+
+def recompute(rounds):
+    """Recomputation: memory at the peak of a step beside values, gradients and optimizer; GPT 12 x 384, T 256, a microbatch of 8."""
+    rows = Rows()
+    with Workplace() as place:
+        experiment = place.experiment(MEDIUM, 8, 1)
+        megabytes = {kind: [place.activation_megabytes(experiment, (f"parallel.recompute={kind}",)) for _ in range(rounds)]
+                     for kind in ("none", "selective", "full")}
+        for kind in ("selective", "full"):
+            rows.add(kind, "MB", megabytes[kind], megabytes["none"], other_name="none")
     return rows
 
 
@@ -223,6 +270,6 @@ def one_gpu(rounds):
     return rows
 
 
-CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P5": pipeline, "plan": plan, "P6": clip_and_update, "P9": launch, "scaling": scaling,
-         "P10": one_gpu}
+CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P5": pipeline, "plan": plan, "P6": clip_and_update, "P7": families, "P9": launch, "recompute": recompute,
+         "scaling": scaling,          "P10": one_gpu}
 NEEDS_GPU = {"P10"}

@@ -3,7 +3,10 @@
 import json
 import os
 import pathlib
+import random
+import re
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -19,17 +22,19 @@ PYTORCH = ROOT / "tests" / "bench" / "pytorch"
 class Rows(list):
     """Results of one benchmark: a dictionary a line of its table."""
 
-    def add(self, name, unit, triga, other, at_most=None, aim=None, at_least=False, other_name="PyTorch"):
-        """`triga`, `other`: samples of both sides, taken in turn; the ratio is that of each pair."""
+    def add(self, name, unit, triga, other, at_most=None, aim=None, at_least=False, other_name="PyTorch", within=None):
+        """`triga`, `other`: samples of both sides, taken in turn; the ratio is that of each pair. `within`: how far it may be from 1."""
         ratios = sorted(t / o for t, o in zip(triga, other))
         row = {"name": name, "unit": unit, "triga": statistics.median(triga), "other": statistics.median(other),
                "other_name": other_name, "ratio": statistics.median(ratios), "ratio_min": ratios[0], "ratio_max": ratios[-1],
                "rounds": len(ratios), "at_most": at_most, "aim": aim, "at_least": at_least}
         row["met"] = None if at_most is None else (row["ratio"] >= at_most if at_least else row["ratio"] <= at_most)
+        if within is not None:
+            row["at_most"], row["met"] = 1 + within, abs(row["ratio"] - 1) <= within
         self.append(row)
         print(f"  {name}: {row['triga']:.4g} {unit} against {row['other']:.4g} ({other_name}): ratio {row['ratio']:.3f} "
               f"({ratios[0]:.3f} .. {ratios[-1]:.3f}, {len(ratios)} rounds)"
-              + ("" if at_most is None else f", bar {at_most:g}: {'met' if row['met'] else 'NOT met'}"), flush=True)
+              + ("" if row["met"] is None else f", bar {row['at_most']:g}: {'met' if row['met'] else 'NOT met'}"), flush=True)
         return row
 
 
@@ -79,6 +84,7 @@ class Workplace:
         self.temporary = tempfile.TemporaryDirectory(prefix="triga-bench-")
         self.folder = pathlib.Path(self.temporary.name)
         self.text = make_text(self.folder)
+        self.losses = {"triga": [], "pytorch": []}
         return self
 
     def __exit__(self, *_):
@@ -101,6 +107,31 @@ log: {{every_steps: 10}}
 """)
         return path
 
+    def images_experiment(self, model, batch, steps):
+        """Writes an experiment of a diffusion model on images of noise, and the images."""
+        count, size = 512, model["sample_size"]
+        (self.folder / "images.idx").write_bytes(struct.pack(">IIII", 0x803, count, size, size) +
+                                                 random.Random(1).randbytes(count * size * size))
+        path = self.folder / "images.yaml"
+        path.write_text(f"""\
+name: bench
+model: {{plugin: diffusion, kind: ddpm, config: {json.dumps(model)}}}
+data: {{train: {{kind: idx_images, images: images.idx}}}}
+train: {{max_steps: {steps}, global_batch: {{samples: {batch}}}, microbatch_size: {batch}, seed: 1}}
+optimizer: {{kind: adamw, learning_rate: 1.0e-3, weight_decay: 0.01}}
+checkpoint: {{every_steps: 0, keep_last: 1}}
+eval: {{every_steps: 0}}
+log: {{every_steps: 10}}
+""")
+        return path
+
+    def check_losses(self, name, tolerance=0.15):
+        """Both sides learned the same: the mean losses at the end of their runs, of other weights and samples, are that near."""
+        ours, theirs = (statistics.mean(losses) for losses in self.losses.values())
+        self.losses = {side: [] for side in self.losses}
+        if abs(ours - theirs) > tolerance * theirs:
+            sys.exit(f"{name}: a loss of {ours:.3f} here and of {theirs:.3f} in PyTorch: not the same work")
+
     def triga_seconds(self, experiment, ranks, threads, warmup, settings=()):
         """Seconds a step of `triga train`, all of it: loader, step, metrics; without the steps of the warm-up."""
         line = [TRIGA, "launch" if ranks > 1 else "train", experiment, "--fresh", "--run-dir", self.folder / "run"]
@@ -113,7 +144,16 @@ log: {{every_steps: 10}}
         run(line, cwd=self.folder)
         lines = json_lines((self.folder / "run" / "metrics.jsonl").read_text())
         first = next(l for l in lines if l["step"] >= warmup)
+        self.losses["triga"].append(statistics.mean(line["loss"] for line in lines[-5:]))
         return (lines[-1]["train_seconds"] - first["train_seconds"]) / (lines[-1]["step"] - first["step"])
+
+    def activation_megabytes(self, experiment, settings):
+        """What lives at the peak of the first step beside what the start had taken."""
+        line = [TRIGA, "train", experiment, "--fresh", "--run-dir", self.folder / "run"]
+        run([*line, *(word for setting in settings for word in ("--set", setting))], cwd=self.folder)
+        log = (self.folder / "run" / "log" / "rank-0.log").read_text()
+        peak = float(re.search(r"after the first step: .*, ([\d.]+) MB at its peak", log)[1])
+        return peak - float(re.search(r"([\d.]+) MB taken", log)[1])
 
     def seconds_to_first_line(self, line):
         """From the start of a command to the first line of metrics.jsonl; then the command is told to stop."""
@@ -149,4 +189,6 @@ log: {{every_steps: 10}}
             line = ["taskset", "-c", ",".join(map(str, range(threads))), PYTHON, *line]
         else:
             line = [PYTHON, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", ranks, *line]
-        return json_lines(run(line, OMP_NUM_THREADS=threads))[0]["seconds"]
+        result = json_lines(run(line, OMP_NUM_THREADS=threads))[0]
+        self.losses["pytorch"].append(result["loss"])
+        return result["seconds"]

@@ -5,6 +5,7 @@ another order: reordering moves a small GPT's loss by about 4e-7 in 50 steps. SG
 because AdamW and clipping do not care how a gradient is scaled.
 """
 
+import json
 import re
 import unittest
 
@@ -51,6 +52,19 @@ class LayoutTest(TrigaTest):
             for run in runs[1:]:
                 self.assertEqual(run.column("loss"), runs[0].column("loss"))
                 self.assertEqual(state_hash(run.directory), state_hash(runs[0].directory))
+
+    def test_a_profile_is_of_steps_alone(self):
+        run = self.launch(2, "profiled", "--profile", 20, "--set", "train.max_steps=8", "--set", "eval.every_steps=3",
+                          "--set", "checkpoint.every_steps=3")
+        events = json.loads((run.directory / "trace.json").read_text())["traceEvents"]
+        self.assertEqual({event["pid"] for event in events}, {0, 1})
+        kinds = {event.get("cat") for event in events}
+        self.assertLessEqual({"step", "data wait", "forward", "backward", "optimizer", "communication", "evaluation", "checkpoint"}, kinds)
+        summary = (run.directory / "log" / "rank-0.log").read_text()
+        shares = {name: float(share) for name, share in re.findall(r"^ +(\w[\w ]*?) +[\d.]+ ms +(-?[\d.]+) %", summary, re.M)}
+        self.assertLessEqual({"data wait", "forward", "backward", "optimizer", "communication exposed", "metrics", "other"}, set(shares))
+        self.assertAlmostEqual(sum(shares.values()), 100, delta=1)
+        self.assertTrue(all(share > -0.5 for share in shares.values()), shares)
 
     def test_the_size_of_buckets_is_measured_once_and_changes_no_bit(self):
         runs = [self.launch(2, f"bucket-{size}", "--set", f"parallel.bucket_bytes={size}") for size in ("auto", 1024, 10**8)]

@@ -3,6 +3,7 @@
 Tolerances as in layout_test.py. The tied weights of the model lie on the first and on the last stage.
 """
 
+import json
 import unittest
 
 from triga_runner import TrigaTest, state_hash
@@ -36,20 +37,32 @@ class PipelineTest(TrigaTest):
         own.write_text("# rank 0\n" + ", ".join(f"0F{i}" for i in range(7)) + ", " + ", ".join(f"0I{i}, 0W{i}" for i in range(7)) + "\n"
                        + ", ".join(f"1F{i}, 1B{i}" for i in range(7)) + "\n")
         self.compare([(2, "pp=2"), (4, "pp=4"), (4, "pp=2", "zero=2"),
-                      (2, "pp=2", "pipeline_schedule=gpipe"), (4, "pp=4", "pipeline_schedule=gpipe"),
+                      (2, "pp=2", "pipeline_schedule=gpipe"), (4, "pp=4", "pipeline_schedule=gpipe"), (4, "pp=2", "pipeline_schedule=gpipe"),
                       (2, "pp=2", "pipeline_schedule=ZB_H1"), (4, "pp=4", "pipeline_schedule=zb_h1"),
                       (4, "pp=2", "pipeline_schedule=zb_h1"),
                       (2, "pp=2", "pipeline_schedule=zb_v"), (4, "pp=2", "pipeline_schedule=zb_v", "zero=1"),
                       (2, "pp=2", "pipeline_schedule=interleaved_1f1b"),
                       (2, "pp=2", "pipeline_schedule=interleaved_1f1b", "pipeline_chunks=3"),
+                      (4, "pp=2", "pipeline_schedule=interleaved_1f1b"),
                       (4, "pp=2", "pipeline_schedule=interleaved_1f1b", "pipeline_chunks=3", "zero=1"),
                       (2, "pp=2", f"pipeline_schedule_file={own}"),
                       (2, "pp=2", "partition=[5]"), (2, "pp=2", "partition=auto", "recompute=full")])
 
     def test_more_layers_for_more_stages(self):
-        self.experiment.write_text(self.experiment.read_text().replace("num_layers: 4", "num_layers: 6"))
-        self.compare([(4, "pp=4", "pipeline_schedule=zb_v"), (4, "pp=4", "pipeline_schedule=interleaved_1f1b"),
-                      (2, "pp=2", "pipeline_schedule=interleaved_1f1b", "pipeline_chunks=4")])
+        self.experiment.write_text(self.experiment.read_text().replace("num_layers: 4", "num_layers: 14"))
+        self.compare([(4, "pp=4", "pipeline_schedule=zb_v"),
+                      (2, "pp=2", "pipeline_schedule=interleaved_1f1b", "pipeline_chunks=4"),
+                      (4, "pp=2", "pipeline_schedule=interleaved_1f1b", "pipeline_chunks=4"),
+                      *((4, "pp=4", "pipeline_schedule=interleaved_1f1b", f"pipeline_chunks={chunks}") for chunks in (2, 3, 4))])
+
+    def test_a_users_schedule_is_not_needed_to_evaluate(self):
+        own = self.folder / "own.csv"
+        own.write_text(", ".join(f"0F{i}, 0B{i}" for i in range(7)) + "\n" + ", ".join(f"1F{i}, 1B{i}" for i in range(7)) + "\n")
+        run = self.launch(2, "run", "--set", "parallel.pp=2", "--set", f"parallel.pipeline_schedule_file={own}", "--set", "train.max_steps=3")
+        own.unlink()
+        done = self.command("evaluate", run.directory, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertAlmostEqual(json.loads(done.stdout)["loss"], run.lines("validation")[-1]["loss"], delta=1e-5)
 
     def test_starts_from_weights_and_goes_on_from_them(self):
         first = self.launch(2, "first", "--set", "parallel.pp=2", "--set", "train.max_steps=10",
@@ -59,7 +72,9 @@ class PipelineTest(TrigaTest):
         self.compare([(2, "pp=2"), (4, "pp=2", "zero=2")], *start)
 
     def test_sgd_without_clipping(self):
-        self.compare([(2, "pp=2"), (4, "pp=2", "zero=0"), (2, "pp=2", "pipeline_schedule=zb_h1")], *SGD)
+        self.compare([(2, "pp=2"), (4, "pp=4"), (4, "pp=2", "zero=0"),
+                      *((ranks, "pp=2", f"pipeline_schedule={name}") for ranks in (2, 4)
+                        for name in ("gpipe", "interleaved_1f1b", "zb_h1", "zb_v"))], *SGD)
 
     def test_resumes_to_the_bit_and_on_other_layouts(self):
         steps = ("--set", "checkpoint.every_steps=10", "--set", "eval.every_steps=10",

@@ -82,7 +82,7 @@ void PipelineRunner::run(const Schedule& schedule, const Step& step) {
     }
   }
   transport_.finish();
-  if (pipeline_.size() > 1) pipeline_.progress().set_activity("");
+  if (pipeline_.size() > 1 && step.scale) pipeline_.progress().set_activity("");
   TRIGA_CHECK(handed_.empty() && rests_.empty(), "a step left something undone");
   runs_.clear();  // of schedules that only go forward
 }

@@ -212,10 +212,10 @@ Schedule make_schedule(std::string_view name, const ScheduleShape& shape) {
               "a schedule of ", shape.num_ranks, " ranks, ", shape.num_microbatches,
               " microbatches, ", shape.chunks, " chunks");
   if (shape.chunks < kind.least_chunks || shape.chunks > kind.most_chunks)
-    throw ConfigError(c10::str("pipeline schedule ", kind.name, " takes ", kind.least_chunks,
-                               kind.most_chunks > kind.least_chunks ? " or more" : "",
-                               kind.most_chunks == 1 ? " stage" : " stages", " a rank, not ",
-                               shape.chunks));
+    throw ConfigError(c10::str(
+        "pipeline schedule ", kind.name, " takes ", kind.least_chunks,
+        kind.most_chunks > kind.least_chunks ? c10::str(" to ", kind.most_chunks) : std::string(),
+        kind.most_chunks == 1 ? " stage" : " stages", " a rank, not ", shape.chunks));
   Schedule schedule;
   schedule.name = kind.name;
   schedule.num_microbatches = shape.num_microbatches;

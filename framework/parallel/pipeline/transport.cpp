@@ -96,7 +96,7 @@ void StageTransport::send(const StageMessage& message, const Activations& tensor
 void StageTransport::ask(Incoming& way) {
   if (way.expected.empty() || way.coming) return;
   const auto message = std::make_shared<Message>();
-  message->header = at::empty({kWireHeaderSize}, at::kLong);
+  message->header = at::empty({wire_header_size(names_of(way.expected.front()).size())}, at::kLong);
   const auto make = [message, device = way.group->device()] {
     const int64_t num_bytes = wire_bytes(message->header);
     if (num_bytes > 0)

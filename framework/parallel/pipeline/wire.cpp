@@ -29,11 +29,12 @@ struct Entry {
 };
 
 std::vector<Entry> entries_of(const at::Tensor& header) {
-  TRIGA_CHECK(header.numel() == kWireHeaderSize && header.is_cpu(), "not a wire header");
+  TRIGA_CHECK(header.is_cpu() && header.numel() > 0, "not a wire header");
   const int64_t* numbers = header.const_data_ptr<int64_t>();
-  TRIGA_CHECK(0 <= numbers[0] && numbers[0] <= kMaxWireTensors, "wire header of ", numbers[0],
-              " tensors");
-  std::vector<Entry> entries(static_cast<size_t>(numbers[0]));
+  const auto num_tensors = static_cast<size_t>(numbers[0]);
+  TRIGA_CHECK(numbers[0] >= 0 && header.numel() == wire_header_size(num_tensors), "wire header of ",
+              numbers[0], " tensors in ", header.numel(), " numbers");
+  std::vector<Entry> entries(num_tensors);
   for (size_t i = 0; i < entries.size(); ++i) {
     const int64_t* entry = numbers + 1 + static_cast<int64_t>(i) * kEntrySize;
     entries[i].type = entry[0];
@@ -48,9 +49,7 @@ std::vector<Entry> entries_of(const at::Tensor& header) {
 }  // namespace
 
 at::Tensor wire_header(const Activations& activations, const std::vector<std::string>& names) {
-  TRIGA_CHECK(names.size() <= static_cast<size_t>(kMaxWireTensors), names.size(),
-              " activations pass one boundary; at most ", kMaxWireTensors);
-  at::Tensor header = at::zeros({kWireHeaderSize}, at::kLong);
+  at::Tensor header = at::zeros({wire_header_size(names.size())}, at::kLong);
   int64_t* numbers = header.mutable_data_ptr<int64_t>();
   numbers[0] = static_cast<int64_t>(names.size());
   for (size_t i = 0; i < names.size(); ++i) {

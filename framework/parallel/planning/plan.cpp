@@ -65,6 +65,13 @@ struct Parameters {
   }
 };
 
+int64_t fixed_bytes_of(const PlanQuestion& question, const Parameters& parameters) {
+  // What fp32 values lose in bf16, the first rank keeps beside them for checkpoints.
+  const int64_t of_fixed =
+      question.compute_type == at::kFloat ? kFloatBytes : kFloatBytes + int64_t{2};
+  return parameters.fixed * of_fixed + parameters.buffers * kFloatBytes;
+}
+
 MemoryPlan state_of(const PlanQuestion& question, const Parameters& parameters) {
   MemoryQuestion memory;
   const int64_t bucket = question.bucket_bytes / kFloatBytes;
@@ -76,18 +83,12 @@ MemoryPlan state_of(const PlanQuestion& question, const Parameters& parameters) 
       longest +
       std::min(own - longest, static_cast<int64_t>(GradientReducer::kNumSlots - 1) * bucket);
   memory.shared_elements = parameters.shared;
+  memory.fixed_bytes = fixed_bytes_of(question, parameters);
   memory.num_ranks = question.dp;
   memory.zero = question.zero;
   memory.num_states = question.num_states;
   memory.compute_type = question.compute_type;
   return plan_memory(memory);
-}
-
-int64_t fixed_bytes_of(const PlanQuestion& question, const Parameters& parameters) {
-  // What fp32 values lose in bf16, the first rank keeps beside them for checkpoints.
-  const int64_t of_fixed =
-      question.compute_type == at::kFloat ? kFloatBytes : kFloatBytes + int64_t{2};
-  return parameters.fixed * of_fixed + parameters.buffers * kFloatBytes;
 }
 
 /// Bytes of activations by name, from the layer that wrote them last before `layer`.
@@ -199,7 +200,6 @@ Plan make_plan(const PlanQuestion& question) {
     const Parameters parameters = Parameters::of(question, plan.stages, rank);
     RankPlan of_rank;
     of_rank.state = state_of(question, parameters);
-    of_rank.fixed_bytes = fixed_bytes_of(question, parameters);
     of_rank.activation_bytes = activation_bytes(question, plan.stages, rank);
     of_rank.batch_bytes = question.costs.batch_bytes * question.schedule.num_microbatches *
                           (1 + question.prefetched_steps);
@@ -240,7 +240,7 @@ std::vector<size_t> planned_bounds(const PlanQuestion& question, int64_t most_by
     own.fixed = before[end].fixed - before[begin].fixed;
     own.buffers = before[end].buffers - before[begin].buffers;
     own.longest = before.back().longest;
-    return state_of(question, own).total_bytes() + fixed_bytes_of(question, own) +
+    return state_of(question, own).total_bytes() +
            (kept_before[end] - kept_before[begin]) * held[static_cast<size_t>(rank)] / chunks;
   };
   return balanced_bounds(partition);

@@ -42,13 +42,10 @@ struct StagePlan {
 /// Bytes of the allocator, at the worst moment of a step.
 struct RankPlan {
   MemoryPlan state;              // parameters, gradients, optimizer
-  int64_t fixed_bytes = 0;       // frozen parameters and buffers
   int64_t activation_bytes = 0;  // of all microbatches held at once, and what is computed with them
   int64_t batch_bytes = 0;       // of this step and those read ahead
   double update_seconds = 0;
-  int64_t total_bytes() const {
-    return state.total_bytes() + fixed_bytes + activation_bytes + batch_bytes;
-  }
+  int64_t total_bytes() const { return state.total_bytes() + activation_bytes + batch_bytes; }
 };
 
 struct Plan {

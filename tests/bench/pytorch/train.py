@@ -94,6 +94,6 @@ for step in range(arguments.warmup + arguments.steps):
 wait_for_device()
 seconds = (time.perf_counter() - start) / arguments.steps
 if rank == 0:
-    print(json.dumps({"seconds": seconds, "losses": losses[-1:], "parameters": sum(p.numel() for p in model.parameters())}))
+    print(json.dumps({"seconds": seconds, "loss": sum(losses[-5:]) / len(losses[-5:]), "parameters": sum(p.numel() for p in model.parameters())}))
 if world > 1:
     dist.destroy_process_group()

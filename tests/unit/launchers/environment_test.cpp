@@ -71,12 +71,23 @@ TEST(Threads, AreAShareWhereMasksOverlap) {
   EXPECT_EQ(num_threads({.mine = 16, .of_all = 16}, 3), 5);
   EXPECT_EQ(num_threads({.mine = 2, .of_all = 2}, 8), 1);
   EXPECT_EQ(num_threads({.mine = 16, .of_all = 16}, 1), 16);
-  EXPECT_EQ(num_threads({.mine = 12, .of_all = 16}, 2), 6) << "two of 12 cannot be apart in 16";
+  EXPECT_EQ(num_threads({.mine = 12, .of_all = 16}, 2), 8);
+  EXPECT_EQ(num_threads({.mine = 32, .of_all = 64}, 4), 16) << "two ranks on each of two sockets";
 }
 
 TEST(Threads, AreTheWholeMaskWhereEachRankHasItsOwn) {
   EXPECT_EQ(num_threads({.mine = 8, .of_all = 32}, 4), 8);  // srun --cpus-per-task=8
   EXPECT_EQ(num_threads({.mine = 1, .of_all = 4}, 4), 1);   // mpirun --bind-to core
+}
+
+TEST(Binding, IsTheDefaultOfMpirunUnlessSomebodyAskedForIt) {
+  const std::pair<const std::string, std::string> bound{"OMPI_MCA_orte_bound_at_launch", "1"};
+  EXPECT_TRUE(is_bound_by_default(lookup({bound})));
+  EXPECT_FALSE(is_bound_by_default(lookup({})));
+  EXPECT_FALSE(
+      is_bound_by_default(lookup({bound, {"OMPI_MCA_hwloc_base_binding_policy", "core"}})));
+  EXPECT_FALSE(
+      is_bound_by_default(lookup({bound, {"OMPI_MCA_rmaps_base_mapping_policy", "slot:PE=4"}})));
 }
 
 TEST(Threads, ShareTheQuotaOfTheControlGroup) {

@@ -44,6 +44,7 @@ struct Record {
   std::map<std::string, at::Tensor> values;  // of parameters and buffers, after the last step
   double evaluation = 0;
   at::Tensor prediction;
+  at::Tensor continuation;  // of sequences that the model remembers, in another order
 };
 
 std::unique_ptr<Optimizer> make_optimizer(const std::string& name) {
@@ -120,6 +121,14 @@ Record train(Communicator& world, const Layout& layout) {
                           .predict(make_batch(model, layout.is_unet, 900, 2, 0),
                                    nullptr)[layout.is_unet ? "image" : "logits"]
                           .clone();
+  if (!layout.is_unet) {
+    SequenceState state;
+    const Batch batch = make_batch(model, false, 900, 2, 0);
+    strategy.predictor().predict(batch, &state);
+    state.reorder(at::tensor({1, 0}, at::kLong));
+    record.continuation = strategy.predictor().predict(batch, &state)["logits"].clone();
+    EXPECT_FALSE(record.continuation.allclose(record.prediction, 1e-4, 1e-5)) << "nothing carried";
+  }
   strategy.await_values();
   for (const StoredParameter& parameter : strategy.parameters().parameters())
     record.values[parameter.name] = parameter.value.detach().clone();
@@ -164,6 +173,8 @@ void expect_run_of_one_process(const Layout& layout) {
     expect_near(record.norms, expected.norms);
     EXPECT_NEAR(record.evaluation, expected.evaluation, 1e-5 * expected.evaluation);
     EXPECT_TRUE(record.prediction.allclose(expected.prediction, 1e-4, 1e-5));
+    if (!layout.is_unet)
+      EXPECT_TRUE(record.continuation.allclose(expected.continuation, 1e-4, 1e-5));
     for (const auto& [name, value] : record.values) {
       EXPECT_TRUE(value.allclose(expected.values.at(name), 1e-4, 1e-5)) << name;
       EXPECT_TRUE(value.equal(first.try_emplace(name, value).first->second))

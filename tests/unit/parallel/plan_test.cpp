@@ -142,7 +142,7 @@ TEST(Plan, OfOneRankIsASum) {
   EXPECT_EQ(plan.ranks[0].state.values_bytes, 4 * kWidth * 4);
   EXPECT_EQ(plan.ranks[0].state.gradients_bytes, 4 * kWidth * 4);
   EXPECT_EQ(plan.ranks[0].state.optimizer_bytes, 2 * 4 * kWidth * 4);
-  EXPECT_EQ(plan.ranks[0].fixed_bytes, 4 * 1000 * 10 * 4);
+  EXPECT_EQ(plan.ranks[0].state.fixed_bytes, 4 * 1000 * 10 * 4);
   EXPECT_EQ(plan.ranks[0].activation_bytes,
             4 * 100 + 50);  // backward of the last layer is the worst
   EXPECT_EQ(plan.ranks[0].batch_bytes, 7 * 3 * 3);

@@ -38,6 +38,20 @@ TEST(TimeShares, CountANestedSpanForItselfAlone) {
   EXPECT_NEAR(shares.other(), 0.001, 1e-12);
 }
 
+TEST(TimeShares, LeaveOutWhatLiesBetweenSteps) {
+  std::vector<TraceEvent> events = two_steps();
+  const TimeShares expected = time_shares(events);
+  events.push_back({TraceKind::kEvaluate, "evaluation", 11 * kMs, 19 * kMs, 0});
+  events.push_back({TraceKind::kForward, "h.0", 12 * kMs, 15 * kMs, 0});
+  events.push_back({TraceKind::kWait, "sum of losses", 15 * kMs, 18 * kMs, 0});
+  events.push_back({TraceKind::kCheckpoint, "checkpoint", 31 * kMs, 40 * kMs, 0});
+  const TimeShares shares = time_shares(events);
+  EXPECT_EQ(shares.step, expected.step);
+  EXPECT_EQ(shares.forward, expected.forward);
+  EXPECT_EQ(shares.exposed, expected.exposed);
+  EXPECT_EQ(shares.other(), expected.other());
+}
+
 TEST(Trace, KeepsNothingUnlessItRecords) {
   Trace trace;
   { const TraceSpan span(&trace, TraceKind::kForward, "a"); }

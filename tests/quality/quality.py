@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""What the shipped experiments reach on real data, beside figures of others: ./dev quality [NAME]... [--seeds N] [--quick] [--document].
+
+Each experiment is trained as it is, for several seeds, and its best checkpoint is evaluated. Results go to build/quality.json,
+which keeps those of earlier calls; --document writes the table of docs/results.md. With --quick each runs shorter, for one seed,
+and what it reaches must pass a bar of its own: that is what the tests of the label `quality` do.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("TRIGA_BUILD", ROOT / "build" / "dev"))
+FOLDER = ROOT / "build" / "quality"
+RESULTS = ROOT / "build" / "quality.json"
+
+
+@dataclass
+class Case:
+    """An experiment whose `metric` on `split` is to reach `bar`; `quick`: settings of a shorter run, which is to reach `quick_bar`."""
+
+    title: str
+    experiment: str
+    data: tuple
+    metric: str
+    bar: float
+    larger_is_better: bool
+    reference: str
+    quick: tuple
+    quick_bar: float
+    split: str = "validation"
+
+    def reaches(self, value, bar):
+        return value >= bar if self.larger_is_better else value <= bar
+
+
+CASES = {
+    "gpt2_shakespeare_small": Case(
+        "Character model, tiny Shakespeare: GPT-2, 4 x 128, T 64", "transformer/gpt2_shakespeare_small.yaml", ("tinyshakespeare",),
+        "loss", 1.88, False, "1.88 (nanoGPT's README, the same set-up)", ("train.max_steps=500",), 2.35),
+    "sentiment_sst2": Case(
+        "Sentiment, SST-2: LSTM from scratch", "rnn/sentiment_sst2.yaml", ("sst2",),
+        "accuracy", 0.80, True, "0.80 .. 0.83 (LSTMs from scratch)", ("train.max_steps=400",), 0.70),
+    "forecast_etth1": Case(
+        "Forecast, ETTh1, horizon 96: GRU", "rnn/forecast_etth1.yaml", ("etth1",),
+        "mse", 0.45, False, "0.386 (DLinear), 0.449 (Autoformer), 0.865 (Informer): Zeng et al. 2023",
+        ("train.max_epochs=null", "train.max_steps=264"), 0.50, "test"),
+    "vit_mnist": Case(
+        "Digits, MNIST (9,000 training images): ViT", "transformer/vit_mnist.yaml", ("mnist_test",),
+        "accuracy", 0.97, True, "0.97 .. 0.98 (small networks on as many images)", ("train.max_epochs=4",), 0.85),
+}
+
+
+def environment():
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "SLURM_", "OMP_"))}
+    return {**kept, "TRIGA_DATA_DIR": str(FOLDER / "data"), "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+            "NO_COLOR": "1"}
+
+
+def triga(*arguments):
+    line = [str(word) for word in (BUILD / "bin" / "triga", *arguments)]
+    done = subprocess.run(line, cwd=FOLDER, env=environment(), capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(line)}\nended with status {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def train(name, case, seed, settings):
+    """The metric of the best checkpoint, and the minutes of training."""
+    run = FOLDER / f"{name}-{seed}"
+    shutil.rmtree(run, ignore_errors=True)
+    words = [word for setting in (f"train.seed={seed}", *settings) for word in ("--set", setting)]
+    start = time.time()
+    triga("launch", ROOT / "experiments" / case.experiment, "--run-dir", run, *words)
+    minutes = (time.time() - start) / 60
+    result = json.loads(triga("evaluate", run, "--split", case.split, "--json"))
+    value = result[f"{case.split}/{case.metric}"] if f"{case.split}/{case.metric}" in result else result[case.metric]
+    print(f"  {name}, seed {seed}: {case.split}/{case.metric} {value:.4f} after {minutes:.1f} minutes", flush=True)
+    return {"seed": seed, "value": value, "minutes": minutes}
+
+
+def table(results):
+    lines = ["| what | experiment | measure | seeds | bar | beside it | minutes |", "|---|---|---|---|---|---|---|"]
+    for name, case in CASES.items():
+        if name not in results:
+            continue
+        runs = results[name]["runs"]
+        values = [run["value"] for run in runs]
+        sign = "≥" if case.larger_is_better else "≤"
+        met = "met" if case.reaches(statistics.median(values), case.bar) else "**not met**"
+        lines.append(f"| {case.title} | `experiments/{case.experiment}` | {case.split} {case.metric} "
+                     f"**{statistics.median(values):.3f}** | {', '.join(f'{value:.3f}' for value in values)} | {sign} {case.bar:g}, {met} | "
+                     f"{case.reference} | {statistics.median(run['minutes'] for run in runs):.1f} |")
+    cores = ", ".join(sorted({str(result["cores"]) for result in results.values()}))
+    dates = sorted({result["date"] for result in results.values()})
+    return "\n".join([*lines, "", f"{cores} cores; {' and '.join(dict.fromkeys((dates[0], dates[-1])))}; medians of the seeds."])
+
+
+def write_document(results):
+    path = ROOT / "docs" / "results.md"
+    text, count = re.subn(r"<!-- quality -->.*?<!-- end -->", lambda _: f"<!-- quality -->\n{table(results)}\n<!-- end -->",
+                          path.read_text(), flags=re.S)
+    if count != 1:
+        sys.exit(f"{path} has no place <!-- quality --> ... <!-- end -->")
+    path.write_text(text)
+    print(f"written: {path}")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev quality", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(CASES)}; default: all")
+    parser.add_argument("--seeds", type=int, default=3, help="how many, from 1 on (default 3)")
+    parser.add_argument("--quick", action="store_true", help="shorter runs of one seed, which must reach the bar of such a run")
+    parser.add_argument("--document", action="store_true", help="write the table of docs/results.md")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.names if name not in CASES]
+    if unknown:
+        sys.exit(f"no experiment {', '.join(unknown)}; there are {', '.join(CASES)}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    missed = []
+    for name in arguments.names or CASES:
+        case = CASES[name]
+        for data in case.data:
+            triga("data", "get", data)
+        print(f"{name}: {case.title}", flush=True)
+        if arguments.quick:
+            value = train(name, case, 1, case.quick)["value"]
+            if not case.reaches(value, case.quick_bar):
+                missed.append(f"{name}: {case.split}/{case.metric} is {value:.4f}, the bar of a short run {case.quick_bar:g}")
+            continue
+        results[name] = {"cores": os.cpu_count(), "date": datetime.date.today().isoformat(),
+                         "runs": [train(name, case, seed, ()) for seed in range(1, arguments.seeds + 1)]}
+        RESULTS.write_text(json.dumps(results, indent=1))
+    if arguments.document:
+        write_document(results)
+    if missed:
+        sys.exit("\n".join(missed))
+
+
+main()
