@@ -57,9 +57,10 @@ LayerCosts measure_costs_of_ranks(
 
 std::string cost_setting(const Experiment& experiment, const Architecture& architecture) {
   int64_t num_elements = 0;
-  for (const LayerSpec& layer : architecture.layers())
-    for (const Parameter& parameter : layer.build()->parameters())
-      num_elements += parameter.spec().numel();
+  for (const LayerSpec& spec : architecture.layers()) {
+    const std::unique_ptr<Layer> layer = spec.build();
+    for (const Parameter& parameter : layer->parameters()) num_elements += parameter.spec().numel();
+  }
   return fmt::format(
       "microbatch_size {}, sequence_length {}, {} elements in the layers' parameters, precision "
       "{}, "
