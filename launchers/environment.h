@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "plugin_host/search_path.h"
+
 namespace triga {
 
 /// This process's place among those that a launcher (mpirun, srun) started. Alone: one rank of one.
@@ -54,7 +56,8 @@ struct CommandEnvironment {
   std::string data_mirror;           // TRIGA_DATA_MIRROR; "": none
   std::filesystem::path cache_dir;   // TRIGA_CACHE_DIR, else under XDG_CACHE_HOME or ~/.cache
   std::vector<std::filesystem::path>
-      plugin_folders;  // the tree's own, then those of TRIGA_PLUGIN_PATH
+      plugin_folders;                             // the tree's own, then those of TRIGA_PLUGIN_PATH
+  std::optional<PluginSearchPath::Found> plugin;  // that a command is about; not of the environment
   Placement placement;
   bool is_terminal = false;  // standard output
   bool use_color = false;    // NO_COLOR is not set

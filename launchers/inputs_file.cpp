@@ -1,6 +1,7 @@
 #include "launchers/inputs_file.h"
 
 #include <c10/util/StringUtil.h>
+#include <fmt/format.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -55,6 +56,28 @@ std::vector<ConfigNode> read_inputs_file(const std::string& file) {
     ++line_number;
     if (line.find_first_not_of(" \t\r") != std::string::npos)
       inputs.push_back(parse_inputs(line, c10::str(file, ":", line_number)));
+  }
+  return inputs;
+}
+
+ConfigNode inputs_of(const std::vector<std::string>& assignments) {
+  ConfigNode inputs = ConfigNode::make_mapping();
+  for (const std::string& assignment : assignments) {
+    const size_t equals = assignment.find('=');
+    if (equals == std::string::npos || equals == 0)
+      throw ConfigError(fmt::format(
+          "--input {}: expected KEY=VALUE, such as --input prompt='To be'", assignment));
+    // A text input is taken as it stands: quotes, colons and line breaks mean themselves. Whether
+    // the text is a number is decided by the sampler's description, so only text that reads as a
+    // plain number or word is left unquoted.
+    const std::string key = assignment.substr(0, equals), value = assignment.substr(equals + 1);
+    const bool is_plain =
+        !value.empty() && value.find_first_not_of("0123456789.eE+-") == std::string::npos;
+    ConfigNode node =
+        ConfigNode::make_scalar(value, /*quoted=*/!is_plain && value != "true" && value != "false");
+    node.file = "--input " + key;
+    node.path = key;
+    inputs.add(key, node);
   }
   return inputs;
 }

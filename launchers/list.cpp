@@ -41,6 +41,7 @@ ExitStatus list(const CommandEnvironment& environment) {
       continue;  // data.train, data.validation and data.test name the same sort
     last_sort = section.sort;
     std::cout << section.sort << ", at " << section.path << ":\n";
+    if (section.kinds.empty()) std::cout << "  none: plugins bring them\n";
     for (const KindView& kind : section.kinds)
       std::cout << fmt::format("  {:<12} {:<16} {}\n", one_word(kind.plugin), kind.name, kind.help);
   }
@@ -113,7 +114,8 @@ ExitStatus describe(const CommandEnvironment& environment, const DescribeArgumen
 
 void add_list(CLI::App& app, Command& command) {
   CLI::App* sub = app.add_subcommand(
-      "list", "What there is: architectures, datasets, tokenizers, optimizers, schedules.");
+      "list",
+      "What there is: architectures, datasets, tokenizers, optimizers, schedules, metrics.");
   sub->footer("\nExample:\n  triga list\nEvery option of one of them: triga describe PLUGIN KIND");
   sub->callback([&command] { command.run = [&command] { return list(command.environment); }; });
 }

@@ -20,8 +20,8 @@ OpenRegistry::OpenRegistry(const CommandEnvironment& environment) {
   PluginTrial trial;
   trial.command = {environment.executable.string(), "__open-plugin"};
   trial.cache_dir = environment.cache_dir;
-  host_ =
-      std::make_unique<PluginHost>(registry_, PluginSearchPath(environment.plugin_folders), trial);
+  host_ = std::make_unique<PluginHost>(
+      registry_, PluginSearchPath(environment.plugin_folders, environment.plugin), trial);
 }
 
 std::map<std::string, std::string> OpenRegistry::versions() const {

@@ -25,6 +25,7 @@ class OpenRegistry {
   Registry& registry() { return registry_; }
   const Registry& registry() const { return registry_; }
   PluginHost& host() { return *host_; }
+  const PluginHost& host() const { return *host_; }
   /// "plugin transformer" -> "0.1.0", of those that are open.
   std::map<std::string, std::string> versions() const;
 

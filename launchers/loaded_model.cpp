@@ -58,6 +58,7 @@ LoadedModel::LoadedModel(const CommandEnvironment& environment, const ModelArgum
   options.zero = 0;  // nothing is trained, in one process
   strategy_ = std::make_unique<Strategy>(*assembly_.architecture, *world_, options,
                                          assembly_.make_optimizer());
+  strategy_->add_metrics(assembly_.make_metrics());
   load_weights(*strategy_, *assembly_.architecture, posix_files(), chosen_.directory, {});
 }
 

@@ -3,6 +3,7 @@
 #   P/bin/triga  P/lib/libtriga.so  P/lib/libtriga_mpi.so  P/lib/triga/plugins/*.so  P/include/triga  P/share/triga  P/etc/triga
 #   P/lib/triga/bundled/   the libraries of others that we link (yaml-cpp, fmt, curl, ...) and what those need
 #   P/lib/torch            a link to LibTorch's lib folder: the one thing to set on another machine
+#   P/lib/cmake/triga      find_package(triga), for plugins of others (TrigaPackage.cmake)
 #
 # From outside it needs LibTorch (through that link), glibc and libstdc++ as LibTorch does, and MPI for more than one rank.
 install(CODE "set(CMAKE_INSTALL_DO_STRIP TRUE)")

@@ -103,6 +103,7 @@ struct ParallelConfig {
 struct EvalConfig {
   int64_t every_steps = 500;  // 0: after the last step only
   int64_t patience = 0;       // evaluations; 0: no early stopping
+  std::vector<KindConfig> metrics;
 };
 
 struct KeepBestConfig {
@@ -110,6 +111,7 @@ struct KeepBestConfig {
   std::string metric = "validation/loss";
   Mode mode = Mode::kMin;
   int64_t count = 1;
+  ConfigNode place;
 };
 
 struct CheckpointConfig {

@@ -246,6 +246,12 @@ void describe(Fields& fields, EvalConfig& config) {
       .unit("evaluations")
       .at_least(0)
       .known_as({"early_stopping_patience", "early_stopping"});
+  fields.field("metrics", config.metrics)
+      .help(
+          "What an evaluation computes beside the loss and the metrics that the architecture "
+          "brings; "
+          "each is logged as validation/NAME.")
+      .known_as({"compute_metrics", "eval_metrics", "metric_list"});
 }
 
 void describe(Fields& fields, KeepBestConfig& config) {
@@ -260,6 +266,7 @@ void describe(Fields& fields, KeepBestConfig& config) {
       .help("How many of the best stay.")
       .at_least(1)
       .known_as({"save_top_k", "keep_best_k"});
+  fields.place(config.place);
   fields.rule("metric", [&config]() -> std::optional<std::string> {
     constexpr std::string_view kSplit = "validation/";
     if (config.metric.starts_with(kSplit) && config.metric.size() > kSplit.size())

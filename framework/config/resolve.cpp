@@ -57,7 +57,8 @@ const KindView& find_view(const KindSection& section, const std::string& plugin,
 /// The options of a section's kind with every default. Throws: ConfigError.
 std::optional<ConfigNode> resolve_options(const ConfigNode& root, const KindSection& section,
                                           const std::function<ConfigNode()>& whole) {
-  const auto node = root.place_of(section.path);
+  const ConfigNode* given = find_path(root, section.path);
+  const auto node = given != nullptr ? *given : root.place_of(section.path);
   const auto kind = named_kind(node, section);
   if (!kind) return std::nullopt;
   const auto& view = find_view(section, registered_name(node.place_of("plugin").scalar), *kind);
@@ -94,7 +95,7 @@ bool is_left_to_the_limit(const ConfigNode& resolved) {
 
 std::vector<std::string> named_plugins(ConfigNode& root) {
   std::vector<std::string> plugins;
-  for (const auto& section : kind_sections(Registry())) {
+  for (const auto& section : kind_sections(Registry(), root)) {
     ConfigNode* plugin = find_path(root, section.path + ".plugin");
     if (plugin == nullptr || plugin->kind != NodeKind::kScalar || plugin->scalar.empty()) continue;
     if (plugin->scalar.find('/') != std::string::npos) {
@@ -109,7 +110,7 @@ std::vector<std::string> named_plugins(ConfigNode& root) {
 }
 
 ResolvedExperiment resolve_experiment(const ConfigNode& root, const Registry& registry) {
-  const auto sections = kind_sections(registry);
+  const auto sections = kind_sections(registry, root);
   const auto whole = [&registry] { return experiment_schema(registry); };
   detail::ProblemList problems;
   ResolvedExperiment resolved;

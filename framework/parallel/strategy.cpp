@@ -145,6 +145,10 @@ Strategy::Strategy(const Architecture& architecture, const Groups& groups, const
   expect_tied_parts();
 }
 
+void Strategy::add_metrics(std::vector<std::unique_ptr<Metric>> metrics) {
+  for (std::unique_ptr<Metric>& metric : metrics) metrics_.push_back(std::move(metric));
+}
+
 /// Recomputed layers go backward one by one, so each brings its part of a shared parameter's
 /// gradient.
 void Strategy::expect_tied_parts() {

@@ -81,6 +81,9 @@ class Strategy {
   Strategy(const Architecture& architecture, Communicator& data, const Options& options,
            std::unique_ptr<Optimizer> optimizer);
 
+  /// Metrics of evaluations beside those of the architecture; the same on every rank.
+  void add_metrics(std::vector<std::unique_ptr<Metric>> metrics);
+
   /// Forward and backward of this rank's microbatches of `step` (empty ones are passed over);
   /// afterwards the gradients in the store are those of the global mean loss. `votes`: added up
   /// over the ranks on the way.

@@ -26,6 +26,7 @@ void adopt(Registry& all, const Registry& own) {
   adopt(all.tokenizers, own.tokenizers);
   adopt(all.optimizers, own.optimizers);
   adopt(all.learning_rate_schedules, own.learning_rate_schedules);
+  adopt(all.metrics, own.metrics);
 }
 
 }  // namespace

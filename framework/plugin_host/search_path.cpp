@@ -43,6 +43,7 @@ std::vector<PluginSearchPath::Found> PluginSearchPath::all() const {
 fs::path PluginSearchPath::find(const std::string& name_or_path) const {
   if (name_or_path.find('/') != std::string::npos)
     return fs::absolute(name_or_path).lexically_normal();
+  if (given_ && given_->name == name_or_path) return given_->path;
   fs::path found;
   for (const auto& plugin : all()) {
     if (plugin.name != name_or_path) continue;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,10 @@ class PluginSearchPath {
     std::filesystem::path path;  // absolute
   };
 
-  explicit PluginSearchPath(std::vector<std::filesystem::path> folders)
-      : folders_(std::move(folders)) {}
+  /// `given`: a file that its name means, whatever lies in the folders.
+  explicit PluginSearchPath(std::vector<std::filesystem::path> folders,
+                            std::optional<Found> given = std::nullopt)
+      : folders_(std::move(folders)), given_(std::move(given)) {}
 
   /// Every file that is named like a plugin, sorted by name; a name may occur in several folders.
   std::vector<Found> all() const;
@@ -31,6 +34,7 @@ class PluginSearchPath {
   [[noreturn]] void throw_not_found(const std::string& name) const;
 
   std::vector<std::filesystem::path> folders_;
+  std::optional<Found> given_;
 };
 
 }  // namespace triga

@@ -94,6 +94,13 @@ Assembly assemble(const Experiment& experiment, const Registry& registry,
     return create(registry.learning_rate_schedules, "learning-rate schedule", config,
                   LearningRateScheduleContext{default_decay_steps});
   };
+  made.make_metrics = [&registry, configs = experiment.eval.metrics,
+                       tokenizer = made.tokenizer.get()] {
+    std::vector<std::unique_ptr<Metric>> metrics;
+    for (const KindConfig& config : configs)
+      metrics.push_back(create(registry.metrics, "metric", config, MetricContext{tokenizer}));
+    return metrics;
+  };
   return made;
 }
 

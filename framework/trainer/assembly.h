@@ -1,5 +1,5 @@
 // Assembly: everything that an experiment names, made from the registry: tokenizer, architecture,
-// datasets, optimizer, schedule. What a kind's factory throws carries the name of its plugin.
+// datasets, optimizer, schedule, metrics. What a kind's factory throws carries the name of its plugin.
 #pragma once
 
 #include <filesystem>
@@ -24,6 +24,8 @@ struct Assembly {
   std::function<std::unique_ptr<Optimizer>()> make_optimizer;
   /// `default_decay_steps`: the limit of the run's first start; 0: not known.
   std::function<std::unique_ptr<LearningRateSchedule>(int64_t default_decay_steps)> make_schedule;
+  /// Those of `eval.metrics`, in its order.
+  std::function<std::vector<std::unique_ptr<Metric>>()> make_metrics;
 };
 
 /// Which datasets to open: generation needs none.

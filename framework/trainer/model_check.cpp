@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <regex>
+#include <set>
 
 #include "config/placed.h"
+#include "config/vocabulary.h"
 #include "parallel/model_stages.h"
 #include "parallel/pipeline/flow.h"
 #include "parallel/pipeline/schedule.h"
@@ -30,6 +32,28 @@ void check_groups(const std::vector<GroupConfig>& groups, const SpecsByComponent
                                                  : fmt::format("{}: {} ... {}", names.size(),
                                                                names.front(), names.back())));
   }
+}
+
+/// Every metric is logged and written under its name, beside these of an evaluation itself.
+void check_metrics(const Experiment& experiment, const Assembly& assembly) {
+  const std::set<std::string> taken = {"loss", "seconds", "step", "split", "samples", "checkpoint"};
+  std::vector<std::string> names = {"loss"};
+  for (const auto& metric : assembly.architecture->metrics()) names.push_back(metric->name());
+  const auto metrics = assembly.make_metrics();
+  for (size_t i = 0; i < metrics.size(); ++i) {
+    const std::string name = metrics[i]->name();
+    const bool is_there = std::find(names.begin(), names.end(), name) != names.end();
+    if (is_there || taken.contains(name))
+      throw config_error(experiment.eval.metrics[i].options,
+                         fmt::format("'{}' is the name of another number of an evaluation", name));
+    names.push_back(name);
+  }
+  const auto& best = experiment.checkpoint.keep_best;
+  if (!best) return;
+  for (std::string& name : names) name.insert(0, "validation/");
+  if (std::find(names.begin(), names.end(), best->metric) == names.end())
+    throw config_error(best->place.place_of("metric"),
+                       "no such metric: " + unknown_word(best->metric, names));
 }
 
 /// Stages of the schedule, and how many a rank has, in words.
@@ -85,6 +109,7 @@ int64_t check_model(const Experiment& experiment, const Assembly& assembly, File
   stage_bounds(experiment.parallel, layers.size());
   const auto declared = specs_by_component(layers);
   check_groups(experiment.optimizer.groups, declared);
+  check_metrics(experiment, assembly);
   if (const auto& init = experiment.model.init)
     placed(init->place, [&] {
       plan_weights(*assembly.architecture, declared, files, init->from.path,

@@ -401,6 +401,7 @@ ExitStatus Run::train(const StartDecision& decision) {
   strategy_ = std::make_unique<Strategy>(*assembly_->architecture,
                                          Strategy::Groups{world_, grid_->data(), grid_->pipeline()},
                                          strategy_options, assembly_->make_optimizer());
+  strategy_->add_metrics(assembly_->make_metrics());
   const TrainingState state = load(decision);
   step_ = state.step;
 

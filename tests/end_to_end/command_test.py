@@ -89,11 +89,11 @@ class CommandTest(TrigaTest):
         self.assertIn("has no kind 'gpt9'", self.refused("describe", "transformer", "gpt9"))
 
     def test_a_model_without_a_sampler_generates_nothing(self):
-        documented = environment(TRIGA_PLUGIN_PATH=BUILD / "tests" / "plugins" / "documented")
-        self.experiment.write_text(EXPERIMENT.replace("transformer", "bigram").replace("gpt2", "bigram").replace(
+        scaffold = environment(TRIGA_PLUGIN_PATH=BUILD / "tests" / "plugins" / "scaffold")
+        self.experiment.write_text(EXPERIMENT.replace("transformer", "my_plugin").replace("gpt2", "bigram").replace(
             "  config: {num_layers: 2, num_heads: 2, hidden_size: 32, context_length: 32, dropout: 0.1}\n", ""))
-        run = self.launch(1, "run", *SHORT, env=documented)
-        self.assertIn("does not generate anything", self.refused("generate", run.directory, env=documented))
+        run = self.launch(1, "run", *SHORT, env=scaffold)
+        self.assertIn("does not generate anything", self.refused("generate", run.directory, env=scaffold))
 
     def test_a_wrong_experiment_is_refused_in_under_a_second(self):
         self.experiment.write_text(self.experiment.read_text().replace("max_steps: 50", "max_stepz: 50"))

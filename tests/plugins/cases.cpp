@@ -122,9 +122,9 @@ const std::vector<Case>& conformance_cases() {
                   {"dropout", "0.1"}},
        .sample = image,
        .sampler_inputs = {{"num_images", "3"}, {"num_steps", "4"}, {"seed", "4"}}},
-      {.plugin = "bigram",  // of docs/write_a_plugin.md
+      {.plugin = "my_plugin",  // what `triga plugin new` writes
        .kind = "bigram",
-       .config = {{"context_length", "16"}},
+       .config = {{"context_length", "16"}, {"hidden_size", "8"}, {"dropout", "0.1"}},
        .sample = letters,
        .has_tokenizer = true,
        .sampler_inputs = {}},

@@ -15,8 +15,8 @@ import sources
 
 # Folders of framework/ and their levels. `cuda` implements interfaces of the levels below 6 and is reached only through them.
 LEVELS = {"base": 1, "config": 2, "ops": 2, "comm": 3, "data": 3, "metrics": 3, "plugin_host": 3, "parameters": 3, "optim": 4,
-          "parallel": 5, "cuda": 5.5, "checkpoint": 6, "trainer": 7}
-LAUNCHERS_LEVEL = 8
+          "parallel": 5, "cuda": 5.5, "checkpoint": 6, "trainer": 7, "conformance": 8}
+LAUNCHERS_LEVEL = 9
 
 # (pattern of an included file, what may include it as a pattern of its path, who that is in words)
 ONLY_IN = [

@@ -9,6 +9,7 @@ import unittest
 import check_format
 import check_includes
 import check_lengths
+import check_scaffold
 import sources
 
 CLEAN = {
@@ -105,6 +106,19 @@ class PlantedTree(unittest.TestCase):
         self.assertEqual(check_lengths.problems(self.root, {"framework/base/long.h": 300}), [])
         self.assertIn("no exception any more", check_lengths.problems(self.root, {"framework/base/files.h": 300})[0])
         self.assertIn("does not exist", check_lengths.problems(self.root, {"framework/gone.h": 300})[-1])
+
+    def test_a_page_that_differs_from_the_scaffold_is_found(self):
+        block = "<!-- scaffold: a.cpp -->\n```cpp\nint a;\n```\n"
+        self.plant("docs/write_a_plugin.md", "A page.\n\n" + block)
+        self.plant("launchers/scaffold/a.cpp", "int a;\n")
+        self.assertEqual(list(check_scaffold.problems(self.root)), [])
+        self.plant("launchers/scaffold/a.cpp", "int b;\n")
+        self.assertEqual(list(check_scaffold.problems(self.root)),
+                         ["docs/write_a_plugin.md:3: [scaffold] is not launchers/scaffold/a.cpp as it is"])
+        self.plant("launchers/scaffold/b.h", "")
+        self.assertIn("launchers/scaffold/b.h:1: [scaffold] is not shown", list(check_scaffold.problems(self.root))[1])
+        (self.root / "launchers/scaffold/a.cpp").unlink()
+        self.assertIn("there is no launchers/scaffold/a.cpp", list(check_scaffold.problems(self.root))[0])
 
     def test_an_exception_without_reason_is_refused(self):
         self.plant("list.txt", "framework/base/long.h 300\n")

@@ -1,6 +1,7 @@
 // Metric: a number of an evaluation beside the loss (accuracy, BLEU). Each rank updates its own on
 // its part of the split; the states are merged in sample order, then every rank can ask for the
-// result.
+// result. An architecture brings those that only it can compute; what fits several models is a kind
+// of its own (Registry::metrics), named by an experiment at `eval.metrics`.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,6 +12,8 @@
 #include "triga/layer.h"
 
 namespace triga {
+
+class Tokenizer;
 
 class Metric {
  public:
@@ -26,6 +29,11 @@ class Metric {
   /// Adds the state of the samples that follow.
   virtual void merge(const at::Tensor& state) = 0;
   virtual double result() const = 0;
+};
+
+/// What a metric's factory may use.
+struct MetricContext {
+  const Tokenizer* tokenizer = nullptr;  // null when the experiment names none
 };
 
 }  // namespace triga

@@ -31,7 +31,7 @@
 namespace triga {
 
 /// Changes with the headers in include/triga, and only with them.
-#define TRIGA_ABI_NUMBER 1
+#define TRIGA_ABI_NUMBER 2
 
 /// One thing that an experiment can name: `{kind: NAME, ...}`, `{plugin: PLUGIN, kind: NAME, ...}`.
 template <class Product, class Context>
@@ -92,11 +92,12 @@ class Registry {
   Catalog<Tokenizer, TokenizerContext> tokenizers;
   Catalog<Optimizer, OptimizerContext> optimizers;
   Catalog<LearningRateSchedule, LearningRateScheduleContext> learning_rate_schedules;
+  Catalog<Metric, MetricContext> metrics;
 
   /// For the plugin host: what is added from now on belongs to this plugin.
   void set_plugin(const std::string& name) {
     architectures.plugin_ = datasets.plugin_ = tokenizers.plugin_ = optimizers.plugin_ =
-        learning_rate_schedules.plugin_ = name;
+        learning_rate_schedules.plugin_ = metrics.plugin_ = name;
   }
 };
 

@@ -81,6 +81,43 @@ TEST(Experiment, NamesItsPlugins) {
   EXPECT_EQ(plugins[1][0], '/');
 }
 
+TEST(Experiment, NamesAndResolvesTheKindOfEachMetric) {
+  const std::string metrics =
+      "eval.metrics=[{plugin: transformer, kind: recall}, {plugin: transformer, kind: recall, k: "
+      "3}]";
+  const auto resolved = resolve({metrics});
+  EXPECT_EQ(find_path(resolved.node, "eval.metrics[0].k")->scalar, "5");
+  EXPECT_EQ(find_path(resolved.node, "eval.metrics[1].k")->scalar, "3");
+  EXPECT_EQ(find_path(resolved.node, "eval.metrics[2].k"), nullptr);
+  EXPECT_EQ(resolved.experiment.eval.metrics.at(1).options.find("k")->scalar, "3");
+  auto root = parse_yaml(write_resolved(resolved.node), "/elsewhere/resolved.yaml");
+  EXPECT_EQ(write_resolved(resolve_experiment(root, test_registry()).node),
+            write_resolved(resolved.node));
+
+  auto named =
+      test_experiment({"eval.metrics=[{plugin: own, kind: a}, {plugin: ./b.so, kind: b}]"});
+  const auto plugins = named_plugins(named);
+  ASSERT_THAT(plugins, SizeIs(3));  // the model's is the first
+  EXPECT_EQ(plugins[1], "own");
+  EXPECT_THAT(plugins[2], EndsWith("/b.so"));
+}
+
+TEST(Experiment, RefusesWhatIsWrongInAMetric) {
+  EXPECT_THAT(
+      problems_with({"eval.metrics=[{plugin: transformer, kind: recal}]"}),
+      ElementsAre(HasSubstr("eval.metrics[0].kind: plugin 'transformer' has no such metric: "
+                            "'recal' is not one of: recall")));
+  EXPECT_THAT(problems_with({"eval.metrics=[{plugin: transformer, kind: recall, k: 0}]"}),
+              ElementsAre(HasSubstr("eval.metrics[0].k: 0 is out of range")));
+  EXPECT_THAT(problems_with({"eval.metrics=[{plugin: transformer, kind: recall, j: 1}]"}),
+              ElementsAre(HasSubstr("eval.metrics[0].j: unknown key")));
+  EXPECT_THAT(problems_with({"eval.metrics=[{plugin: transformer}]"}),
+              ElementsAre(HasSubstr("eval.metrics[0].kind: is missing")));
+  EXPECT_THAT(problems_with({"eval.metrics=[recall]"}), SizeIs(1));
+  EXPECT_THAT(problems_with({"eval.metrics=recall"}),
+              ElementsAre(HasSubstr("eval.metrics: expected a list, got 'recall'")));
+}
+
 TEST(Experiment, ReportsProblemsOfAllSectionsInTheOrderOfTheFile) {
   auto root = parse_yaml(
       "name: a\nmodel: {plugin: transformer, kind: gpt2, config: {n_layer: 2}}\n"

@@ -21,6 +21,14 @@ void describe(Fields& fields, ModelOptions& config) {
   fields.field("dropout", config.dropout).help("Dropout.").at_least(0).below(1);
 }
 
+struct RecallOptions {
+  int64_t k = 5;
+};
+
+void describe(Fields& fields, RecallOptions& config) {
+  fields.field("k", config.k).help("Guesses.").at_least(1);
+}
+
 }  // namespace
 
 Registry test_registry() {
@@ -32,6 +40,8 @@ Registry test_registry() {
   registry.set_plugin("transformer");
   registry.architectures.add<ModelOptions>(
       "gpt2", "A model.", [](const ModelOptions&, const ArchitectureContext&) { return nullptr; });
+  registry.metrics.add<RecallOptions>(
+      "recall", "A metric.", [](const RecallOptions&, const MetricContext&) { return nullptr; });
   return registry;
 }
 

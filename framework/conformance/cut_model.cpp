@@ -1,4 +1,4 @@
-#include "tests/support/cut_model.h"
+#include "conformance/cut_model.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -6,7 +6,7 @@
 #include "parallel/pipeline/flow.h"
 #include "parallel/pipeline/wire.h"
 
-namespace triga::test {
+namespace triga::conformance {
 namespace {
 
 /// What a boundary does to tensors: header and bytes, each copied as a network would.
@@ -51,6 +51,23 @@ Record CutModel::train(const std::vector<Batch>& batches, bool carry_state) {
     update(int64_t(step), record);
   }
   return record;
+}
+
+double CutModel::loss(const Batch& batch) {
+  const c10::AutoGradMode no_grad(false);
+  Record record;
+  double sum = 0;
+  for (const auto& run : forward(batch, 0, false, record))
+    for (const auto& term : run.losses)
+      sum += term.weight * term.sum.item<double>() / loss_->count(batch, term.name);
+  statistics_.clear();
+  return sum;
+}
+
+void CutModel::compute_gradients(const Batch& batch) {
+  Record record;
+  backward(forward(batch, 0, false, record), batch);
+  statistics_.clear();
 }
 
 Activations CutModel::evaluate(const Batch& batch) {
@@ -142,4 +159,4 @@ std::vector<std::string> differences(const Record& a, const Record& b) {
   return names;
 }
 
-}  // namespace triga::test
+}  // namespace triga::conformance

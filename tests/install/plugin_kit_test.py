@@ -1,0 +1,133 @@
+"""From an installed tree: `triga plugin new`, build, check, train, install; and what find_package(triga) refuses."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from triga_runner import BUILD, environment
+
+
+class PluginKit(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="triga-kit-"))
+        cls.prefix = cls.root / "prefix"
+        cls.triga = cls.prefix / "bin" / "triga"
+        cls.run_one(cls, "cmake", "--install", BUILD, "--prefix", cls.prefix)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.root)
+
+    def run_one(self, *command, status=0, **changes):
+        done = subprocess.run(list(map(str, command)), cwd=self.root, env=environment(**changes), capture_output=True,
+                              text=True, timeout=600)
+        if done.returncode != status:
+            raise AssertionError(f"{command}: status {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done.stdout + done.stderr
+
+    def configure(self, source, build, *arguments, **expected):
+        return self.run_one("cmake", "-S", source, "-B", self.root / build, f"-DCMAKE_PREFIX_PATH={self.prefix}", *arguments,
+                            **expected)
+
+    def test_a_new_plugin_is_built_checked_trained_and_installed(self):
+        said = self.run_one(self.triga, "plugin", "new", "letters")
+        folder = self.root / "letters"
+        self.assertIn(f"cmake -S letters -B letters/build -DCMAKE_PREFIX_PATH={self.prefix.resolve()}", said)
+        for file in folder.rglob("*"):
+            if file.is_file():
+                self.assertNotIn("my_plugin", file.read_text(), file)
+        self.configure(folder, "letters/build")
+        self.run_one("cmake", "--build", folder / "build")
+        tested = self.run_one("ctest", "--test-dir", folder / "build", "--output-on-failure")
+        self.assertIn("100% tests passed, 0 tests failed out of 2", tested)
+        checked = self.run_one(self.triga, "plugin", "check", folder / "build" / "letters.so", "--experiment",
+                               folder / "experiment.yaml")
+        self.assertIn("PASS  architecture bigram: gradients equal finite differences", checked)
+        self.assertIn("checks passed", checked)
+        experiment = folder / "experiment.yaml"
+        run = self.root / "run"
+        self.run_one(self.triga, "train", experiment, "--run-dir", run, TRIGA_PLUGIN_PATH=folder / "build")
+        self.assertTrue((run / "checkpoints" / "latest" / "model.safetensors").exists())
+        self.assertIn("letters", self.run_one(self.triga, "check", experiment, status=3))
+        self.run_one("cmake", "--install", folder / "build", "--prefix", self.prefix)
+        try:
+            self.assertIn("ok. letters bigram", self.run_one(self.triga, "check", experiment))
+            self.assertIn("there is a plugin 'letters' already", self.run_one(self.triga, "plugin", "new", "letters", status=2))
+        finally:
+            (self.prefix / "lib" / "triga" / "plugins" / "letters.so").unlink()
+
+    def test_a_name_that_cannot_be_is_refused_and_nothing_is_overwritten(self):
+        def refused(*arguments):
+            return self.run_one(self.triga, "plugin", "new", *arguments, status=2)
+
+        for name in ("Own", "9lives", "a-b", "../up", "", "x" * 65):
+            self.assertIn(f"'{name}' cannot be the name of a plugin", refused(name))
+        self.assertIn("'core' means Triga itself", refused("core"))
+        self.assertIn("there is a plugin 'rnn' already", refused("rnn"))
+        self.assertIn("--in nowhere: there is no such folder", refused("mine", "--in", "nowhere"))
+        (self.root / "mine").mkdir()
+        (self.root / "mine" / "kept.txt").write_text("kept")
+        self.assertIn("mine is there already; nothing was written", refused("mine"))
+        self.assertEqual(os.listdir(self.root / "mine"), ["kept.txt"])
+        self.assertEqual([name for name in os.listdir(self.root) if name.endswith(".part")], [])
+        self.assertIn("--in /proc: cannot make the directory /proc/.another.part", refused("another", "--in", "/proc"))
+        scaffold = self.prefix / "share" / "triga" / "scaffold"
+        scaffold.rename(scaffold.with_name("hidden"))
+        try:
+            self.assertIn("this is no whole install", refused("another"))
+        finally:
+            scaffold.with_name("hidden").rename(scaffold)
+
+    def small_project(self, name, cmake):
+        folder = self.root / name
+        folder.mkdir()
+        (folder / "CMakeLists.txt").write_text(f"cmake_minimum_required(VERSION 3.25)\n{cmake}")
+        return folder
+
+    def test_what_the_package_cannot_work_with_is_said(self):
+        project = self.small_project("own", "project(own LANGUAGES CXX)\nfind_package(triga REQUIRED)\n")
+        said = self.configure(project, "b1", f"-DTRIGA_TORCH={self.root}", status=1)
+        self.assertIn("there is no lib/libtorch_cpu.so in", " ".join(said.split()))
+        self.assertIn("-DTRIGA_TORCH=DIR", said)
+        # Libraries without headers, as an installed tree on another machine may have.
+        bare = self.root / "bare"
+        (bare / "lib").mkdir(parents=True)
+        for library in ("libtorch_cpu.so", "libc10.so"):
+            (bare / "lib" / library).symlink_to((self.prefix / "lib" / "torch").resolve() / library)
+        said = " ".join(self.configure(project, "b2", f"-DTRIGA_TORCH={bare}", status=1).split())
+        self.assertIn("there is no include/ATen/ATen.h in", said)
+        # Another LibTorch.
+        headers = bare / "include"
+        (headers / "ATen").mkdir(parents=True)
+        (headers / "torch" / "headeronly").mkdir(parents=True)
+        (headers / "ATen" / "ATen.h").write_text("")
+        (headers / "torch" / "headeronly" / "version.h").write_text(
+            "#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 9\n#define TORCH_VERSION_PATCH 1\n")
+        said = " ".join(self.configure(project, "b3", f"-DTRIGA_TORCH={bare}", status=1).split())
+        self.assertIn("is 2.9.1; this Triga was built with 2.11.0", said)
+        # A compiler of the past.
+        old = self.root / "old-compiler"
+        old.write_text('#!/bin/sh\nfor a; do shift; [ "$a" = -std=c++20 ] && a=-std=c++17; set -- "$@" "$a"; done\nexec clang++ "$@"\n')
+        old.chmod(0o755)
+        said = " ".join(self.configure(project, "b4", f"-DCMAKE_CXX_COMPILER={old}", status=1).split())
+        self.assertIn("cannot compile C++20", said)
+        said = " ".join(self.configure(project, "b5", "-DCMAKE_CXX_FLAGS=-D_GLIBCXX_USE_CXX11_ABI=0", status=1).split())
+        self.assertIn("another C++ standard library, or another std::string", said)
+        in_c = self.small_project("in_c", "project(in_c LANGUAGES C)\nfind_package(triga REQUIRED)\n")
+        self.assertIn("project(NAME LANGUAGES CXX)", " ".join(self.configure(in_c, "b6", status=1).split()))
+        later = self.small_project("later", "project(later LANGUAGES CXX)\nfind_package(triga 9.0 REQUIRED)\n")
+        self.assertIn("9.0", self.configure(later, "b7", status=1))
+        named = self.small_project("named", "project(named LANGUAGES CXX)\nfind_package(triga REQUIRED)\n"
+                                            "triga_add_plugin(My-Own a.cpp)\n")
+        self.assertIn("'My-Own' cannot be the name of a plugin", " ".join(self.configure(named, "b8", status=1).split()))
+        # The same, found.
+        torch = (self.prefix / "lib" / "torch").resolve().parent
+        self.configure(project, "b9", f"-DTRIGA_TORCH={torch}")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,96 @@
+// Each check finds the fault that it is about, and says what it is; and none complains of a model
+// that keeps every promise.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "conformance/subject.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/unit/conformance/crooked_model.h"
+
+namespace triga {
+namespace {
+
+using conformance::Check;
+using conformance::Problems;
+using test::Fault;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+Problems run(const Check& check, Fault fault) {
+  const test::TemporaryFolder folder;
+  const auto subject = test::crooked_subject(fault, folder.path().string());
+  return conformance::problems_of("crooked", [&] { return check.find_problems(subject); });
+}
+
+struct Finding {
+  Fault fault;
+  const char* claim;    // of the check that finds it
+  const char* problem;  // part of what it says
+};
+
+TEST(ArchitectureChecks, HaveNothingAgainstAModelThatKeepsEveryPromise) {
+  for (const Check& check : conformance::architecture_checks())
+    EXPECT_THAT(run(check, Fault::kNone), IsEmpty()) << check.claim;
+}
+
+class Finds : public ::testing::TestWithParam<Finding> {};
+
+TEST_P(Finds, TheFault) {
+  for (const Check& check : conformance::architecture_checks())
+    if (std::string(check.claim) == GetParam().claim) {
+      EXPECT_THAT(run(check, GetParam().fault), Contains(HasSubstr(GetParam().problem)));
+      return;
+    }
+  FAIL() << "no check claims that " << GetParam().claim;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    ArchitectureChecks, Finds,
+    ::testing::Values(
+        Finding{Fault::kOtherNames, "layers are the same every time and take no memory",
+                "has another name every time"},
+        Finding{Fault::kAllocates, "layers are the same every time and take no memory",
+                "first.weight was allocated by its layer"},
+        Finding{Fault::kForgetsName, "layers are the same every time and take no memory",
+                "parameter_name() gives second.weight another name"},
+        Finding{Fault::kCollateDraws, "collate is a function of its arguments",
+                "x is another one every time"},
+        Finding{Fault::kNoRow, "collate is a function of its arguments",
+                "size does not have a row for each sample"},
+        Finding{Fault::kUnusedParameter, "every parameter gets a finite gradient",
+                "gradient of first.unused is zero"},
+        Finding{Fault::kHalfGradient, "gradients equal finite differences",
+                "the loss changes with first.weight along its gradient"},
+        Finding{Fault::kRowWithoutGradient, "gradients equal finite differences",
+                "the loss changes with first.weight along a random direction"},
+        Finding{Fault::kDefaultGenerator, "the same bits come again",
+                "differs from one time to the next"},
+        Finding{Fault::kDefaultGenerator, "nothing is drawn from LibTorch's generator",
+                "use triga::dropout"},
+        Finding{Fault::kChangesInput, "every cut is the uncut model to the bit",
+                "differs when the model is cut everywhere"},
+        Finding{Fault::kCountsCalls, "several ranks are one process", "in one process"},
+        Finding{Fault::kBadMerge, "several ranks are one process", "mean_output of an evaluation"},
+        Finding{Fault::kBadMerge, "metrics merge to what one rank would count",
+                "merged from two parts"},
+        Finding{Fault::kNoFiles, "a model directory fits the model that wrote it", "has no file"},
+        Finding{Fault::kNotItself, "a model directory fits the model that wrote it",
+                "another model"},
+        Finding{Fault::kForgetsName, "what is saved is loaded to the bit", "second.weight"},
+        Finding{Fault::kOtherSample, "a sampler gives the same again", "draw from a seed"},
+        Finding{Fault::kThrows, "the same bits come again",
+                "plugin 'crooked': the moon is in the wrong place"},
+        Finding{Fault::kThrows, "several ranks are one process",
+                "plugin 'crooked': the moon is in the wrong place"}));
+
+TEST(ArchitectureChecks, WantInputsForASampler) {
+  const test::TemporaryFolder folder;
+  auto subject = test::crooked_subject(Fault::kNone, folder.path().string());
+  subject.sampler_inputs.reset();
+  EXPECT_THAT(conformance::architecture_checks().back().find_problems(subject),
+              Contains("nothing says what to generate from"));
+}
+
+}  // namespace
+}  // namespace triga

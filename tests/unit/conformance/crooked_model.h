@@ -1,0 +1,37 @@
+// A small model that keeps every promise, or breaks one of them on purpose.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "conformance/subject.h"
+#include "triga/architecture.h"
+
+namespace triga::test {
+
+enum class Fault {
+  kNone,
+  kOtherNames,          // a layer has another name every time
+  kAllocates,           // a layer makes its parameter's memory itself
+  kCollateDraws,        // collate draws from LibTorch's generator
+  kNoRow,               // a field of the batch has no row for each sample
+  kUnusedParameter,     // a parameter that nothing reads
+  kHalfGradient,        // a gradient of half its size
+  kRowWithoutGradient,  // a part of a parameter whose gradient is lost
+  kDefaultGenerator,    // forward() draws from LibTorch's generator
+  kChangesInput,        // a layer writes into what another one reads
+  kCountsCalls,         // a static counter in forward()
+  kBadMerge,            // a metric forgets what it had
+  kNoFiles,             // a model directory without files
+  kForgetsName,         // parameter_name() does not know a parameter of the model
+  kNotItself,           // check_compatible() refuses the model's own files
+  kOtherSample,         // a sampler that counts
+  kThrows,              // forward() throws
+};
+
+std::unique_ptr<Architecture> make_crooked(Fault fault);
+
+/// With samples {"x": float [4], "y": float [3]} and nothing to generate from but nothing.
+conformance::Subject crooked_subject(Fault fault, const std::string& scratch_dir);
+
+}  // namespace triga::test

@@ -1,0 +1,180 @@
+// Checks of what is no architecture: each finds what is wrong on purpose.
+#include "conformance/part_checks.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/kind_sections.h"
+#include "conformance/kind_checks.h"
+#include "data/core_kinds.h"
+#include "optim/optimizers.h"
+#include "optim/schedules.h"
+
+namespace triga {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+const ConfigNode kNothing = ConfigNode::make_mapping();
+
+/// Numbers, each time the same or others.
+class Numbers final : public Dataset {
+ public:
+  explicit Numbers(int64_t first, int64_t size = 20) : first_(first), size_(size) {}
+  int64_t size() const override { return size_; }
+  Sample get(int64_t index) const override { return {{"n", at::full({1}, first_ + index)}}; }
+  std::string fingerprint() const override { return std::to_string(first_); }
+
+ private:
+  int64_t first_, size_;
+};
+
+TEST(PartChecks, OfADatasetFindOtherSamplesEveryTime) {
+  EXPECT_THAT(conformance::check_dataset([] { return std::make_unique<Numbers>(3); }), IsEmpty());
+  int64_t times = 0;
+  const auto problems =
+      conformance::check_dataset([&] { return std::make_unique<Numbers>(++times); });
+  EXPECT_THAT(problems, Contains("sample 0 is another one every time"));
+  EXPECT_THAT(problems, Contains(HasSubstr("its fingerprint")));
+  EXPECT_THAT(conformance::check_dataset([] { return std::make_unique<Numbers>(0, 0); }),
+              Contains("it has no samples"));
+}
+
+enum class Bad { kNothing, kMixesNeighbours, kIgnoresScale, kMovesWithoutRate, kHasMemory };
+
+class TestOptimizer final : public Optimizer {
+ public:
+  explicit TestOptimizer(Bad bad, int64_t salt = 0) : bad_(bad), salt_(salt) {}
+  std::vector<std::string> state_names() const override { return {"average"}; }
+  void update(std::span<OptimizerSlice> slices, double learning_rate, int64_t,
+              double gradient_scale) override {
+    for (OptimizerSlice& slice : slices) {
+      at::Tensor gradient = slice.gradient;
+      if (bad_ != Bad::kIgnoresScale) gradient = gradient * gradient_scale;
+      if (bad_ == Bad::kMixesNeighbours) gradient = gradient - gradient.mean();
+      if (bad_ == Bad::kMovesWithoutRate) learning_rate += 0.1;
+      if (bad_ == Bad::kHasMemory) gradient = gradient + static_cast<double>(salt_);
+      slice.states[0].mul_(0.9).add_(gradient);
+      slice.parameter.sub_(slice.states[0], learning_rate);
+    }
+  }
+
+ private:
+  Bad bad_;
+  int64_t salt_;
+};
+
+conformance::Problems problems_of_optimizer(Bad bad) {
+  int64_t salt = 0;
+  return conformance::check_optimizer([&] { return std::make_unique<TestOptimizer>(bad, ++salt); });
+}
+
+TEST(PartChecks, OfAnOptimizerFindWhatARankWithAPartWouldDoOtherwise) {
+  EXPECT_THAT(problems_of_optimizer(Bad::kNothing), IsEmpty());
+  EXPECT_THAT(problems_of_optimizer(Bad::kMixesNeighbours),
+              Contains(HasSubstr("two slices give other values than one")));
+  EXPECT_THAT(problems_of_optimizer(Bad::kIgnoresScale),
+              Contains(HasSubstr("gradient_scale is not a factor")));
+  EXPECT_THAT(problems_of_optimizer(Bad::kMovesWithoutRate),
+              Contains(HasSubstr("learning rate of 0")));
+  EXPECT_THAT(problems_of_optimizer(Bad::kHasMemory), Contains(HasSubstr("every time")));
+}
+
+class Factor final : public LearningRateSchedule {
+ public:
+  explicit Factor(double slope) : slope_(slope) {}
+  double factor(int64_t step) const override { return 1 + slope_ * static_cast<double>(step); }
+
+ private:
+  double slope_;
+};
+
+TEST(PartChecks, OfAScheduleFindANegativeFactor) {
+  EXPECT_THAT(conformance::check_schedule([] { return std::make_unique<Factor>(0.1); }), IsEmpty());
+  EXPECT_THAT(conformance::check_schedule([] { return std::make_unique<Factor>(-0.1); }),
+              Contains("the factor of step 99 is -8.9"));
+}
+
+/// The bytes of a text, or something else after them.
+class Bytes final : public Tokenizer {
+ public:
+  explicit Bytes(int64_t vocab_size, int32_t shift = 0) : vocab_size_(vocab_size), shift_(shift) {}
+  int64_t vocab_size() const override { return vocab_size_; }
+  std::vector<int32_t> encode(std::string_view text) const override {
+    std::vector<int32_t> ids;
+    for (const char c : text) ids.push_back(static_cast<unsigned char>(c) + shift_);
+    return ids;
+  }
+  std::string decode(const std::vector<int32_t>& ids) const override {
+    std::string text;
+    for (const int32_t id : ids) text += static_cast<char>(id - shift_);
+    return text;
+  }
+  std::optional<int32_t> end_of_text() const override { return std::nullopt; }
+  std::map<std::string, std::string> files() const override { return {}; }
+
+ private:
+  int64_t vocab_size_;
+  int32_t shift_;
+};
+
+TEST(PartChecks, OfATokenizerFindIdsThatAreLost) {
+  const auto check = [](int64_t vocab_size, int32_t shift_when_reopened) {
+    return conformance::check_tokenizer(Bytes(vocab_size), [=](const auto&) {
+      return std::make_unique<Bytes>(vocab_size, shift_when_reopened);
+    });
+  };
+  EXPECT_THAT(check(256, 0), IsEmpty());
+  EXPECT_THAT(check(100, 0), Contains(HasSubstr("has an id outside of the vocabulary")));
+  EXPECT_THAT(check(300, 1), Contains("'a' has other ids when it is opened from its files()"));
+}
+
+TEST(PartChecks, HaveNothingAgainstTheCoresOwnKinds) {
+  Registry registry;
+  register_core_optimizers(registry);
+  register_core_schedules(registry);
+  for (const auto& kind : registry.optimizers.kinds())
+    EXPECT_THAT(conformance::check_optimizer([&] { return kind.create(kNothing, {}); }), IsEmpty())
+        << kind.name;
+  for (const auto& kind : registry.learning_rate_schedules.kinds())
+    EXPECT_THAT(conformance::check_schedule([&] { return kind.create(kNothing, {100}); }),
+                IsEmpty())
+        << kind.name;
+}
+
+struct Options {
+  int64_t size = 3;
+  int64_t free = 0;
+};
+void describe(Fields& fields, Options& options) {
+  fields.field("size", options.size).help("Of something.").at_least(1);
+  fields.field("free", options.free).help("Of anything.");  // no range
+}
+
+KindView view_of_options() {
+  Registry registry;
+  registry.metrics.add<Options>(
+      "m", "", [](const Options&, const MetricContext&) { return std::unique_ptr<Metric>(); });
+  const auto& kind = registry.metrics.kinds()[0];
+  return {kind.plugin, kind.name, kind.help, kind.resolve, kind.schema};
+}
+
+TEST(KindChecks, FindAKindWithoutHelp) {
+  EXPECT_THAT(conformance::check_description(view_of_options(), kNothing),
+              ::testing::ElementsAre("the kind has no help text"));
+}
+
+TEST(KindChecks, FindAWrongValueThatIsNotRefusedInWords) {
+  const auto make = [](const ConfigNode& config) {
+    if (config.find("free")->scalar == "-1") throw std::length_error("vector::reserve");
+  };
+  EXPECT_THAT(conformance::check_refusals(view_of_options(), kNothing, make),
+              ::testing::ElementsAre(
+                  "free: -1 is not refused with a ConfigError, but ends in: vector::reserve"));
+}
+
+}  // namespace
+}  // namespace triga
