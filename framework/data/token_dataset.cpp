@@ -39,6 +39,8 @@ class PackedTokens final : public Dataset {
     return std::min(sequence_length_, num_tokens_ - 1 - index * sequence_length_);
   }
 
+  bool is_continuous() const override { return true; }
+
   std::string fingerprint() const override {
     Fingerprint fingerprint;
     fingerprint.add("packed");

@@ -16,8 +16,9 @@ namespace triga {
 /// number; evenly where that is left to a measurement. Throws: ConfigError with the place of the key.
 std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_layers);
 
-/// The layers fit together and make the stages that `parallel` asks for, each pattern of optimizer.groups matches a parameter of the whole
-/// model, and the directory of model.init has what the model needs (names, shapes and types; no
+/// The layers fit together and make the stages that `parallel` asks for, each pattern of
+/// optimizer.groups matches a parameter of the whole model, data and layout suit a model that
+/// carries its state, and the directory of model.init has what the model needs (names, shapes and types; no
 /// tensor is read). Returns the number of parameters, tied ones once. Throws: PluginError,
 /// ConfigError, CheckpointError.
 int64_t check_model(const Experiment& experiment, const Assembly& assembly, FileSystem& files);
