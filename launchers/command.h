@@ -25,6 +25,7 @@ void add_list(CLI::App& app, Command& command);
 void add_describe(CLI::App& app, Command& command);
 void add_evaluate(CLI::App& app, Command& command);
 void add_generate(CLI::App& app, Command& command);
+void add_gradients(CLI::App& app, Command& command);
 void add_checkpoint(CLI::App& app, Command& command);
 void add_data(CLI::App& app, Command& command);
 void add_data_tokenize(CLI::App& data, Command& command);

@@ -7,6 +7,7 @@
 #include "data/loader.h"
 #include "launchers/command.h"
 #include "launchers/loaded_model.h"
+#include "trainer/step_batches.h"
 
 namespace triga {
 namespace {
@@ -27,11 +28,10 @@ const Dataset& dataset_of(const Assembly& assembly, const std::string& split) {
 
 ExitStatus evaluate(const CommandEnvironment& environment, const EvaluateArguments& arguments) {
   LoadedModel model(environment, arguments.model, {arguments.split});
-  LoaderOptions options;
-  options.dataset = &dataset_of(model.assembly(), arguments.split);
-  options.architecture = model.assembly().architecture.get();
-  options.split = arguments.split;
-  options.seed = static_cast<uint64_t>(model.experiment().train.seed);
+  const Assembly& assembly = model.assembly();
+  const LoaderOptions options =
+      loader_options_of(model.experiment(), *assembly.architecture,
+                        dataset_of(assembly, arguments.split), arguments.split);
   EvaluationLoader loader(options, model.experiment().train.microbatch_size);
   const EvaluationResult result = model.strategy().evaluate([&] { return loader.next(); });
   nlohmann::ordered_json json = {{"checkpoint", model.checkpoint().directory.string()},

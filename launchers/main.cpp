@@ -41,6 +41,7 @@ int run(int argc, char** argv) {
   triga::add_plan(app, command);
   triga::add_evaluate(app, command);
   triga::add_generate(app, command);
+  triga::add_gradients(app, command);
   triga::add_list(app, command);
   triga::add_describe(app, command);
   triga::add_checkpoint(app, command);

@@ -11,6 +11,7 @@ at::Tensor SequenceState::get(std::string_view layer, std::string_view name) con
 }
 
 void SequenceState::set(std::string_view layer, std::string_view name, at::Tensor value) {
+  value = value.detach();
   for (auto& entry : entries_)
     if (entry.layer == layer && entry.name == name) {
       entry.value = std::move(value);

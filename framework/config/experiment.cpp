@@ -98,6 +98,7 @@ void describe(Fields& fields, DataConfig& config) {
       .at_least(1)
       .at_most(1000)
       .known_as({"prefetch_factor", "num_workers", "dataloader_num_workers", "data_threads"});
+  fields.place(config.place);
 }
 
 void describe(Fields& fields, OptimizerConfig& config) {

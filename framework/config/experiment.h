@@ -42,6 +42,7 @@ struct DataConfig {
   std::optional<KindConfig> tokenizer;
   bool shuffle = true;
   int64_t prefetch = 2;  // steps made ahead
+  ConfigNode place;
 };
 
 /// Exactly one is set.
@@ -63,6 +64,7 @@ struct TrainConfig {
   std::string device = "auto";
   bool deterministic = true;
   int64_t max_skipped_steps = 10;  // in a row
+  ConfigNode place;
 };
 
 /// Of parameters whose name matches; later groups win.
@@ -122,6 +124,7 @@ struct CheckpointConfig {
 
 struct LogConfig {
   int64_t every_steps = 10;
+  int64_t gradient_norms_every_steps = 0;  // 0: never
 };
 
 struct LaunchConfig {

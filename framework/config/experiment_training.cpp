@@ -44,6 +44,7 @@ void describe(Fields& fields, GlobalBatchConfig& config) {
 }
 
 void describe(Fields& fields, TrainConfig& config) {
+  fields.place(config.place);
   fields.field("max_steps", config.max_steps)
       .help("Stop after so many updates of the parameters.")
       .unit("steps")
@@ -302,6 +303,15 @@ void describe(Fields& fields, LogConfig& config) {
       .at_least(1)
       .known_as({"logging_steps", "log_interval", "log_every_n_steps", "disp_freq", "log_freq",
                  "print_freq", "steps_per_print"});
+  fields.field("gradient_norms_every_steps", config.gradient_norms_every_steps)
+      .help(
+          "In the first step and after so many, write how large gradients inside of layers are to "
+          "gradients.csv and gradients.svg: recurrent layers say that of the loss by their state "
+          "at each time step, so vanishing and exploding gradients show. Changes no result; such "
+          "a step takes longer. 0: never.")
+      .unit("steps")
+      .at_least(0)
+      .known_as({"log_gradients", "watch_gradients", "log_grads", "track_grad_norm"});
 }
 
 void describe(Fields& fields, LaunchConfig& config) {

@@ -20,6 +20,8 @@ BatchPlan::BatchPlan(const Dataset& dataset, const BatchPlanOptions& options)
                   (options.samples_per_step > 0) != (options.tokens_per_step > 0),
               "a step of ", options.samples_per_step, " samples and ", options.tokens_per_step,
               " tokens");
+  TRIGA_CHECK(!options.in_streams || (!options.shuffle && options.samples_per_step > 0),
+              "streams that are shuffled, or of tokens");
   TRIGA_CHECK(options.microbatch_size > 0, "a microbatch of ", options.microbatch_size, " samples");
 }
 
@@ -42,6 +44,10 @@ StepPlan BatchPlan::step(int64_t step) const {
 }
 
 int64_t BatchPlan::sample(int64_t epoch, int64_t i) const {
+  if (options_.in_streams) {
+    const int64_t num_streams = std::min(options_.samples_per_step, size_);
+    return share_of_rank(size_, i % num_streams, num_streams).begin + i / num_streams;
+  }
   if (!options_.shuffle) return i;
   const auto key = RandomKey(options_.seed).with("sample order").with(static_cast<uint64_t>(epoch));
   return permute(key, size_, i);

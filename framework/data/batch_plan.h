@@ -21,6 +21,10 @@ namespace triga {
 struct BatchPlanOptions {
   uint64_t seed = 0;
   bool shuffle = true;  // false: the order of the dataset, in every epoch
+  /// Sample i of each step reads a stream of its own: a contiguous part of the dataset, in order.
+  /// Requires: no shuffle, samples_per_step. The streams are as even as possible, the first ones one
+  /// sample longer: so the last step of an epoch may be short, as always.
+  bool in_streams = false;
   int64_t samples_per_step = 0;
   int64_t tokens_per_step = 0;  // as many samples as fit by Dataset::length, at least one
   int64_t microbatch_size = 1;  // samples

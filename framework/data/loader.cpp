@@ -59,7 +59,7 @@ Batch make_batch(const LoaderOptions& options, const MicrobatchPlan& plan, bool 
 Batch make_shared_batch(const LoaderOptions& options, const StepPlan& plan, Share share, int64_t i,
                         bool training) {
   const int64_t index = share.begin + i;
-  if (index < share.end)
+  if (index < std::min(share.end, static_cast<int64_t>(plan.microbatches.size())))
     return make_batch(options, plan.microbatches[static_cast<size_t>(index)], training);
   Batch batch;
   batch.microbatch = static_cast<int64_t>(plan.microbatches.size());
@@ -72,8 +72,12 @@ struct RankShare {
   int64_t num_rounds;  // the largest share of any rank
 };
 
-RankShare share_microbatches(const LoaderOptions& options, const StepPlan& plan) {
-  const auto count = static_cast<int64_t>(plan.microbatches.size());
+/// `whole`: a step with all streams, where there are streams: they stay with their ranks in a shorter
+/// one.
+RankShare share_microbatches(const LoaderOptions& options, const StepPlan& plan,
+                             const StepPlan& whole) {
+  const StepPlan& shared = options.num_streams > 0 ? whole : plan;
+  const auto count = static_cast<int64_t>(shared.microbatches.size());
   return {share_of_rank(count, options.rank, options.num_ranks),
           share_of_rank(count, 0, options.num_ranks).size()};
 }
@@ -83,29 +87,38 @@ std::function<std::optional<Prefetcher::Item>()> training_steps(const LoaderOpti
                                                                 int64_t first_step,
                                                                 std::optional<int64_t> end_step) {
   TRIGA_CHECK(options.dataset && options.architecture, "a loader without dataset or architecture");
-  return
-      [options, &plan, step = first_step, end_step]() mutable -> std::optional<Prefetcher::Item> {
-        if (end_step && step >= *end_step) return std::nullopt;
-        const StepPlan step_plan = plan.step(step++);
-        const auto [share, num_rounds] = share_microbatches(options, step_plan);
-        Prefetcher::Item batches;
-        for (int64_t i = 0; i < num_rounds; ++i)
-          batches.push_back(make_shared_batch(options, step_plan, share, i, /*training=*/true));
-        return batches;
-      };
+  return [options, &plan, whole = plan.step(0), step = first_step,
+          end_step]() mutable -> std::optional<Prefetcher::Item> {
+    if (end_step && step >= *end_step) return std::nullopt;
+    const StepPlan step_plan = plan.step(step++);
+    const auto [share, num_rounds] = share_microbatches(options, step_plan, whole);
+    Prefetcher::Item batches;
+    for (int64_t i = 0; i < num_rounds; ++i)
+      batches.push_back(make_shared_batch(options, step_plan, share, i, /*training=*/true));
+    return batches;
+  };
 }
 
 std::function<std::optional<Prefetcher::Item>()> evaluation_microbatches(
     const LoaderOptions& options, int64_t microbatch_size) {
   TRIGA_CHECK(options.dataset && options.architecture, "a loader without dataset or architecture");
-  const BatchPlan whole(*options.dataset, {.shuffle = false,
-                                           .samples_per_step = options.dataset->size(),
-                                           .microbatch_size = microbatch_size});
-  return [options, plan = std::make_shared<const StepPlan>(whole.step(0)),
+  // One step of all samples; or, in streams, a step for each sample of the longest one.
+  const bool in_streams = options.num_streams > 0;
+  const int64_t samples = in_streams ? options.num_streams : options.dataset->size();
+  const auto plan = std::make_shared<const BatchPlan>(
+      *options.dataset, BatchPlanOptions{.shuffle = false,
+                                         .in_streams = in_streams,
+                                         .samples_per_step = samples,
+                                         .microbatch_size = microbatch_size});
+  return [options, plan, whole = plan->step(0), current = plan->step(0), step = int64_t{0},
           i = int64_t{0}]() mutable -> std::optional<Prefetcher::Item> {
-    const auto [share, num_rounds] = share_microbatches(options, *plan);
-    if (i >= num_rounds) return std::nullopt;
-    return Prefetcher::Item{make_shared_batch(options, *plan, share, i++, /*training=*/false)};
+    const auto [share, num_rounds] = share_microbatches(options, current, whole);
+    if (i >= num_rounds) {
+      if (++step >= plan->steps_in_epochs(1)) return std::nullopt;
+      current = plan->step(step);
+      i = 0;
+    }
+    return Prefetcher::Item{make_shared_batch(options, current, share, i++, /*training=*/false)};
   };
 }
 

@@ -21,6 +21,9 @@ struct LoaderOptions {
   std::string split = "train";                 // for messages and for the random key of collate
   uint64_t seed = 0;
   int64_t rank = 0, num_ranks = 1;  // of the data axis
+  /// Of a model that carries its state: samples of a step, each of a stream of its own, in training
+  /// and in evaluation. A stream stays with its rank. 0: there are no streams.
+  int64_t num_streams = 0;
   int64_t prefetch = 2;             // items made ahead
   bool pin_memory = false;          // fields lie where a device can copy them from by itself
 };
@@ -43,8 +46,8 @@ class TrainLoader {
   Prefetcher prefetcher_;
 };
 
-/// One pass over a split, in order, a microbatch at a time. Rank r's samples all lie before those
-/// of rank r + 1, so states of metrics merged in rank order are merged in sample order.
+/// One pass over a split, in order (of each stream), a microbatch at a time. Rank r's samples all lie
+/// before those of rank r + 1, so states of metrics merged in rank order are merged in sample order.
 class EvaluationLoader {
  public:
   EvaluationLoader(const LoaderOptions& options, int64_t microbatch_size);

@@ -63,6 +63,8 @@ class PackedTokens final : public TokenDataset {
     return std::min(sequence_length_, num_tokens_ - 1 - index * sequence_length_);
   }
 
+  bool is_continuous() const override { return true; }
+
   std::string fingerprint() const override {
     Fingerprint fingerprint;
     fingerprint.add("packed");

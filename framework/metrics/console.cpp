@@ -30,6 +30,12 @@ std::string format_rate(double value) {
   return digits;
 }
 
+/// 2.0719, and 3.1e-12 for what would be 0.0000.
+std::string format_value(double value) {
+  const bool is_tiny = value != 0 && std::abs(value) < 1e-3;
+  return is_tiny ? fmt::format("{:.1e}", value) : fmt::format("{:.4f}", value);
+}
+
 /// Columns that a text takes, which has no characters of double width: code points.
 int width_of(std::string_view text) {
   return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) {
@@ -88,7 +94,8 @@ void ConsoleSink::record(const MetricRecord& record) {
     return;
   }
   std::string line = fmt::format("[{}] step {}", record.split, record.step);
-  for (const auto& [name, value] : record.values) line += fmt::format("  {} {:.4f}", name, value);
+  for (const auto& [name, value] : record.values)
+    line += fmt::format("  {} {}", name, format_value(value));
   terminal_.print_line(line);
 }
 

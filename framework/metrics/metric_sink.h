@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,10 +12,13 @@ namespace triga {
 
 struct MetricRecord {
   int64_t step = 0;   // number of optimizer steps done
-  std::string split;  // "": of training steps; else of an evaluation of this split
+  std::string split;  // "": of training steps; "gradients"; else of an evaluation of this split
   std::vector<std::pair<std::string, double>>
       values;  // "loss", "grad_norm", ... in the order to show
 };
+
+/// Of gradients inside of layers, at each place of a sequence, by "layer.name".
+using GradientNorms = std::map<std::string, std::vector<double>>;
 
 /// One thread at a time. Does not throw after it was opened: metrics that cannot be written are no
 /// reason to end a run, so a sink says it in the log once and goes on.
@@ -23,6 +27,10 @@ class MetricSink {
   virtual ~MetricSink() = default;
 
   virtual void record(const MetricRecord& record) = 0;
+
+  /// In the steps of log.gradient_norms_every_steps; what stands for it in the curves is a record of
+  /// the split "gradients".
+  virtual void record_gradients(int64_t /*step*/, const GradientNorms& /*norms*/) {}
 
   /// After every step, also those of which nothing is recorded. Must be cheap.
   virtual void step_done(int64_t /*step*/) {}

@@ -141,7 +141,8 @@ Strategy::Strategy(const Architecture& architecture, const Groups& groups, const
       ties_(model_, store_, pipeline_),
       runner_(model_.stages(), model_.flow(), model_.rank_of_stage(), pipeline_),
       buckets_of_layer_(buckets_by_layer(model_, store_)),
-      predictor_(std::make_unique<StagePredictor>(*this)) {
+      predictor_(std::make_unique<StagePredictor>(*this)),
+      carries_state_(architecture.carries_state()) {
   expect_tied_parts();
 }
 
@@ -188,6 +189,7 @@ StepContext Strategy::context(Mode mode, int64_t step, int stage) {
   };
   if (mode == Mode::kTrain) {
     context.statistics = &statistics_;
+    if (watches_gradients_) context.gradients = &gradients_;
     context.recompute = options_.recompute;
   }
   return context;
@@ -233,6 +235,8 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
   todo.context = [&](int stage) { return context(Mode::kTrain, step, stage); };
   todo.scale = scale;
   todo.trace = options_.trace;
+  carried_.drop();  // of a step that nobody counted or skipped
+  if (carries_state_) todo.sequence_state = [&](const Batch& batch) { return carried_.begin(batch); };
   todo.forward_done = [&](const StageRun& run, const Batch&, int) {
     for (const LossTerm& term : run.losses) sums.emplace_back(term.name, term.sum.detach());
   };
@@ -301,6 +305,7 @@ void Strategy::update(double learning_rate) {
   gather_statistics();
   for (const auto& [number, stage] : model_.stages()) stage->apply_statistics(statistics_.sums());
   statistics_.clear();
+  carried_.keep();
   const TraceSpan span(options_.trace, TraceKind::kOptimizer, "update");
   optimizer_.begin_step();
   // The next forward pass needs the last buckets first.
@@ -314,6 +319,12 @@ void Strategy::update(double learning_rate) {
 
 void Strategy::skip() {
   statistics_.clear();
+  carried_.drop();
+}
+
+std::map<std::string, std::vector<double>> Strategy::take_gradient_norms() {
+  watches_gradients_ = false;
+  return gradients_.take_norms(world_);
 }
 
 /// Every rank's state of a metric, by rank: broadcast one after the other, each with its own shape.
@@ -366,6 +377,8 @@ EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>&
   for (const std::string& name : loss_names_) result.loss.totals[name] = {};
   for (const auto& metric : metrics_) metric->reset();
   PipelineRunner::Step step = forward_only(Mode::kEvaluate);
+  CarriedState carried;  // training's own stays as it is
+  if (carries_state_) step.sequence_state = [&](const Batch& batch) { return carried.go_on(batch); };
   const int last_stage = static_cast<int>(model_.flow().size()) - 1;
   step.forward_done = [&](const StageRun& run, const Batch& batch, int stage) {
     for (const LossTerm& term : run.losses) {

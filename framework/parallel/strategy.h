@@ -23,6 +23,8 @@
 #include "parallel/data_parallel/value_gatherer.h"
 #include "parallel/memory_plan.h"
 #include "parallel/model_stages.h"
+#include "parallel/pipeline/carried_state.h"
+#include "parallel/pipeline/gradient_sums.h"
 #include "parallel/pipeline/runner.h"
 #include "parallel/pipeline/schedule.h"
 #include "parallel/pipeline/tie_exchange.h"
@@ -99,6 +101,14 @@ class Strategy {
   /// Instead of update(): forgets the step.
   void skip();
 
+  /// In the next forward_backward() layers are asked for gradients inside of them.
+  void watch_gradients() { watches_gradients_ = true; }
+  /// After it: their norms at each place by "layer.name"; empty when no layer says any.
+  std::map<std::string, std::vector<double>> take_gradient_norms();
+
+  /// Of a model that carries its state: nothing is remembered; an epoch begins. Not collective.
+  void forget_sequences() { carried_.clear(); }
+
   /// Until every rank has all values of the last update: who reads them otherwise than through this
   /// class waits first.
   void await_values() { gatherer_.await_all(); }
@@ -126,6 +136,11 @@ class Strategy {
   };
   std::vector<NamedTensor> collect_weights();
   std::vector<NamedTensor> collect_optimizer_state();
+  /// What layers of this rank remember, of a model that carries its state, by the names of
+  /// checkpoints (carried_state.h). Not collective.
+  std::vector<NamedTensor> collect_sequence_state() const;
+  /// One that was stored, if a layer of this rank has it; `read` gives its value. Not collective.
+  void restore_sequence_state(const CarriedName& name, const std::function<at::Tensor()>& read);
   /// The optimizer's states that this rank owns a part of. `read(name, first, into)` fills a flat
   /// tensor with elements [first, ...) of the stored one. With a weight average, the weights that
   /// were read before are it, and the weights are its state `raw`. Collective.
@@ -181,6 +196,10 @@ class Strategy {
   std::map<size_t, Schedule> schedules_;  // by number of microbatches
   std::unique_ptr<Predictor> predictor_;
   StatisticSums statistics_;
+  bool watches_gradients_ = false;
+  GradientSums gradients_;
+  bool carries_state_;
+  CarriedState carried_;
   double gradient_scale_ = 1;
   bool shows_average_ = false;
 };

@@ -44,6 +44,21 @@ std::vector<Strategy::NamedTensor> Strategy::collect_optimizer_state() {
   return collected;
 }
 
+std::vector<Strategy::NamedTensor> Strategy::collect_sequence_state() const {
+  std::vector<NamedTensor> collected;
+  for (const auto& [name, value] : carried_.entries())
+    collected.push_back({"", to_text(name), value.to(at::kCPU, at::kFloat).contiguous()});
+  return collected;
+}
+
+void Strategy::restore_sequence_state(const CarriedName& name,
+                                      const std::function<at::Tensor()>& read) {
+  for (const auto& [number, stage] : model_.stages())
+    for (const Stage::BuiltLayer& built : stage->layers())
+      if (built.spec->name == name.layer)
+        carried_.restore(name, read().to(data_.device(), options_.compute_type));
+}
+
 void Strategy::restore_optimizer_state(
     const std::function<void(const std::string& name, int64_t first, const at::Tensor& into)>&
         read) {

@@ -56,6 +56,33 @@ void check_metrics(const Experiment& experiment, const Assembly& assembly) {
                        "no such metric: " + unknown_word(best->metric, names));
 }
 
+/// What a model that carries its state from step to step asks of the data and the layout.
+void check_streams(const Experiment& experiment, const Assembly& assembly) {
+  if (!assembly.architecture->carries_state()) return;
+  const auto refuse = [&](const ConfigNode& place, const std::string& cure) {
+    throw config_error(place, "the model carries its state from step to step, " + cure);
+  };
+  if (experiment.data.shuffle)
+    refuse(experiment.data.place.place_of("shuffle"),
+           "so each row of a step reads a stream of the data in order: set data.shuffle: false");
+  if (!experiment.train.global_batch.samples)
+    refuse(experiment.train.place.place_of("global_batch"),
+           "so a step has a fixed number of streams: set train.global_batch.samples");
+  if (experiment.parallel.recompute != "none")
+    refuse(experiment.parallel.place.place_of("recompute"),
+           "so no layer can run a second time; allowed: none");
+  const auto check_data = [&](const Dataset* dataset, const ConfigNode& place) {
+    if (dataset != nullptr && !dataset->is_continuous())
+      refuse(place,
+             "and samples of this kind do not go on from each other; those of kind text with pack: "
+             "true do");
+  };
+  check_data(assembly.train.get(), experiment.data.train.options);
+  if (experiment.data.validation)
+    check_data(assembly.validation.get(), experiment.data.validation->options);
+  if (experiment.data.test) check_data(assembly.test.get(), experiment.data.test->options);
+}
+
 /// Stages of the schedule, and how many a rank has, in words.
 std::pair<size_t, std::string> count_stages(const ParallelConfig& parallel) {
   const auto pp = static_cast<int>(parallel.pp);
@@ -110,6 +137,7 @@ int64_t check_model(const Experiment& experiment, const Assembly& assembly, File
   const auto declared = specs_by_component(layers);
   check_groups(experiment.optimizer.groups, declared);
   check_metrics(experiment, assembly);
+  check_streams(experiment, assembly);
   if (const auto& init = experiment.model.init)
     placed(init->place, [&] {
       plan_weights(*assembly.architecture, declared, files, init->from.path,

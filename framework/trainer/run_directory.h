@@ -12,6 +12,8 @@ struct RunDirectory {
   Path resolved() const { return root / "resolved.yaml"; }
   Path status() const { return root / "status.json"; }
   Path metrics() const { return root / "metrics.jsonl"; }
+  Path gradients() const { return root / "gradients.csv"; }
+  Path gradients_plot() const { return root / "gradients.svg"; }
   Path tensorboard() const { return root / "tensorboard"; }
   Path logs() const { return root / "log"; }
   Path checkpoints() const { return root / "checkpoints"; }

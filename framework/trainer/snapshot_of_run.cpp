@@ -15,6 +15,7 @@ namespace triga {
 namespace {
 
 constexpr char kOptimizer[] = "optimizer";
+constexpr char kSequenceState[] = "sequence_state";
 
 const ComponentFiles& files_of(const ModelDirectory& model, const std::string& component) {
   for (const ComponentFiles& files : model.components)
@@ -36,6 +37,8 @@ Snapshot take_snapshot(Strategy& strategy, const Architecture& architecture,
   TensorsByName& optimizer = snapshot.training[kOptimizer];
   for (const Strategy::NamedTensor& tensor : strategy.collect_optimizer_state())
     optimizer[tensor.name] = tensor.value;
+  for (const Strategy::NamedTensor& tensor : strategy.collect_sequence_state())
+    snapshot.training[kSequenceState][tensor.name] = tensor.value;
   return snapshot;
 }
 
@@ -60,6 +63,19 @@ void restore(Strategy& strategy, const Architecture& architecture, const Checkpo
         if (!optimizer) optimizer = checkpoint.training(kOptimizer);
         optimizer->read_range(name, first, into);
       });
+}
+
+void restore_sequence_state(Strategy& strategy, const Checkpoint& checkpoint, Share microbatches) {
+  if (!checkpoint.has_training(kSequenceState)) return;
+  const TensorFiles stored = checkpoint.training(kSequenceState);
+  for (const std::string& text : stored.names()) {
+    const std::optional<CarriedName> name = carried_name_from(text);
+    if (!name)
+      throw CheckpointError(fmt::format("{}/training/{}: '{}' is no name of a state by sequence",
+                                        checkpoint.directory().string(), kSequenceState, text));
+    if (microbatches.begin <= name->microbatch && name->microbatch < microbatches.end)
+      strategy.restore_sequence_state(*name, [&] { return stored.read(text); });
+  }
 }
 
 SpecsByComponent specs_by_component(const std::vector<LayerSpec>& layers) {

@@ -9,6 +9,7 @@
 #include "checkpoint/initialize.h"
 #include "checkpoint/reader.h"
 #include "checkpoint/snapshot.h"
+#include "data/batch_plan.h"
 #include "parallel/strategy.h"
 #include "triga/architecture.h"
 #include "triga/tokenizer.h"
@@ -23,6 +24,10 @@ Snapshot take_snapshot(Strategy& strategy, const Architecture& architecture,
 /// Weights and optimizer state, to the bit, whatever layout wrote them. Throws: CheckpointError
 /// that names the tensor.
 void restore(Strategy& strategy, const Architecture& architecture, const Checkpoint& checkpoint);
+
+/// What layers of this rank remember of its streams: those of `microbatches` of a step. Nothing is
+/// stored where an epoch begins or the model carries no state. Throws: CheckpointError.
+void restore_sequence_state(Strategy& strategy, const Checkpoint& checkpoint, Share microbatches);
 
 /// How weights come from a model directory of another library or a checkpoint: `model.init`.
 struct WeightsOptions {

@@ -9,7 +9,8 @@
 
 namespace triga {
 
-BatchPlanOptions plan_options_of(const Experiment& experiment);
+/// Requires, here and below: what check_model checks.
+BatchPlanOptions plan_options_of(const Experiment& experiment, const Architecture& architecture);
 
 /// For one process; a rank sets its place.
 LoaderOptions loader_options_of(const Experiment& experiment, const Architecture& architecture,
@@ -20,6 +21,7 @@ Batch first_microbatch(const Experiment& experiment, const Architecture& archite
                        const Dataset& train);
 
 /// Microbatches of the first step, over all ranks.
-int64_t num_microbatches_of_step(const Experiment& experiment, const Dataset& train);
+int64_t num_microbatches_of_step(const Experiment& experiment, const Architecture& architecture,
+                                 const Dataset& train);
 
 }  // namespace triga

@@ -55,7 +55,7 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
     : inputs_(inputs),
       strategy_(strategy),
       state_(state),
-      plan_(*inputs.assembly.train, plan_options_of(inputs.experiment)),
+      plan_(*inputs.assembly.train, plan_options_of(inputs.experiment, *inputs.assembly.architecture)),
       max_steps_(step_limit(inputs.experiment, plan_)),
       loader_(loader_options(inputs, *inputs.assembly.train, "train"), plan_, state.step,
               max_steps_),
@@ -91,6 +91,7 @@ Outcome Trainer::run() {
       report = train_step();
       const TraceSpan span(&inputs_.trace, TraceKind::kMetrics, "metrics");
       if (is_due(experiment.log.every_steps) || report.is_skipped) log_step(report);
+      log_gradients(report);
       for (MetricSink* sink : sinks_) sink->step_done(state_.step);
     }
     if (++num_steps_ == 1) {
@@ -154,10 +155,15 @@ Trainer::StepReport Trainer::train_step() {
   StepReport report;
   inputs_.grid.world().set_step(state_.step);
   const StepPlan plan = plan_.step(state_.step);
+  if (plan.first_position == plan.epoch * inputs_.assembly.train->size())
+    strategy_.forget_sequences();  // an epoch begins
+  const bool watches_gradients = is_watched(state_.step + 1);
+  if (watches_gradients) strategy_.watch_gradients();
   const std::vector<Batch> microbatches = next_microbatches();  // 1 data: my share of the step
   double votes[] = {inputs_.stop_requested ? 1.0 : 0.0};
   report.loss = strategy_.forward_backward(microbatches, state_.step,
                                            votes);  // 2 gradients of the global mean
+  if (watches_gradients) report.gradient_norms = strategy_.take_gradient_norms();
   report.grad_norm =
       strategy_.clip_gradients(inputs_.experiment.train.clip_norm);  //   norm over the whole model
   report.learning_rate =
@@ -234,6 +240,33 @@ void Trainer::log_step(const StepReport& report) {
   line.values.emplace_back(has_tokens ? "tokens_per_second" : "samples_per_second",
                            work / report.seconds);
   for (MetricSink* sink : sinks_) sink->record(line);
+}
+
+/// Also the first step: what the first weights do to gradients.
+bool Trainer::is_watched(int64_t step) const {
+  const int64_t every = inputs_.experiment.log.gradient_norms_every_steps;
+  return every > 0 && (step == 1 || step % every == 0);
+}
+
+void Trainer::log_gradients(const StepReport& report) {
+  if (inputs_.grid.rank() != 0 || !is_watched(state_.step)) return;
+  if (report.gradient_norms.empty()) {
+    if (num_steps_ == 0)
+      log_warning("train",
+                  "log.gradient_norms_every_steps: no layer of this model says gradients inside of it");
+    return;
+  }
+  MetricRecord line;
+  line.split = "gradients";
+  line.step = state_.step;
+  for (const auto& [name, norms] : report.gradient_norms) {
+    line.values.emplace_back(name + ".first", norms.front());
+    line.values.emplace_back(name + ".last", norms.back());
+  }
+  for (MetricSink* sink : sinks_) {
+    sink->record(line);
+    sink->record_gradients(state_.step, report.gradient_norms);
+  }
 }
 
 /// Of any rank: a signal that came to one of them.

@@ -67,6 +67,7 @@ class Trainer {
     double seconds = 0;
     bool is_skipped = false;
     std::string why_skipped;
+    GradientNorms gradient_norms;  // of steps that are watched
   };
 
   StepReport train_step();
@@ -74,6 +75,8 @@ class Trainer {
   bool is_limit_reached() const;
   void judge_skipped(const StepReport& report);
   void log_step(const StepReport& report);
+  bool is_watched(int64_t step) const;
+  void log_gradients(const StepReport& report);
   void evaluate();
   bool save(bool is_last);
   bool agree_to_stop();

@@ -16,6 +16,7 @@
 #include "comm/process_grid.h"
 #include "config/placed.h"
 #include "metrics/console.h"
+#include "metrics/gradient_log.h"
 #include "metrics/json_lines.h"
 #include "metrics/run_status.h"
 #include "metrics/tensorboard.h"
@@ -27,6 +28,7 @@
 #include "trainer/model_check.h"
 #include "trainer/pipeline_setup.h"
 #include "trainer/snapshot_of_run.h"
+#include "trainer/step_batches.h"
 #include "trainer/trainer.h"
 #include "triga/log.h"
 
@@ -271,6 +273,10 @@ TrainingState Run::load(const StartDecision& decision) {
     const TrainingState state = checkpoint.state();
     check_data(state);
     restore(strategy, *assembly.architecture, checkpoint);
+    const int64_t num_microbatches =
+        num_microbatches_of_step(experiment_, *assembly.architecture, *assembly.train);
+    restore_sequence_state(strategy, checkpoint,
+                           share_of_rank(num_microbatches, grid_->dp_rank(), grid_->dp()));
     strategy.optimizer().set_num_updates(state.step - state.skipped_steps);
     if (is_first_) {
       log_info("train", "goes on from ", decision.checkpoint->string(), " (step ", state.step, ")");
@@ -303,6 +309,10 @@ void Run::open_sinks(const TrainingState& state, const TrainerInputs& inputs) {
   sinks_.push_back(std::make_unique<JsonLinesSink>(inputs.files, directory_.metrics(), state.step));
   sinks_.push_back(
       std::make_unique<TensorBoardSink>(directory_.tensorboard().string(), state.step));
+  if (experiment_.log.gradient_norms_every_steps > 0)
+    sinks_.push_back(std::make_unique<GradientLog>(
+        inputs.files, GradientFiles{directory_.gradients(), directory_.gradients_plot()},
+        experiment_.name, state.step));
   for (const auto& sink : sinks_) trainer_->add_sink(*sink);
 }
 

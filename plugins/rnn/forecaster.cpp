@@ -1,23 +1,20 @@
 #include "rnn/forecaster.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/l1_loss.h>
-#include <ATen/ops/mse_loss.h>
 #include <ATen/ops/stack.h>
 #include <c10/util/StringUtil.h>
 
 #include <cmath>
 
-#include "common/mean_metric.h"
 #include "common/model_json.h"
 #include "rnn/forecast_sampler.h"
+#include "rnn/squared_error.h"
 #include "triga/ops.h"
 
 namespace triga::rnn {
 namespace {
 
 using common::Json;
-using common::MeanMetric;
 
 class Input final : public Layer {
  public:
@@ -52,16 +49,6 @@ class Head final : public Layer {
  private:
   ForecasterConfig config_;
   Parameter weight_, bias_;
-};
-
-class SquaredError final : public Loss {
- public:
-  double count(const Batch& batch, std::string_view) const override {
-    return static_cast<double>(batch["target"].numel());
-  }
-  at::Tensor sum(const Activations& outputs, const Batch& batch) const override {
-    return at::mse_loss(outputs["forecast"].to(at::kFloat), batch["target"], at::Reduction::Sum);
-  }
 };
 
 Json config_json(const ForecasterConfig& config) {
@@ -141,7 +128,7 @@ std::vector<LayerSpec> Forecaster::layers() const {
 }
 
 std::unique_ptr<Loss> Forecaster::loss() const {
-  return std::make_unique<SquaredError>();
+  return squared_error("forecast", "target");
 }
 
 Batch Forecaster::collate(const std::vector<Sample>& samples, const CollateContext& context) const {
@@ -170,20 +157,7 @@ Batch Forecaster::collate(const std::vector<Sample>& samples, const CollateConte
 }
 
 std::vector<std::unique_ptr<Metric>> Forecaster::metrics() const {
-  const auto metric = [](const char* name, auto error) {
-    return std::make_unique<MeanMetric>(
-        name, [error](const Batch& batch, const Activations& outputs) {
-          const at::Tensor& target = batch["target"];
-          const at::Tensor sum = error(outputs["forecast"].to(at::kDouble), target.to(at::kDouble),
-                                       at::Reduction::Sum);
-          return MeanMetric::Part{sum.template item<double>(), static_cast<double>(target.numel())};
-        });
-  };
-  using Error = at::Tensor(const at::Tensor&, const at::Tensor&, int64_t);
-  std::vector<std::unique_ptr<Metric>> metrics;
-  metrics.push_back(metric("mse", static_cast<Error*>(at::mse_loss)));
-  metrics.push_back(metric("mae", static_cast<Error*>(at::l1_loss)));
-  return metrics;
+  return error_metrics("forecast", "target");
 }
 
 std::optional<SamplerKind> Forecaster::sampler() const {

@@ -120,6 +120,13 @@ void describe(Fields& fields, LanguageModelConfig& config) {
   fields.field("tie_weights", config.tie_weights)
       .help("The head is the embedding (Press and Wolf 2017); embedding_size is hidden_size then.")
       .known_as({"tied", "tie_word_embeddings", "tied_embeddings"});
+  fields.field("carry_state", config.carry_state)
+      .help(
+          "Truncated backpropagation through time (Williams and Peng 1990): each sample of a step "
+          "goes on in a text of its own where the same sample of the step before ended, from what "
+          "the layers remembered there; gradients still reach back context_length. Needs "
+          "data.shuffle: false. false: each sample starts from nothing.")
+      .known_as({"stateful", "truncated_bptt", "tbptt"});
   fields.rule("tie_weights", [&config]() -> std::optional<std::string> {
     if (!config.tie_weights || config.embedding_size == config.hidden_size) return std::nullopt;
     return c10::str("a head that is the embedding needs embedding_size ", config.embedding_size,

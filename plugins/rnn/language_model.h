@@ -25,6 +25,7 @@ struct LanguageModelConfig : RecurrentConfig {
   std::optional<int64_t> vocab_size;  // empty: that of the tokenizer
   double dropout = 0.1;
   bool tie_weights = false;
+  bool carry_state = false;
 };
 
 void describe(Fields& fields, LanguageModelConfig& config);
@@ -38,6 +39,7 @@ class LanguageModel final : public Architecture {
   std::unique_ptr<Loss> loss() const override;
   Batch collate(const std::vector<Sample>& samples, const CollateContext& context) const override;
   int64_t sequence_length() const override { return config_.context_length; }
+  bool carries_state() const override { return config_.carry_state; }
   std::vector<std::unique_ptr<Metric>> metrics() const override;
   std::optional<SamplerKind> sampler() const override;
   ModelDirectory model_directory() const override;

@@ -1,9 +1,11 @@
 // The RNN family.
 #include "triga/plugin.h"
 
+#include "rnn/adding_problem.h"
 #include "rnn/classifier.h"
 #include "rnn/forecaster.h"
 #include "rnn/language_model.h"
+#include "rnn/regressor.h"
 
 TRIGA_PLUGIN(rnn, "0.1.0") {
   using namespace triga;       // NOLINT: of this function alone
@@ -23,9 +25,24 @@ TRIGA_PLUGIN(rnn, "0.1.0") {
          const ArchitectureContext& context) -> std::unique_ptr<Architecture> {
         return std::make_unique<Classifier>(config, context);
       });
+  registry.architectures.add<RegressorConfig>(
+      "rnn_regressor",
+      "Real numbers for a sequence of tokens or of vectors, by LSTM, GRU or simple recurrent "
+      "layers.",
+      [](const RegressorConfig& config,
+         const ArchitectureContext& context) -> std::unique_ptr<Architecture> {
+        return std::make_unique<Regressor>(config, context);
+      });
   registry.architectures.add<ForecasterConfig>(
       "rnn_forecaster",
       "Forecast of a multivariate time series by LSTM, GRU or simple recurrent layers.",
       [](const ForecasterConfig& config, const ArchitectureContext&)
           -> std::unique_ptr<Architecture> { return std::make_unique<Forecaster>(config); });
+  registry.datasets.add<AddingProblemConfig>(
+      "adding_problem",
+      "Sequences that two marked numbers are to be added up from, far apart (Hochreiter and "
+      "Schmidhuber 1997).",
+      [](const AddingProblemConfig& config, const DatasetContext& context) {
+        return make_adding_problem(config, context.split);
+      });
 }

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "rnn/recurrent_gradients.h"
 #include "triga/ops.h"
 #include "triga/sequence_state.h"
 
@@ -37,10 +38,16 @@ class RecurrentLayer final : public Layer {
     RecurrentState state = load(kept);
     const at::Tensor batch_sizes =
         stack_.is_packed ? batch_sizes_of(context.batch()["lengths"]) : at::Tensor();
+    const RecurrentState start = state;
     const at::Tensor hidden =
         run_recurrent(stack_.cell, directions_, inputs["hidden"], batch_sizes, state);
     save(state, kept);
-    if (is_last_ && stack_.gives_last) return {{"last", state.hidden.transpose(0, 1).flatten(1)}};
+    const bool gives_last = is_last_ && stack_.gives_last;
+    if (const GradientReport report = context.gradient_report())
+      report_in_backward({stack_.cell, directions_, inputs["hidden"].detach(), batch_sizes, start},
+                         gives_last ? at::Tensor() : hidden,
+                         gives_last ? state.hidden : at::Tensor(), report);
+    if (gives_last) return {{"last", state.hidden.transpose(0, 1).flatten(1)}};
     const double p = is_last_ && !stack_.dropout_behind_last ? 0 : stack_.dropout;
     return {{"hidden", dropout(hidden, p, context, "output")}};
   }
@@ -49,7 +56,7 @@ class RecurrentLayer final : public Layer {
   RecurrentState load(SequenceState* kept) const {
     const auto part = [&](const char* name) {
       const at::Tensor value = kept == nullptr ? at::Tensor() : kept->get(name_, name);
-      return value.defined() ? value.unsqueeze(0) : value;
+      return value.defined() ? value.unsqueeze(0).contiguous() : value;
     };
     return {part("hidden"), part("cell")};
   }

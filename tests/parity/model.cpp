@@ -3,7 +3,8 @@
 //   reads   FOLDER/options.txt (`key value` lines), FOLDER/samples.safetensors (the samples'
 //           fields, in order of names: "000.tokens", "001.label", "001.tokens", ...)
 //   writes  FOLDER/MODEL.safetensors: outputs and gradients of the first batch, losses of some
-//           steps, the fields of every batch; of a language model greedy tokens
+//           steps, the fields of every batch, norms of gradients inside of layers; of a language model greedy
+//           tokens
 //           FOLDER/MODEL-written: a checkpoint of the weights as they were read
 #include <ATen/ATen.h>
 
@@ -123,7 +124,10 @@ class Parity {
         for (const auto& [name, field] : batch.fields)
           results[c10::str("batch.", step, ".", batch.microbatch, ".", name)] = field.clone();
     batches.resize(1);
+    strategy_.watch_gradients();
     results["loss"] = at::tensor(strategy_.forward_backward(batches, 0).mean(), at::kDouble);
+    for (const auto& [name, norms] : strategy_.take_gradient_norms())
+      results["gradient_norms." + name] = at::tensor(norms, at::kDouble);
     for (const auto& parameter : strategy_.parameters().parameters())
       results["gradient." + parameter.name] = parameter.gradient.clone();
     results["losses"] = train();

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import models
+from recurrent_gradients import Unrolled, assert_same_norms
 from models import MICROBATCH, MICROBATCHES_PER_STEP, STEPS, assert_close, assert_same_gradients, batch_of
 
 VOCABULARY, LENGTH, WIDTH, HIDDEN, CLASSES, FEATURES = 61, 24, 20, 28, 5, 3
@@ -73,6 +74,17 @@ def mean_loss(model, batches):
     return sum(losses) / sum(len(batch["labels"]) for batch in batches)
 
 
+def norms_of(model, batch):
+    model = copy.deepcopy(model).double()
+    unrolled = Unrolled(model.rnn)
+    x = model.embedding(batch["input_ids"]) if model.of_tokens else batch["features"].double()
+    for row, length in enumerate(batch["lengths"].tolist()):
+        logits = model.classifier(unrolled(x[row, :length])[1])
+        loss = torch.nn.functional.cross_entropy(logits, batch["labels"][row]) / len(batch["labels"])
+        loss.backward(retain_graph=True)
+    return unrolled
+
+
 def compare(program, folder, name):
     cell, layers, both_ways, of_tokens = CASES[name]
     torch.manual_seed(3)
@@ -103,9 +115,11 @@ def compare(program, folder, name):
     loss.backward()
     assert_close("loss", results["loss"].reshape([]), loss.double(), 1e-5 * loss.item())
     gradient_error = assert_same_gradients(results, trained.named_parameters())
+    norms_error = assert_same_norms(results, norms_of(model, first))
     losses = models.optimize(trained.parameters(), lambda step: mean_loss(trained, batches[step]))
     losses_error = assert_close("losses of ten steps", results["losses"], losses, 1e-5)
-    print(f"{name}: logits {logits_error:.2g}, gradients {gradient_error:.2g} of the limit, losses {losses_error:.2g}")
+    print(f"{name}: logits {logits_error:.2g}, gradients {gradient_error:.2g} of the limit, losses {losses_error:.2g}, "
+          f"gradients by time {norms_error:.2g}")
 
     (folder / name / "config.json").write_text(json.dumps({**config, "hidden_size": 7, "bidirectional": not both_ways}))
     models.assert_refused(program, "rnn", "rnn_classifier", folder, name, [f"hidden_size: {HIDDEN} here, 7 there", "bidirectional:"])

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import models
+from recurrent_gradients import Unrolled, assert_same_norms
 from models import MICROBATCH, MICROBATCHES_PER_STEP, STEPS, assert_close, assert_same_gradients, batch_of
 
 ROWS, HORIZON, HIDDEN, FEATURES = 12, 5, 28, 3
@@ -35,6 +36,16 @@ class Model(torch.nn.Module):
 
 def mean_loss(model, batches):
     return sum(torch.nn.functional.mse_loss(model(batch["input"]), batch["target"]) for batch in batches) / len(batches)
+
+
+def norms_of(model, batch):
+    model = copy.deepcopy(model).double()
+    unrolled = Unrolled(model.rnn)
+    for rows, target in zip(batch["input"].double(), batch["target"].double()):
+        last = rows[-1:] if model.subtract_last else 0
+        forecast = model.head(unrolled(rows - last)[1]).unflatten(0, (HORIZON, FEATURES)) + last
+        (torch.nn.functional.mse_loss(forecast, target, reduction="sum") / batch["target"].numel()).backward()
+    return unrolled
 
 
 def compare(program, folder, name):
@@ -65,9 +76,11 @@ def compare(program, folder, name):
     loss.backward()
     assert_close("loss", results["loss"].reshape([]), loss.double(), 1e-5 * loss.item())
     gradient_error = assert_same_gradients(results, trained.named_parameters())
+    norms_error = assert_same_norms(results, norms_of(model, first))
     losses = models.optimize(trained.parameters(), lambda step: mean_loss(trained, batches[step]))
     losses_error = assert_close("losses of ten steps", results["losses"], losses, 1e-5)
-    print(f"{name}: forecast {forecast_error:.2g}, gradients {gradient_error:.2g} of the limit, losses {losses_error:.2g}")
+    print(f"{name}: forecast {forecast_error:.2g}, gradients {gradient_error:.2g} of the limit, losses {losses_error:.2g}, "
+          f"gradients by time {norms_error:.2g}")
 
     (folder / name / "config.json").write_text(json.dumps({**config, "horizon": 7}))
     models.assert_refused(program, "rnn", "rnn_forecaster", folder, name, [f"horizon: {HORIZON} here, 7 there"])

@@ -46,6 +46,16 @@ Sample series(int64_t index) {
   return {{"input", rows.narrow(0, 0, 9)}, {"target", rows.narrow(0, 9, 4)}};
 }
 
+/// 1 to 12 pairs of numbers, and three that belong to them.
+Sample measured(int64_t index) {
+  RandomStream random(RandomKey(3).with("measured"), static_cast<uint64_t>(index));
+  at::Tensor features = at::empty({1 + random.below(12), 2}, at::kFloat);
+  at::Tensor target = at::empty({3}, at::kFloat);
+  fill_normal(features, RandomKey(3).with("features"), 0, 1, static_cast<uint64_t>(index));
+  fill_normal(target, RandomKey(3).with("target"), 0, 1, static_cast<uint64_t>(index));
+  return {{"features", features}, {"target", target}};
+}
+
 }  // namespace
 
 const std::vector<Case>& conformance_cases() {
@@ -97,6 +107,17 @@ const std::vector<Case>& conformance_cases() {
                   {"dropout", "0.1"}},
        .sample = word,
        .has_tokenizer = true,
+       .sampler_inputs = {}},
+      {.plugin = "rnn",
+       .kind = "rnn_regressor",
+       .config = {{"num_features", "2"},
+                  {"num_targets", "3"},
+                  {"num_layers", "2"},
+                  {"hidden_size", "16"},
+                  {"bidirectional", "true"},
+                  {"max_length", "12"},
+                  {"dropout", "0.1"}},
+       .sample = measured,
        .sampler_inputs = {}},
       {.plugin = "rnn",
        .kind = "rnn_forecaster",

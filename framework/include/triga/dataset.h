@@ -28,6 +28,9 @@ class Dataset {
   /// Its length in the unit of `train.global_batch.tokens` (tokens, frames), without reading it.
   virtual int64_t length(int64_t /*index*/) const { return 1; }
 
+  /// Sample i + 1 goes on where sample i ends: windows of one text, for models that carry their state.
+  virtual bool is_continuous() const { return false; }
+
   /// Changes when the samples do; kept in checkpoints so that a resume on other data is refused.
   virtual std::string fingerprint() const = 0;
 };

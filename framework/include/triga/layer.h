@@ -121,6 +121,10 @@ struct StepStatistic {
   double count = 0;  // what to divide by for a mean
 };
 
+/// Takes what a layer says of a gradient inside of it: `squares`, fp64 [n], sums of squares at each of
+/// n places of a sequence.
+using GradientReport = std::function<void(std::string_view name, const at::Tensor& squares)>;
+
 /// What a layer may know and do besides its inputs. Made by the core for each call; may grow
 /// without changing plugins.
 class LayerContext {
@@ -139,7 +143,8 @@ class LayerContext {
   virtual RandomKey random_key(std::string_view call_site) const = 0;
 
   /// State that belongs to sequences and lives from call to call (key-value cache, carried
-  /// recurrent state); null when there is none to keep (ordinary training and evaluation).
+  /// recurrent state); null when there is none to keep: training and evaluation, but for models
+  /// that say Architecture::carries_state(). Values are kept without history.
   virtual SequenceState* sequence_state() = 0;
 
   /// Adds to a statistic of the step; `Layer::apply_statistics` gets the total. Only while
@@ -150,6 +155,12 @@ class LayerContext {
   /// what is minimised, where the count is `Loss::count(batch, name)`. Works on every stage.
   /// Requires: a name of Loss::auxiliary_names().
   virtual void add_loss(std::string_view name, const at::Tensor& sum, double weight) = 0;
+
+  /// Set in the steps that watch gradients inside of layers (log.gradient_norms_every_steps), else
+  /// empty: a layer that has something to say of them (recurrent layers: of the loss by what they
+  /// remember at each time step) calls it once a name during its backward pass, from a hook. It is
+  /// added up over microbatches and ranks, and the roots are logged. Watching changes no result.
+  virtual GradientReport gradient_report() { return nullptr; }
 
   /// A part of forward() whose activations are large and cheap to compute again (attention
   /// weights): function(inputs, context). With `parallel.recompute: selective` backward runs it

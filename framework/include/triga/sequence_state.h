@@ -21,7 +21,7 @@ class SequenceState {
 
   /// The value that this layer stored, or an undefined tensor.
   at::Tensor get(std::string_view layer, std::string_view name) const;
-  /// `value`: [sequences, ...].
+  /// `value`: [sequences, ...]; its history is not kept.
   void set(std::string_view layer, std::string_view name, at::Tensor value);
 
   /// Number of tokens (or frames) that the sequences have seen; layers read it, who drives them

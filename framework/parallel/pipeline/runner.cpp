@@ -89,7 +89,9 @@ void PipelineRunner::run(const Schedule& schedule, const Step& step) {
 
 void PipelineRunner::forward(const Key& key, const Step& step) {
   const Batch& batch = (*step.microbatches)[static_cast<size_t>(key.microbatch)];
-  StageRun run = stages_.at(key.stage)->forward(gather_inputs(key), batch, step.context(key.stage));
+  StepContext context = step.context(key.stage);
+  if (step.sequence_state) context.sequence_state = step.sequence_state(batch);
+  StageRun run = stages_.at(key.stage)->forward(gather_inputs(key), batch, context);
   if (step.forward_done) step.forward_done(run, batch, key.stage);
   give_outputs(key, run.outputs);
   if (step.scale) runs_.emplace(key, std::move(run));

@@ -26,6 +26,8 @@ class PipelineRunner {
         nullptr;  // by index; those without samples are passed over
     std::function<StepContext(int stage)> context;
     LossScale scale;         // of a schedule that goes backward
+    /// What layers remember of the microbatch's sequences. Null: nothing is remembered.
+    std::function<SequenceState*(const Batch&)> sequence_state = {};
     Trace* trace = nullptr;  // waiting for other stages is recorded there
     std::function<void(const StageRun&, const Batch&, int stage)> forward_done = {};
     /// Around what brings gradients of parameters: a backward action, or its second part.

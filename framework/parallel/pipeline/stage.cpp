@@ -56,6 +56,13 @@ class LayerCall final : public LayerContext {
     check_is_whole("loss", name);
     losses_->push_back({std::string(name), sum, weight});
   }
+  GradientReport gradient_report() override {
+    if (step_.mode != Mode::kTrain || step_.gradients == nullptr) return nullptr;
+    return [sums = step_.gradients, layer = layer_](std::string_view name,
+                                                    const at::Tensor& squares) {
+      sums->add(layer, name, squares);
+    };
+  }
   std::vector<at::Tensor> recompute(const Part& function,
                                     const std::vector<at::Tensor>& inputs) override {
     // A second run comes when this call is over: each run gets a call of its own.

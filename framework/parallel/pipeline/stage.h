@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "parallel/pipeline/flow.h"
+#include "parallel/pipeline/gradient_sums.h"
 #include "parallel/pipeline/split_backward.h"
 #include "triga/layer.h"
 #include "triga/loss.h"
@@ -53,6 +54,7 @@ struct StepContext {
   int64_t step = 0;
   SequenceState* sequence_state = nullptr;
   StatisticSums* statistics = nullptr;  // null: what layers add is dropped
+  GradientSums* gradients = nullptr;    // null: layers are not asked; must outlive backward
   Recompute recompute = Recompute::kNone;
   Trace* trace = nullptr;
   /// Called before layer `i` of the stage reads its parameters. Null: nothing to do.

@@ -161,5 +161,32 @@ TEST(BatchPlanByTokens, GivesTheSameStepsInAnyOrderOfAsking) {
   EXPECT_EQ(samples_of(fresh.step(num_steps - 1)), expected.back());
 }
 
+TEST(BatchPlan, InStreamsEachRowOfAStepGoesOnWhereItWas) {
+  const NumberDataset dataset(11);  // streams of 3, 3, 3 and 2 samples
+  const BatchPlan plan(
+      dataset, {.shuffle = false, .in_streams = true, .samples_per_step = 4, .microbatch_size = 3});
+  EXPECT_EQ(plan.steps_in_epochs(2), 6);
+  for (const int64_t epoch : {0, 1}) {
+    EXPECT_THAT(samples_of(plan.step(3 * epoch)), ElementsAre(0, 3, 6, 9));
+    EXPECT_THAT(samples_of(plan.step(3 * epoch + 1)), ElementsAre(1, 4, 7, 10));
+    EXPECT_THAT(samples_of(plan.step(3 * epoch + 2)), ElementsAre(2, 5, 8));
+    EXPECT_EQ(plan.step(3 * epoch + 2).first_position, 11 * epoch + 8);
+  }
+}
+
+TEST(BatchPlan, InStreamsEverySampleIsUsedOnceAnEpoch) {
+  for (int64_t size : {1, 3, 4, 29, 64})
+    for (int64_t streams : {1, 4, 7, 100}) {
+      const NumberDataset dataset(size);
+      const BatchPlan plan(dataset, {.shuffle = false,
+                                     .in_streams = true,
+                                     .samples_per_step = streams,
+                                     .microbatch_size = 2});
+      auto samples = samples_of_epoch(plan, 1);
+      std::sort(samples.begin(), samples.end());
+      EXPECT_EQ(samples, range(size)) << streams << " streams";
+    }
+}
+
 }  // namespace
 }  // namespace triga

@@ -3,8 +3,10 @@
 #include <ATen/core/grad_mode.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <new>
 #include <semaphore>
 #include <thread>
@@ -241,6 +243,62 @@ TEST(EvaluationLoader, SaysThatItIsNotTraining) {
   };
   EvaluationLoader loader(reading.options(), 2);
   EXPECT_TRUE(loader.next());
+}
+
+/// What each microbatch reads from step to step, by (rank, microbatch).
+using Streams = std::map<std::pair<int64_t, int64_t>, std::vector<int64_t>>;
+
+void add_first_value(Streams& streams, int64_t rank, const Batch& batch) {
+  if (batch.num_samples > 0)
+    streams[{rank, batch.microbatch}].push_back(values_of(batch).front());
+}
+
+TEST(TrainLoader, LeavesAStreamWithItsRankInTheShortLastStep) {
+  const Reading reading(27);  // 8 streams: three of 4 samples, five of 3
+  const BatchPlan plan(reading.dataset, {.shuffle = false,
+                                         .in_streams = true,
+                                         .samples_per_step = 8,
+                                         .microbatch_size = 1});
+  Streams streams;
+  for (int64_t rank : {0, 1, 2}) {
+    LoaderOptions options = reading.options(rank, 3);
+    options.num_streams = 8;
+    TrainLoader loader(options, plan, 0);
+    for (int64_t step = 0; step < 4; ++step) {
+      const auto batches = loader.next();
+      EXPECT_EQ(batches.size(), 3u);  // of 8 microbatches over 3 ranks; in the last step of 3 as well
+      for (const Batch& batch : batches) add_first_value(streams, rank, batch);
+    }
+  }
+  ASSERT_EQ(streams.size(), 8u) << "a microbatch has moved to another rank";
+  for (const auto& [place, values] : streams)
+    for (size_t i = 1; i < values.size(); ++i) EXPECT_EQ(values[i], values[i - 1] + 1);
+}
+
+TEST(EvaluationLoader, ReadsStreamsThatStayWithTheirRanks) {
+  const Reading reading(11);
+  for (int64_t num_ranks : {1, 2, 3}) {
+    Streams streams;
+    std::vector<int64_t> all;
+    std::vector<int> num_calls;
+    for (int64_t rank = 0; rank < num_ranks; ++rank) {
+      LoaderOptions options = reading.options(rank, num_ranks);
+      options.num_streams = 4;
+      EvaluationLoader loader(options, /*microbatch_size=*/2);
+      num_calls.push_back(0);
+      while (const auto batch = loader.next()) {
+        ++num_calls.back();
+        add_first_value(streams, rank, *batch);
+        for (const int64_t value : values_of(*batch)) all.push_back(value);
+      }
+    }
+    EXPECT_EQ(streams.size(), 2u);
+    for (const auto& [place, values] : streams)
+      for (size_t i = 1; i < values.size(); ++i) EXPECT_EQ(values[i], values[i - 1] + 1);
+    std::sort(all.begin(), all.end());
+    EXPECT_EQ(all, (std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
+    EXPECT_TRUE(std::equal(num_calls.begin() + 1, num_calls.end(), num_calls.begin()));
+  }
 }
 
 }  // namespace

@@ -24,6 +24,8 @@ TEST(ConsoleSink, WritesPlainLinesWhereNothingCanBeRedrawn) {
   EXPECT_EQ(captured.take(), "step  100/2000  loss 2.3457  1,234,568 tokens/s  9:30 left\n");
   sink.record({.step = 100, .split = "validation", .values = {{"loss", 2.5}, {"accuracy", 0.25}}});
   EXPECT_EQ(captured.take(), "[validation] step 100  loss 2.5000  accuracy 0.2500\n");
+  sink.record({.step = 100, .split = "gradients", .values = {{"a", 3.14e-12}, {"b", 0}}});
+  EXPECT_EQ(captured.take(), "[gradients] step 100  a 3.1e-12  b 0.0000\n");
 }
 
 TEST(ConsoleSink, DrawsABarThatFillsAndFitsTheLine) {
