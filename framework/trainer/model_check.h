@@ -18,7 +18,7 @@ std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_laye
 
 /// The layers fit together and make the stages that `parallel` asks for, each pattern of optimizer.groups matches a parameter of the whole
 /// model, and the directory of model.init has what the model needs (names, shapes and types; no
-/// tensor is read). Returns the number of parameters, tied ones once. Throws: PluginError,
+/// tensor is read), and log.samples has inputs that the model's sampler takes. Returns the number of parameters, tied ones once. Throws: PluginError,
 /// ConfigError, CheckpointError.
 int64_t check_model(const Experiment& experiment, const Assembly& assembly, FileSystem& files);
 

@@ -13,6 +13,7 @@ struct RunDirectory {
   Path status() const { return root / "status.json"; }
   Path metrics() const { return root / "metrics.jsonl"; }
   Path tensorboard() const { return root / "tensorboard"; }
+  Path samples() const { return root / "samples"; }
   Path logs() const { return root / "log"; }
   Path checkpoints() const { return root / "checkpoints"; }
   Path failure() const { return root / "failure.txt"; }

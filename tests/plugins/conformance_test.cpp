@@ -11,13 +11,11 @@
 #include <filesystem>
 #include <set>
 
-#include "base/files.h"
 #include "parallel/pipeline/flow.h"
 #include "plugin_host/library.h"
 #include "plugin_host/search_path.h"
 #include "tests/plugins/cases.h"
 #include "tests/support/cut_model.h"
-#include "tests/support/temporary_folder.h"
 
 namespace triga {
 namespace {
@@ -222,26 +220,20 @@ TEST_P(Conformance, ASamplerGivesTheSameAgain) {
       << "a kind that generates has a case that does, and no other";
   if (!sampler) return;
   test::CutModel model(*model_, {});
-  const auto generate = [&] {
-    const test::TemporaryFolder folder;
-    std::string text;
+  const auto generate = [&](const ConfigNode& inputs) {
+    std::map<std::string, std::string> results;  // text under ""
     SamplerContext context;
     context.tokenizer = tokenizer();
-    context.output_dir = folder.path().string();
-    context.print = [&](std::string_view part) { text += part; };
-    sampler->create(test::mapping_of(GetParam().sampler_inputs))->generate(model, context);
-    std::map<std::string, std::string> results;
-    for (const auto& file : std::filesystem::directory_iterator(folder.path()))
-      results[file.path().filename()] = read_text(posix_files(), file.path());
-    // The folder has another name every time.
-    for (size_t at = 0; (at = text.find(context.output_dir)) != text.npos;)
-      text.erase(at, context.output_dir.size());
-    results[""] = text;
+    context.print = [&](std::string_view part) { results[""] += part; };
+    context.save = [&](const std::string& name, std::string_view content) {
+      EXPECT_TRUE(results.try_emplace(name, content).second) << name << " comes twice";
+    };
+    sampler->create(inputs)->generate(model, context);
     return results;
   };
-  const auto results = generate();
-  EXPECT_NE(results.at(""), "");
-  EXPECT_EQ(results, generate());
+  const auto results = generate(test::mapping_of(GetParam().sampler_inputs));
+  EXPECT_THAT(results, Not(IsEmpty()));
+  EXPECT_EQ(results, generate(sampler->resolve(test::mapping_of(GetParam().sampler_inputs))));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Conformance, ::testing::ValuesIn(test::conformance_cases()),
