@@ -1,10 +1,12 @@
 // triga generate: lets the sampler of a model's family generate: text, images, forecasts.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
-#include <fstream>
+#include <algorithm>
 #include <iostream>
 
+#include "base/files.h"
 #include "base/progress_bar.h"
 #include "launchers/command.h"
 #include "launchers/inputs_file.h"
@@ -39,7 +41,15 @@ class OutputFolder {
   }
   OutputFolder(const OutputFolder&) = delete;
   OutputFolder& operator=(const OutputFolder&) = delete;
-  std::string path() const { return path_.string(); }
+  /// Throws: DataError.
+  void save(const std::string& name, std::string_view content) const {
+    try {
+      atomic_write(posix_files(), path_ / name, content);
+    } catch (const FileError& error) {
+      throw DataError(error.what());
+    }
+  }
+  const fs::path& path() const { return path_; }
 
  private:
   fs::path path_;
@@ -47,14 +57,29 @@ class OutputFolder {
 };
 
 void generate_once(LoadedModel& model, const SamplerKind& kind, const ConfigNode& inputs,
-                   const std::string& output_dir, const ReportProgress& report_progress) {
+                   const OutputFolder& folder, const ReportProgress& report_progress) {
+  bool has_text = false;
+  std::vector<std::string> saved;
   SamplerContext context;
   context.report_progress = report_progress;
   context.tokenizer = model.assembly().tokenizer.get();
-  context.output_dir = output_dir;
-  context.print = [](std::string_view text) { std::cout << text << std::flush; };
+  context.print = [&](std::string_view text) {
+    has_text = true;
+    std::cout << text << std::flush;
+  };
+  context.save = [&](const std::string& name, std::string_view content) {
+    folder.save(name, content);
+    saved.push_back(name);
+  };
   kind.create(inputs)->generate(model.strategy().predictor(), context);
-  std::cout << std::endl;
+  if (has_text) std::cout << std::endl;
+  if (saved.empty()) return;
+  constexpr size_t kMostNames = 4;
+  const bool has_more = saved.size() > kMostNames;
+  std::cout << fmt::format("{} {} in {}: {}{}\n", saved.size(),
+                           saved.size() == 1 ? "file" : "files", folder.path().string(),
+                           fmt::join(saved.end() - std::min(saved.size(), kMostNames), saved.end(), ", "),
+                           has_more ? ", ..." : "");
 }
 
 ExitStatus generate(const CommandEnvironment& environment, const GenerateArguments& arguments) {
@@ -72,7 +97,7 @@ ExitStatus generate(const CommandEnvironment& environment, const GenerateArgumen
   Terminal terminal({.descriptor = STDERR_FILENO, .is_interactive = environment.is_terminal});
   const ReportProgress report_progress = progress_bar(terminal);
   for (const ConfigNode& each : inputs)
-    generate_once(model, *kind, each, folder.path(), report_progress);
+    generate_once(model, *kind, each, folder, report_progress);
   return ExitStatus::kDone;
 }
 

@@ -122,9 +122,17 @@ struct CheckpointConfig {
   std::optional<KeepBestConfig> keep_best;  // resolved: set when data.validation is
 };
 
+/// What the model's sampler makes during training, for people to look at.
+struct SamplesConfig {
+  int64_t every_steps = 500;                       // 0: after the last step only
+  ConfigNode inputs = ConfigNode::make_mapping();  // the sampler's
+  ConfigNode place;
+};
+
 struct LogConfig {
   int64_t every_steps = 10;
   int64_t gradient_norms_every_steps = 0;  // 0: never
+  std::optional<SamplesConfig> samples;
 };
 
 struct LaunchConfig {

@@ -19,6 +19,7 @@ void describe(Fields& fields, ParallelConfig& config);
 void describe(Fields& fields, EvalConfig& config);
 void describe(Fields& fields, KeepBestConfig& config);
 void describe(Fields& fields, CheckpointConfig& config);
+void describe(Fields& fields, SamplesConfig& config);
 void describe(Fields& fields, LogConfig& config);
 void describe(Fields& fields, LaunchConfig& config);
 

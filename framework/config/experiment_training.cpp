@@ -296,6 +296,18 @@ void describe(Fields& fields, CheckpointConfig& config) {
       .known_as({"load_best_model_at_end", "save_best"});
 }
 
+void describe(Fields& fields, SamplesConfig& config) {
+  fields.field("every_steps", config.every_steps)
+      .help("Generate after so many steps, and after the last. 0: after the last only.")
+      .unit("steps")
+      .at_least(0)
+      .known_as({"sample_interval", "sample_every", "save_images_epochs", "validation_epochs"});
+  fields.field("inputs", config.inputs)
+      .help("Inputs of the model's sampler, as `triga generate --input` takes them.")
+      .known_as({"generation_config", "generation_args", "validation_prompts"});
+  fields.place(config.place);
+}
+
 void describe(Fields& fields, LogConfig& config) {
   fields.field("every_steps", config.every_steps)
       .help("Report after so many steps.")
@@ -312,6 +324,11 @@ void describe(Fields& fields, LogConfig& config) {
       .unit("steps")
       .at_least(0)
       .known_as({"log_gradients", "watch_gradients", "log_grads", "track_grad_norm"});
+  fields.field("samples", config.samples)
+      .help(
+          "What the model generates as it learns (text, images, forecasts), in the run's folder "
+          "samples/ and in TensorBoard. Changes nothing in the run.")
+      .known_as({"sample", "generate", "generation", "predict_with_generate"});
 }
 
 void describe(Fields& fields, LaunchConfig& config) {

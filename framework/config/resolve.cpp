@@ -21,6 +21,7 @@ using NodeKind = ConfigNode::Kind;
 constexpr std::string_view kDecaySteps = "learning_rate_schedule.decay_steps";
 constexpr std::string_view kWarmupSteps = "learning_rate_schedule.warmup_steps";
 constexpr std::string_view kBucketBytes = "parallel.bucket_bytes";
+constexpr std::string_view kSampleInputs = "log.samples.inputs";
 constexpr std::string_view kPartition = "parallel.partition";
 
 /// The keys that a section has of itself.
@@ -184,6 +185,10 @@ void set_partition_cuts(ConfigNode& resolved, const std::vector<int64_t>& cuts) 
   auto list = ConfigNode::make_sequence();
   for (const int64_t cut : cuts) list.items.push_back(ConfigNode::make_scalar(std::to_string(cut)));
   *find_path(resolved, kPartition) = std::move(list);
+}
+
+void set_sample_inputs(ConfigNode& resolved, const ConfigNode& inputs) {
+  *find_path(resolved, kSampleInputs) = inputs;
 }
 
 }  // namespace triga

@@ -48,4 +48,7 @@ void set_bucket_bytes(ConfigNode& resolved, int64_t bytes);
 std::optional<std::vector<int64_t>> partition_cuts(const ConfigNode& resolved);
 void set_partition_cuts(ConfigNode& resolved, const std::vector<int64_t>& cuts);
 
+/// Those of log.samples as its sampler resolved them. Requires: there is log.samples.
+void set_sample_inputs(ConfigNode& resolved, const ConfigNode& inputs);
+
 }  // namespace triga

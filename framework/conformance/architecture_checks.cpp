@@ -148,23 +148,18 @@ Problems directory_fits(const Subject& subject) {
   return problems;
 }
 
-/// What a sampler prints, and the files that it leaves, by name.
-std::map<std::string, std::string> generate(const Subject& subject, const Architecture& model,
-                                            const std::string& folder) {
+/// What a sampler prints, under "", and the files that it saves, by name.
+std::map<std::string, std::string> generate(const Subject& subject, const Architecture& model) {
   CutModel predictor(model, {});
-  std::string text;
+  std::map<std::string, std::string> results;
   SamplerContext context;
   context.tokenizer = subject.tokenizer;
-  context.output_dir = subject.scratch_dir + "/" + folder;
-  std::filesystem::create_directories(context.output_dir);
-  context.print = [&](std::string_view part) { text += part; };
+  context.print = [&](std::string_view part) { results[""] += part; };
+  context.save = [&](const std::string& name, std::string_view content) {
+    if (!results.try_emplace(name, content).second)
+      throw PluginError("the sampler saves '" + name + "' twice");
+  };
   model.sampler()->create(*subject.sampler_inputs)->generate(predictor, context);
-  std::map<std::string, std::string> results;
-  for (const auto& file : std::filesystem::directory_iterator(context.output_dir))
-    results[file.path().filename()] = read_text(posix_files(), file.path());
-  for (size_t at = 0; (at = text.find(context.output_dir)) != text.npos;)
-    text.erase(at, context.output_dir.size());  // another one every time
-  results[""] = text;
   return results;
 }
 
@@ -173,9 +168,9 @@ Problems sampler_gives_the_same(const Subject& subject) {
   const auto sampler = model->sampler();
   if (!sampler) return {};
   if (!subject.sampler_inputs) return {"nothing says what to generate from"};
-  const auto first = generate(subject, *model, "first");
-  if (first.at("").empty()) return {"it printed nothing"};
-  if (first != generate(subject, *subject.make(), "second"))
+  const auto first = generate(subject, *model);
+  if (first.empty()) return {"it generated nothing"};
+  if (first != generate(subject, *subject.make()))
     return {"the same inputs give another result the next time: draw from a seed that is an input"};
   return {};
 }

@@ -88,7 +88,7 @@ at::Tensor read_image(const std::string& path) {
   fail(path, "neither PNG nor JPEG");
 }
 
-void write_png(const std::string& path, const at::Tensor& image) {
+std::string encode_png(const at::Tensor& image) {
   TRIGA_CHECK(image.dim() == 3 && (image.size(0) == 1 || image.size(0) == 3) &&
                   image.scalar_type() == at::kByte,
               "an image is bytes [1 or 3, H, W], not ", image.toString(), " ", image.sizes());
@@ -107,11 +107,7 @@ void write_png(const std::string& path, const at::Tensor& image) {
   }
   TRIGA_CHECK(is_done, "libpng: ", png.message);
   bytes.resize(size);
-  try {
-    atomic_write(posix_files(), path, bytes);
-  } catch (const FileError& error) {
-    throw DataError(error.what());
-  }
+  return bytes;
 }
 
 at::Tensor image_grid(const std::vector<at::Tensor>& images, int64_t columns) {

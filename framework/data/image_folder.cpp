@@ -1,14 +1,13 @@
 #include "data/image_folder.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/_upsample_bilinear2d_aa.h>
 #include <ATen/ops/scalar_tensor.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 
 #include "data/fingerprint.h"
+#include "data/image_scaling.h"
 #include "triga/error.h"
 #include "triga/image.h"
 
@@ -31,25 +30,6 @@ at::Tensor with_channels(const at::Tensor& image, int64_t channels) {
   const at::Tensor grey = 0.299 * image[0].to(at::kFloat) + 0.587 * image[1].to(at::kFloat) +
                           0.114 * image[2].to(at::kFloat);
   return grey.round().to(at::kByte).unsqueeze(0);
-}
-
-at::Tensor to_square(const at::Tensor& image, int64_t size) {
-  const int64_t height = image.size(1), width = image.size(2);
-  at::Tensor scaled = image;
-  if (std::min(height, width) != size) {
-    const double scale = static_cast<double>(size) / static_cast<double>(std::min(height, width));
-    const auto scaled_size = [&](int64_t side) {
-      return std::max(size, static_cast<int64_t>(std::floor(static_cast<double>(side) * scale)));
-    };
-    scaled = at::_upsample_bilinear2d_aa(image.unsqueeze(0).to(at::kFloat),
-                                         {scaled_size(height), scaled_size(width)},
-                                         /*align_corners=*/false)
-                 .clamp(0, 255)
-                 .round()
-                 .to(at::kByte)[0];
-  }
-  const auto first = [&](int64_t side) { return (side - size) / 2; };
-  return scaled.narrow(1, first(scaled.size(1)), size).narrow(2, first(scaled.size(2)), size);
 }
 
 }  // namespace
@@ -90,7 +70,7 @@ Sample ImageFolder::get(int64_t index) const {
   const File& file = files_[static_cast<size_t>(index)];
   const std::string path = (fs::path(options_.folder) / file.path).string();
   const at::Tensor image = with_channels(read_image(path), options_.channels);
-  Sample sample = {{"image", to_square(image, options_.size).contiguous()}};
+  Sample sample = {{"image", scaled_to_square(image, options_.size).contiguous()}};
   if (file.label >= 0) sample.set("label", at::scalar_tensor(file.label, at::kLong));
   return sample;
 }

@@ -1,8 +1,11 @@
 #include "data/image_kinds.h"
 
+#include <ATen/ops/cat.h>
+
 #include "data/fingerprint.h"
 #include "data/idx_file.h"
 #include "data/image_folder.h"
+#include "data/image_scaling.h"
 #include "data/take.h"
 
 namespace triga {
@@ -11,6 +14,7 @@ namespace {
 struct IdxConfig {
   ConfigPath images;
   std::optional<ConfigPath> labels;
+  std::optional<int64_t> size;
   TakeConfig take;
 };
 
@@ -23,8 +27,23 @@ void describe(Fields& fields, IdxConfig& config) {
       .help("IDX file of their labels, bytes in one dimension.")
       .empty_word("none")
       .known_as({"label_file", "targets"});
+  fields.field("size", config.size)
+      .help("Images become squares: the shorter side is scaled to this, the longer one cut.")
+      .unit("pixels")
+      .empty_word("none")
+      .at_least(1)
+      .at_most(16384)
+      .known_as({"image_size", "resolution", "resize"});
   fields.field("take", config.take)
       .help("The part of the images, in their order, that this split gets, such as {to: 0.9}.");
+}
+
+/// Images [N, H, W] as squares.
+at::Tensor as_squares(const at::Tensor& images, int64_t size) {
+  std::vector<at::Tensor> squares;
+  for (const at::Tensor& image : images.unbind())
+    squares.push_back(scaled_to_square(image.unsqueeze(0), size));
+  return at::cat(squares);
 }
 
 /// Samples {"image": uint8 [1, H, W], "label": int64 []}.
@@ -45,6 +64,7 @@ class IdxImages final : public Dataset {
     size_ = place(config.take.to) - first_;
     if (size_ == 0)
       throw DataError(c10::str(config.images.path, ": `take` leaves none of ", count, " images"));
+    if (config.size) images_ = as_squares(images_, *config.size);
   }
 
   int64_t size() const override { return size_; }

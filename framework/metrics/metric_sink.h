@@ -20,6 +20,13 @@ struct MetricRecord {
 /// Of gradients inside of layers, at each place of a sequence, by "layer.name".
 using GradientNorms = std::map<std::string, std::vector<double>>;
 
+/// What the model generated during training.
+struct SampleRecord {
+  int64_t step = 0;
+  std::string text;                                         // "": none
+  std::vector<std::pair<std::string, std::string>> files;  // name and content
+};
+
 /// One thread at a time. Does not throw after it was opened: metrics that cannot be written are no
 /// reason to end a run, so a sink says it in the log once and goes on.
 class MetricSink {
@@ -31,6 +38,7 @@ class MetricSink {
   /// In the steps of log.gradient_norms_every_steps; what stands for it in the curves is a record of
   /// the split "gradients".
   virtual void record_gradients(int64_t /*step*/, const GradientNorms& /*norms*/) {}
+  virtual void record_samples(const SampleRecord& /*samples*/) {}
 
   /// After every step, also those of which nothing is recorded. Must be cheap.
   virtual void step_done(int64_t /*step*/) {}

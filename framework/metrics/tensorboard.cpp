@@ -61,6 +61,59 @@ std::string make_event(double time, int64_t step, const F& add) {
   return event;
 }
 
+/// Big endian, as PNG has them.
+uint32_t png_number(std::string_view bytes) {
+  uint32_t number = 0;
+  for (const char byte : bytes.substr(0, 4)) number = number << 8 | static_cast<uint8_t>(byte);
+  return number;
+}
+
+/// Summary.Image of a PNG file, whose header begins: signature, length and name of the first chunk,
+/// width, height, depth, type of colour.
+void add_image(protozero::pbf_writer& value, std::string_view png) {
+  constexpr int kColorspaces[] = {1, 0, 3, 3, 2, 0, 4};  // grey, RGB, palette, grey and RGBA
+  constexpr size_t kWidth = 16, kHeight = 20, kColour = 25;
+  protozero::pbf_writer image(value, 4);
+  image.add_int32(1, static_cast<int32_t>(png_number(png.substr(kHeight))));
+  image.add_int32(2, static_cast<int32_t>(png_number(png.substr(kWidth))));
+  image.add_int32(3, kColorspaces[std::min<size_t>(static_cast<uint8_t>(png[kColour]), 6)]);
+  image.add_string(4, png.data(), png.size());
+}
+
+bool is_png(std::string_view content) {
+  constexpr size_t kHeaderEnd = 33;
+  return content.starts_with("\x89PNG\r\n\x1A\n") && content.size() >= kHeaderEnd;
+}
+
+/// What TensorBoard's text page shows: Markdown. As an indented block, whose lines stay as they are.
+std::string as_markdown(std::string_view text) {
+  std::string markdown;
+  bool is_start = true;
+  for (const char character : text) {
+    if (is_start) markdown += "    ";
+    markdown += character;
+    is_start = character == '\n';
+  }
+  return markdown;
+}
+
+/// A tensor of one string, of the plugin for text.
+void add_text(protozero::pbf_writer& value, std::string_view text) {
+  constexpr int kString = 7;  // DataType.DT_STRING
+  {
+    protozero::pbf_writer metadata(value, 9), plugin(metadata, 1);
+    plugin.add_string(1, "text");
+  }
+  protozero::pbf_writer tensor(value, 8);
+  tensor.add_enum(1, kString);
+  {
+    protozero::pbf_writer shape(tensor, 2), dimension(shape, 2);
+    dimension.add_int64(1, 1);
+  }
+  const std::string markdown = as_markdown(text);
+  tensor.add_string(8, markdown);
+}
+
 bool has_other_files(const std::string& file) {
   const std::filesystem::path folder = std::filesystem::path(file).parent_path();
   return std::distance(std::filesystem::directory_iterator(folder), {}) > 1;
@@ -92,6 +145,23 @@ void TensorBoardSink::record(const MetricRecord& record) {
       protozero::pbf_writer value(summary, 1);
       value.add_string(1, group + "/" + name);
       value.add_float(2, static_cast<float>(number));
+    }
+  }));
+}
+
+void TensorBoardSink::record_samples(const SampleRecord& samples) {
+  append_event(make_event(clock_(), samples.step, [&](auto& event) {
+    protozero::pbf_writer summary(event, 5);
+    if (!samples.text.empty()) {
+      protozero::pbf_writer value(summary, 1);
+      value.add_string(1, "samples/text");
+      add_text(value, samples.text);
+    }
+    for (const auto& [name, content] : samples.files) {
+      if (!is_png(content)) continue;
+      protozero::pbf_writer value(summary, 1);
+      value.add_string(1, "samples/" + std::filesystem::path(name).stem().string());
+      add_image(value, content);
     }
   }));
 }

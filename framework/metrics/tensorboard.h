@@ -1,4 +1,6 @@
-// TensorBoardSink: an event file that TensorBoard reads, with tags train/loss, validation/loss, ...
+// TensorBoardSink: an event file that TensorBoard reads, with tags train/loss, validation/loss, ...,
+// and what the model generated: its text as samples/text, a file image-00000.png as
+// samples/image-00000.
 // A run that goes on writes a file of its own, which begins by telling TensorBoard to forget what
 // earlier files hold of later steps.
 //
@@ -26,6 +28,7 @@ class TensorBoardSink final : public MetricSink {
                   std::function<double()> clock = wall_clock);
 
   void record(const MetricRecord& record) override;
+  void record_samples(const SampleRecord& samples) override;
 
   /// Where this sink writes.
   const std::string& path() const { return path_; }

@@ -107,6 +107,16 @@ std::pair<size_t, std::string> count_stages(const ParallelConfig& parallel) {
           fmt::format("{} ranks with {} {} each", pp, chunks, chunks == 1 ? "stage" : "stages")};
 }
 
+void check_samples(const Experiment& experiment, const Architecture& architecture) {
+  const auto& samples = experiment.log.samples;
+  if (!samples) return;
+  const std::optional<SamplerKind> sampler = architecture.sampler();
+  if (!sampler)
+    throw config_error(samples->place, fmt::format("{} {} does not generate anything",
+                                                   experiment.model.plugin, experiment.model.kind));
+  placed(samples->place.place_of("inputs"), [&] { return sampler->create(samples->inputs); });
+}
+
 }  // namespace
 
 std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_layers) {
@@ -138,6 +148,7 @@ int64_t check_model(const Experiment& experiment, const Assembly& assembly, File
   check_groups(experiment.optimizer.groups, declared);
   check_metrics(experiment, assembly);
   check_streams(experiment, assembly);
+  check_samples(experiment, *assembly.architecture);
   if (const auto& init = experiment.model.init)
     placed(init->place, [&] {
       plan_weights(*assembly.architecture, declared, files, init->from.path,

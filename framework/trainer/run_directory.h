@@ -15,6 +15,7 @@ struct RunDirectory {
   Path gradients() const { return root / "gradients.csv"; }
   Path gradients_plot() const { return root / "gradients.svg"; }
   Path tensorboard() const { return root / "tensorboard"; }
+  Path samples() const { return root / "samples"; }
   Path logs() const { return root / "log"; }
   Path checkpoints() const { return root / "checkpoints"; }
   Path failure() const { return root / "failure.txt"; }

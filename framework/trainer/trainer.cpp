@@ -70,6 +70,9 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
   writer_ = std::make_unique<CheckpointWriter>(inputs.files, inputs.directory.checkpoints(),
                                                writer_options(inputs.experiment),
                                                inputs.grid.rank() == 0);
+  if (inputs.experiment.log.samples)
+    samples_.emplace(inputs.experiment, inputs.assembly, inputs.grid, inputs.files,
+                     inputs.directory);
   saved_step_ = state.step > 0 ? state.step : -1;
   state_.data = inputs.data;
 }
@@ -82,6 +85,7 @@ Outcome Trainer::run() {
     evaluate();
     if (!stop_agreed_) save(/*is_last=*/false);  // now with what the evaluation found
   }
+  if (state_.step > 0) make_samples(/*is_last=*/false);  // likewise
   bool is_over = is_limit_reached() || stop_agreed_ || out_of_patience_;
   while (!is_over) {
     profile();
@@ -104,7 +108,9 @@ Outcome Trainer::run() {
     const bool is_limit = is_limit_reached();
     // The last step is evaluated before it is saved, so that its checkpoint can be the best.
     if ((is_due(experiment.eval.every_steps) || is_limit) && !stop_agreed_) evaluate();
-    is_over = is_limit || stop_agreed_ || out_of_patience_;
+    is_over = is_limit || out_of_patience_;
+    make_samples(/*is_last=*/is_over);
+    is_over = is_over || stop_agreed_;
     if (is_due(experiment.checkpoint.every_steps) || is_over) save(is_over);
   }
   end_profile();
@@ -112,6 +118,7 @@ Outcome Trainer::run() {
     evaluate();
     saved_step_ = -1;
   }
+  make_samples(/*is_last=*/true);
   if (saved_step_ != state_.step) save(/*is_last=*/true);
   if (stop_agreed_) return Outcome::kStopped;
   return out_of_patience_ ? Outcome::kStoppedEarly : Outcome::kDone;
@@ -324,6 +331,25 @@ void Trainer::evaluate() {
     log_info("train", "stops early: validation/loss did not improve on ",
              state_.best_value ? fmt::format("{:.4f}", *state_.best_value) : "any finite value",
              " (step ", state_.best_step, ") for ", patience, " evaluations");
+}
+
+/// What the model generates by now, if it is due and not there yet. As with an evaluation, a signal
+/// gives it up, and it is done first when the run goes on.
+void Trainer::make_samples(bool is_last) {
+  if (!samples_ || stop_agreed_ || sampled_step_ == state_.step) return;
+  if (!samples_->are_due(state_.step, is_last)) return;
+  if (num_steps_ == 0 && samples_->are_made(state_.step)) return;
+  inputs_.grid.world().progress().report(state_.step, "samples");
+  const FileDeadline patience(inputs_.grid.world(), communication_timeout(inputs_.experiment));
+  strategy_.show_average();
+  const std::optional<SampleRecord> samples = samples_->generate(
+      strategy_.predictor(), state_.step, inputs_.stop_requested, stop_agreed_);
+  strategy_.show_weights();
+  inputs_.grid.world().progress().report(state_.step, "");
+  sampled_step_ = state_.step;
+  if (!samples || inputs_.grid.rank() != 0) return;
+  samples_->write(*samples);
+  for (MetricSink* sink : sinks_) sink->record_samples(*samples);
 }
 
 Snapshot Trainer::snapshot() {

@@ -19,6 +19,7 @@
 #include "trainer/assembly.h"
 #include "trainer/lease.h"
 #include "trainer/run_directory.h"
+#include "trainer/training_samples.h"
 
 namespace triga {
 
@@ -78,6 +79,7 @@ class Trainer {
   bool is_watched(int64_t step) const;
   void log_gradients(const StepReport& report);
   void evaluate();
+  void make_samples(bool is_last);
   bool save(bool is_last);
   bool agree_to_stop();
   void profile();
@@ -95,8 +97,9 @@ class Trainer {
   std::vector<MetricSink*> sinks_;
   std::unique_ptr<LearningRateSchedule> schedule_;
   std::unique_ptr<CheckpointWriter> writer_;
+  std::optional<TrainingSamples> samples_;
   std::map<std::string, double> last_metrics_;  // of the last evaluation of this start
-  int64_t saved_step_ = -1;
+  int64_t saved_step_ = -1, sampled_step_ = -1;
   int64_t num_steps_ = 0;  // of this start
   bool stop_agreed_ = false, out_of_patience_ = false;
   std::chrono::steady_clock::time_point started_;

@@ -406,6 +406,8 @@ ExitStatus Run::train(const StartDecision& decision) {
   strategy_options.bucket_bytes = bucket_bytes;
   strategy_options.bounds = choose_cut(decision, resolved);
   strategy_options.trace = &trace_;
+  if (experiment_.log.samples)
+    set_sample_inputs(resolved, resolved_sample_inputs(experiment_, *assembly_->architecture));
   world_.set_trace(&trace_);
   const int64_t bytes_before = MemoryMeter::use(world_.device()).now_bytes;
   strategy_ = std::make_unique<Strategy>(*assembly_->architecture,

@@ -150,10 +150,9 @@ void describe(Fields& fields, TextInputs& inputs) {
 }
 
 SamplerKind text_sampler(int64_t context_length) {
-  return {.create = [context_length](const ConfigNode& inputs) -> std::unique_ptr<Sampler> {
-            return std::make_unique<TextSampler>(read_config<TextInputs>(inputs), context_length);
-          },
-          .schema = [] { return config_schema<TextInputs>(); }};
+  return sampler_kind<TextInputs>([context_length](const TextInputs& inputs) {
+    return std::make_unique<TextSampler>(inputs, context_length);
+  });
 }
 
 }  // namespace triga::common

@@ -2,27 +2,30 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mse_loss.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 #include <c10/util/StringUtil.h>
+
+#include <numeric>
 
 namespace triga::diffusion {
 namespace {
 
-class SquaredError final : public Loss {
- public:
-  double count(const Batch& batch, std::string_view) const override {
-    return static_cast<double>(batch["target"].numel());
-  }
-  at::Tensor sum(const Activations& outputs, const Batch& batch) const override {
-    return at::mse_loss(outputs["prediction"].to(at::kFloat), batch["target"], at::Reduction::Sum);
-  }
-};
+/// How far the timesteps of one image and of the next one of an evaluation are apart: prime to their
+/// number, so that as many images as timesteps have each once; about the golden section, so that
+/// fewer lie evenly too.
+int64_t evaluation_stride(int64_t num_timesteps) {
+  auto stride = static_cast<int64_t>(0.618 * static_cast<double>(num_timesteps)) + 1;
+  while (std::gcd(stride, num_timesteps) != 1) ++stride;
+  return stride;
+}
 
 }  // namespace
 
-std::unique_ptr<Loss> Ddpm::loss() const {
-  return std::make_unique<SquaredError>();
+std::vector<std::unique_ptr<Metric>> Ddpm::metrics() const {
+  std::vector<std::unique_ptr<Metric>> metrics;
+  metrics.push_back(bits_per_dim(bound_));
+  return metrics;
 }
 
 at::Tensor Ddpm::image_of(const Sample& sample) const {
@@ -39,24 +42,41 @@ at::Tensor Ddpm::image_of(const Sample& sample) const {
   return image.to(at::kFloat) / 127.5 - 1;
 }
 
+/// Of row `row` of the sample at `position`.
+int64_t Ddpm::timestep(int64_t position, int64_t row, const CollateContext& context) const {
+  const int64_t count = schedule_.num_timesteps();
+  const auto counter = static_cast<uint64_t>(position);
+  if (context.training) return RandomStream(context.key.with("timestep"), counter).below(count);
+  const int64_t first = RandomStream(context.key.with("first timestep")).below(count);
+  const int64_t of_row = row * count / config_.evaluation_timesteps;
+  return (first + position % count * evaluation_stride(count) + of_row) % count;
+}
+
 Batch Ddpm::collate(const std::vector<Sample>& samples, const CollateContext& context) const {
-  const auto num_samples = static_cast<int64_t>(samples.size());
+  const int64_t rows = context.training ? 1 : config_.evaluation_timesteps;
   std::vector<at::Tensor> images, noises;
-  at::Tensor timesteps = at::empty({num_samples}, at::kLong);
-  for (int64_t i = 0; i < num_samples; ++i) {
-    images.push_back(image_of(samples[static_cast<size_t>(i)]));
-    at::Tensor noise = at::empty(images.back().sizes(), at::kFloat);
-    fill_normal(noise, context.key.with("noise"), 0, 1,
-                static_cast<uint64_t>(context.first_position + i));
-    noises.push_back(noise);
-    timesteps[i] = context.random(i, "timestep").below(schedule_.num_timesteps());
+  std::vector<int64_t> steps;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const int64_t position = context.first_position + static_cast<int64_t>(i);
+    const at::Tensor image = image_of(samples[i]);
+    for (int64_t row = 0; row < rows; ++row) {
+      at::Tensor noise = at::empty(image.sizes(), at::kFloat);
+      const RandomKey key = context.key.with("noise");
+      fill_normal(noise, row == 0 ? key : key.with(static_cast<uint64_t>(row)), 0, 1,
+                  static_cast<uint64_t>(position));
+      images.push_back(image);
+      noises.push_back(noise);
+      steps.push_back(timestep(position, row, context));
+    }
   }
   const at::Tensor image = at::stack(images), noise = at::stack(noises);
+  const at::Tensor timesteps = at::tensor(steps, at::kLong);
   Batch batch;
-  batch.fields = {{"noisy", schedule_.add_noise(image, noise, timesteps)},
+  batch.fields = {{"image", image},
+                  {"noisy", schedule_.add_noise(image, noise, timesteps)},
                   {"timesteps", timesteps},
                   {"target", schedule_.target(config_.prediction_type, image, noise, timesteps)}};
-  batch.num_samples = num_samples;
+  batch.num_samples = static_cast<int64_t>(samples.size());
   batch.first_position = context.first_position;
   return batch;
 }

@@ -7,15 +7,19 @@
 #include <string>
 #include <vector>
 
+#include "diffusion/ddpm_losses.h"
 #include "diffusion/image_sampler.h"
 #include "diffusion/noise_schedule.h"
 #include "diffusion/unet.h"
+#include "diffusion/variational_bound.h"
 #include "triga/architecture.h"
 
 namespace triga::diffusion {
 
 struct DdpmConfig : UnetConfig, NoiseScheduleConfig {
   Prediction prediction_type = Prediction::kEpsilon;
+  LossKind loss = LossKind::kSimple;
+  int64_t evaluation_timesteps = 1;  // of each image
 };
 
 void describe(Fields& fields, DdpmConfig& config);
@@ -30,13 +34,16 @@ void check_ddpm_files(const DdpmConfig& config, const std::map<std::string, std:
 
 class Ddpm final : public Architecture {
  public:
-  explicit Ddpm(const DdpmConfig& config) : config_(config), schedule_(config) {}
+  explicit Ddpm(const DdpmConfig& config)
+      : config_(config), schedule_(config), bound_(schedule_, config.prediction_type) {}
 
   std::vector<LayerSpec> layers() const override { return unet_layers(config_); }
-  /// The simple loss (equation 14): squared errors of the prediction, counted by pixels.
-  std::unique_ptr<Loss> loss() const override;
-  /// Samples {"image"}: fp32 [C, H, W], from -1 to 1, or bytes. Gives "noisy" and "target" fp32
-  /// [B, C, H, W] and "timesteps" int64 [B]: noise and timestep are drawn by the sample's position.
+  std::unique_ptr<Loss> loss() const override { return ddpm_loss(config_.loss, bound_); }
+  std::vector<std::unique_ptr<Metric>> metrics() const override;
+  /// Samples {"image"}: fp32 [C, H, W], from -1 to 1, or bytes. Gives "image", "noisy" and "target"
+  /// fp32 [B, C, H, W] and "timesteps" int64 [B]: noise and timestep are drawn by the sample's
+  /// position. An evaluation spreads its timesteps evenly, and has evaluation_timesteps rows of each
+  /// sample.
   Batch collate(const std::vector<Sample>& samples, const CollateContext& context) const override;
   std::optional<SamplerKind> sampler() const override {
     return image_sampler(
@@ -49,9 +56,11 @@ class Ddpm final : public Architecture {
 
  private:
   at::Tensor image_of(const Sample& sample) const;
+  int64_t timestep(int64_t position, int64_t row, const CollateContext& context) const;
 
   DdpmConfig config_;
   NoiseSchedule schedule_;
+  VariationalBound bound_;
 };
 
 }  // namespace triga::diffusion

@@ -147,6 +147,27 @@ void describe(Fields& fields, DdpmConfig& config) {
           "What the model predicts: epsilon, the noise; sample, the image; v_prediction (Salimans "
           "and Ho 2022).")
       .known_as({"objective", "predict", "parameterization"});
+  fields
+      .choice("loss", config.loss,
+              {{"simple", LossKind::kSimple}, {"variational", LossKind::kVariational}})
+      .help(
+          "What is trained: simple, the prediction's squared error, every timestep alike (Ho et al. "
+          "2020, equation 14); variational, the bound on the likelihood, in bits per dimension "
+          "(equation 5).")
+      .known_as({"loss_type", "objective_type", "use_kl", "vlb"});
+  fields.field("evaluation_timesteps", config.evaluation_timesteps)
+      .help(
+          "At how many timesteps an evaluation looks at each image; num_train_timesteps: at all of "
+          "them. Its loss and bits_per_dim scatter less the more there are, and it takes as much "
+          "longer.")
+      .unit("timesteps")
+      .at_least(1)
+      .known_as({"num_eval_timesteps", "bpd_timesteps"});
+  fields.rule("evaluation_timesteps", [&config]() -> std::optional<std::string> {
+    if (config.evaluation_timesteps <= config.num_train_timesteps) return std::nullopt;
+    return c10::str(config.evaluation_timesteps, "; there are only num_train_timesteps ",
+                    config.num_train_timesteps);
+  });
   fields.rule("beta_end", [&config]() -> std::optional<std::string> {
     if (config.beta_start <= config.beta_end) return std::nullopt;
     return c10::str("is below beta_start ", config.beta_start);

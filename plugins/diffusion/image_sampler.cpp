@@ -49,7 +49,7 @@ class ImageSampler final : public Sampler {
       for (const at::Tensor& image : noisy.unbind()) images.push_back(bytes_of_image(image));
     }
     context.report_progress("denoising steps", num_batches * num_steps, num_batches * num_steps);
-    write(images, context);
+    save(images, context);
   }
 
  private:
@@ -81,18 +81,14 @@ class ImageSampler final : public Sampler {
     return ddim_step(model_.schedule, model_.prediction, step, inputs_.eta, noisy, output, fresh);
   }
 
-  void write(const std::vector<at::Tensor>& images, const SamplerContext& context) const {
+  void save(const std::vector<at::Tensor>& images, const SamplerContext& context) const {
     for (size_t i = 0; i < images.size(); ++i) {
       char name[32];
       std::snprintf(name, sizeof name, "image-%05zu.png", i);
-      write_png(context.output_dir + "/" + name, images[i]);
+      context.save(name, encode_png(images[i]));
     }
     const auto square = static_cast<int64_t>(std::ceil(std::sqrt(images.size())));
-    write_png(context.output_dir + "/grid.png",
-              image_grid(images, inputs_.columns.value_or(square)));
-    context.print(c10::str(images.size(), images.size() == 1 ? " image" : " images", " in ",
-                           context.output_dir, "; all of them: ", context.output_dir,
-                           "/grid.png\n"));
+    context.save("grid.png", encode_png(image_grid(images, inputs_.columns.value_or(square))));
   }
 
   ImageInputs inputs_;
@@ -133,10 +129,9 @@ void describe(Fields& fields, ImageInputs& inputs) {
 }
 
 SamplerKind image_sampler(const ImageModel& model) {
-  return {.create = [model](const ConfigNode& inputs) -> std::unique_ptr<Sampler> {
-            return std::make_unique<ImageSampler>(read_config<ImageInputs>(inputs), model);
-          },
-          .schema = [] { return config_schema<ImageInputs>(); }};
+  return sampler_kind<ImageInputs>([model](const ImageInputs& inputs) {
+    return std::make_unique<ImageSampler>(inputs, model);
+  });
 }
 
 }  // namespace triga::diffusion

@@ -41,11 +41,16 @@ NoiseSchedule::NoiseSchedule(const NoiseScheduleConfig& config)
     : betas_(make_betas(config)), alphas_cumprod_((1 - betas_).cumprod(0)) {}
 
 at::Tensor NoiseSchedule::signal_scale(const at::Tensor& timesteps) const {
-  return alphas_cumprod_.index_select(0, timesteps).sqrt().view({-1, 1, 1, 1});
+  return alphas_cumprod_.to(timesteps.device())
+      .index_select(0, timesteps)
+      .sqrt()
+      .view({-1, 1, 1, 1});
 }
 
 at::Tensor NoiseSchedule::noise_scale(const at::Tensor& timesteps) const {
-  return (1 - alphas_cumprod_.index_select(0, timesteps)).sqrt().view({-1, 1, 1, 1});
+  return (1 - alphas_cumprod_.to(timesteps.device()).index_select(0, timesteps))
+      .sqrt()
+      .view({-1, 1, 1, 1});
 }
 
 at::Tensor NoiseSchedule::add_noise(const at::Tensor& image, const at::Tensor& noise,
@@ -58,6 +63,14 @@ at::Tensor NoiseSchedule::target(Prediction prediction, const at::Tensor& image,
   if (prediction == Prediction::kEpsilon) return noise;
   if (prediction == Prediction::kSample) return image;
   return signal_scale(timesteps) * noise - noise_scale(timesteps) * image;
+}
+
+at::Tensor NoiseSchedule::image(Prediction prediction, const at::Tensor& noisy,
+                                const at::Tensor& output, const at::Tensor& timesteps) const {
+  if (prediction == Prediction::kSample) return output;
+  if (prediction == Prediction::kVelocity)
+    return signal_scale(timesteps) * noisy - noise_scale(timesteps) * output;
+  return (noisy - noise_scale(timesteps) * output) / signal_scale(timesteps);
 }
 
 }  // namespace triga::diffusion

@@ -44,6 +44,9 @@ class NoiseSchedule {
   /// What a model should say of that x_t.
   at::Tensor target(Prediction prediction, const at::Tensor& image, const at::Tensor& noise,
                     const at::Tensor& timesteps) const;
+  /// The image that a prediction means, given that x_t.
+  at::Tensor image(Prediction prediction, const at::Tensor& noisy, const at::Tensor& output,
+                   const at::Tensor& timesteps) const;
 
  private:
   at::Tensor signal_scale(const at::Tensor& timesteps) const;  // sqrt(a), [B, 1, 1, 1]

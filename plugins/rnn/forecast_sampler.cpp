@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <sstream>
 #include <vector>
 
@@ -18,13 +17,6 @@
 
 namespace triga::rnn {
 namespace {
-
-void write_file(const std::string& path, const std::string& content) {
-  std::ofstream file(path, std::ios::binary);
-  file << content;
-  file.close();
-  if (!file) throw DataError("cannot write " + path);
-}
 
 std::vector<std::string> names_in(const std::string& list) {
   std::vector<std::string> names;
@@ -75,14 +67,12 @@ class ForecastSampler final : public Sampler {
     }
     const at::Tensor all = at::cat(forecasts).to(at::kDouble) * by.deviation + by.mean;
     const at::Tensor actual = series.values.narrow(0, first, count * horizon_);
-    write_file(context.output_dir + "/forecast.csv", table_of(series.columns, actual, all, first));
-    write_file(context.output_dir + "/forecast.svg",
-               forecast_plot(series.columns, actual, all, first, horizon_));
+    context.save("forecast.csv", table_of(series.columns, actual, all, first));
+    context.save("forecast.svg", forecast_plot(series.columns, actual, all, first, horizon_));
     const at::Tensor error = (all - actual) / by.deviation;
     context.print(c10::str(count, count == 1 ? " forecast" : " forecasts", " of ", horizon_,
                            " rows: mse ", error.square().mean().item<double>(), ", mae ",
-                           error.abs().mean().item<double>(), "; in ", context.output_dir,
-                           "/forecast.csv and forecast.svg\n"));
+                           error.abs().mean().item<double>(), "\n"));
   }
 
  private:
@@ -138,11 +128,9 @@ void describe(Fields& fields, ForecastInputs& inputs) {
 }
 
 SamplerKind forecast_sampler(int64_t num_features, int64_t horizon) {
-  return {.create = [=](const ConfigNode& inputs) -> std::unique_ptr<Sampler> {
-            return std::make_unique<ForecastSampler>(read_config<ForecastInputs>(inputs),
-                                                     num_features, horizon);
-          },
-          .schema = [] { return config_schema<ForecastInputs>(); }};
+  return sampler_kind<ForecastInputs>([=](const ForecastInputs& inputs) {
+    return std::make_unique<ForecastSampler>(inputs, num_features, horizon);
+  });
 }
 
 }  // namespace triga::rnn

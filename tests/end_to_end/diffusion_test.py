@@ -65,7 +65,7 @@ class DiffusionTest(TrigaTest):
         alone = self.launch(1, "alone")
         for ranks, settings in ((2, ()), (2, ("parallel.pp=2",)), (4, ("parallel.dp=2", "parallel.pp=2"))):
             run = self.launch(ranks, f"{ranks}{''.join(settings)}", *[w for s in settings for w in ("--set", s)])
-            for split, names in (("train", ("loss", "grad_norm")), ("validation", ("loss",))):
+            for split, names in (("train", ("loss", "grad_norm")), ("validation", ("loss", "bits_per_dim"))):
                 for name in names:
                     expected, got = alone.column(name, split), run.column(name, split)
                     self.assertEqual(expected.keys(), got.keys())

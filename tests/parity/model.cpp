@@ -3,8 +3,8 @@
 //   reads   FOLDER/options.txt (`key value` lines), FOLDER/samples.safetensors (the samples'
 //           fields, in order of names: "000.tokens", "001.label", "001.tokens", ...)
 //   writes  FOLDER/MODEL.safetensors: outputs and gradients of the first batch, losses of some
-//           steps, the fields of every batch, norms of gradients inside of layers; of a language model greedy
-//           tokens
+//           steps, the fields of every batch, norms of gradients inside of layers; the same of an
+//           evaluation, with its metrics; of a language model greedy tokens
 //           FOLDER/MODEL-written: a checkpoint of the weights as they were read
 #include <ATen/ATen.h>
 
@@ -123,6 +123,7 @@ class Parity {
       for (const Batch& batch : batches_of(step))
         for (const auto& [name, field] : batch.fields)
           results[c10::str("batch.", step, ".", batch.microbatch, ".", name)] = field.clone();
+    evaluate(results);
     batches.resize(1);
     strategy_.watch_gradients();
     results["loss"] = at::tensor(strategy_.forward_backward(batches, 0).mean(), at::kDouble);
@@ -137,17 +138,33 @@ class Parity {
   }
 
  private:
-  std::vector<Batch> batches_of(int step) const {
+  std::vector<Batch> batches_of(int step, bool training = true) const {
     std::vector<Batch> batches;
     auto next = samples_.begin() + step * int64_t(kMicrobatchSize * kMicrobatchesPerStep);
     for (size_t i = 0; i < kMicrobatchesPerStep; ++i, next += kMicrobatchSize) {
       CollateContext context;
       context.first_position = next - samples_.begin();
-      context.training = true;
+      context.training = training;
       batches.push_back(architecture_.collate({next, next + kMicrobatchSize}, context));
       batches.back().microbatch = int64_t(i);
     }
     return batches;
+  }
+
+  /// Of the first step's samples: loss, metrics, and what they were made from.
+  void evaluate(TensorsByName& results) {
+    const std::vector<Batch> batches = batches_of(0, /*training=*/false);
+    size_t next = 0;
+    const EvaluationResult result = strategy_.evaluate([&]() -> std::optional<Batch> {
+      if (next == batches.size()) return std::nullopt;
+      return batches[next++];
+    });
+    results["evaluation.loss"] = at::tensor(result.loss.mean(), at::kDouble);
+    for (const auto& [name, value] : result.metrics)
+      results["evaluation." + name] = at::tensor(value, at::kDouble);
+    for (const Batch& batch : batches)
+      for (const auto& [name, field] : batch.fields)
+        results[c10::str("evaluation.batch.", batch.microbatch, ".", name)] = field.clone();
   }
 
   at::Tensor train() {
@@ -173,7 +190,7 @@ class Parity {
     inputs.add("max_new_tokens", ConfigNode::make_scalar("20"));
     const auto sampler = architecture_.sampler()->create(inputs);
     sampler->generate(strategy_.predictor(),
-                      {&tokenizer, "", [&](std::string_view part) { text += part; }});
+                      {&tokenizer, [&](std::string_view part) { text += part; }, {}});
     const auto written = tokenizer.encode(text);
     return at::tensor(std::vector<int64_t>(written.begin(), written.end()), at::kLong);
   }

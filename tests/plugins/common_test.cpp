@@ -81,7 +81,7 @@ std::string generate(std::vector<std::pair<std::string, std::string>> inputs, Co
   std::string text;
   text_sampler(context_length)
       .create(test::mapping_of(inputs))
-      ->generate(model, {&tokenizer, "", [&](std::string_view part) { text += part; }});
+      ->generate(model, {&tokenizer, [&](std::string_view part) { text += part; }, {}});
   return text;
 }
 
@@ -165,7 +165,7 @@ TEST(TextSampler, RefusesToStartFromNothing) {
   const auto run = [&](const Tokenizer* with) {
     text_sampler(4)
         .create(test::mapping_of({{"prompt", ""}}))
-        ->generate(model, {with, "", [](std::string_view) {}});
+        ->generate(model, {with, [](std::string_view) {}, {}});
   };
   EXPECT_THAT([&] { run(&tokenizer); }, ThrowsMessage<ConfigError>(HasSubstr("prompt is empty")));
   EXPECT_THAT([&] { run(nullptr); }, ThrowsMessage<ConfigError>(HasSubstr("without a tokenizer")));

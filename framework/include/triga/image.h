@@ -14,8 +14,8 @@ namespace triga {
 /// parts are laid on black. Throws: DataError that names the file.
 at::Tensor read_image(const std::string& path);
 
-/// Throws: DataError when the file cannot be written. Requires: an image.
-void write_png(const std::string& path, const at::Tensor& image);
+/// The content of a PNG file. Requires: an image.
+std::string encode_png(const at::Tensor& image);
 
 /// Images of one size, `columns` in a row, two pixels of black between them. Requires: at least one.
 at::Tensor image_grid(const std::vector<at::Tensor>& images, int64_t columns);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "triga/batch.h"
 #include "triga/config.h"
@@ -26,19 +27,21 @@ class Predictor {
   virtual Activations predict(const Batch& batch, SequenceState* state) = 0;
 };
 
-/// What a sampler may use.
+/// What a sampler may use. A run that trains generates on every rank, and the first one's results
+/// count: so results leave a sampler through these functions alone.
 struct SamplerContext {
   const Tokenizer* tokenizer = nullptr;         // null when the experiment names none
-  std::string output_dir;                       // absolute, exists: where files of results belong
-  std::function<void(std::string_view)> print;  // shows text to the user as it arises
+  std::function<void(std::string_view)> print;  // a piece of text, as it arises
+  /// A file of results: its name, such as "grid.png", and its content.
+  std::function<void(const std::string& name, std::string_view content)> save;
   ReportProgress report_progress = no_progress;
 };
 
 class Sampler {
  public:
   virtual ~Sampler() = default;
-  /// Generates once. All results that are text go through context.print; files lie in
-  /// context.output_dir afterwards.
+  /// Generates once. The results depend on the inputs and on what the predictor says alone; they go
+  /// through context.print and context.save.
   virtual void generate(Predictor& predictor, const SamplerContext& context) = 0;
 };
 
@@ -46,7 +49,17 @@ class Sampler {
 /// configuration.
 struct SamplerKind {
   std::function<std::unique_ptr<Sampler>(const ConfigNode& inputs)> create;
+  /// The inputs with every default filled in and paths absolute. Throws: ConfigError.
+  std::function<ConfigNode(const ConfigNode& inputs)> resolve;
   std::function<ConfigNode()> schema;
 };
+
+/// `Inputs`: a described struct.
+template <class Inputs>
+SamplerKind sampler_kind(std::function<std::unique_ptr<Sampler>(const Inputs& inputs)> create) {
+  return {[create](const ConfigNode& inputs) { return create(read_config<Inputs>(inputs)); },
+          [](const ConfigNode& inputs) { return write_config(read_config<Inputs>(inputs)); },
+          [] { return config_schema<Inputs>(); }};
+}
 
 }  // namespace triga
