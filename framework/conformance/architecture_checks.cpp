@@ -4,7 +4,6 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include "base/files.h"
