@@ -24,9 +24,10 @@ ExitStatus gradients(const GradientArguments& arguments) {
     const Path root = std::filesystem::absolute(run).lexically_normal();
     const Path table = RunDirectory{root}.gradients();
     if (!exists(files, table))
-      throw DataError(fmt::format("{} has no gradients.csv: train it with --set "
-                                  "log.gradient_norms_every_steps=N",
-                                  run));
+      throw DataError(
+          fmt::format("{} has no gradients.csv: train it with --set "
+                      "log.gradient_norms_every_steps=N",
+                      run));
     const Path name = root.has_filename() ? root.filename() : root.parent_path().filename();
     for (GradientPanel& panel : gradient_panels(read_text(files, table), table.string())) {
       panel.title = fmt::format("{}: {}", name.string(), panel.title);
@@ -44,7 +45,8 @@ ExitStatus gradients(const GradientArguments& arguments) {
 void add_gradients(CLI::App& app, Command& command) {
   auto arguments = std::make_shared<GradientArguments>();
   CLI::App* sub = app.add_subcommand(
-      "gradients", "Draws how gradients vanish or explode inside of layers, of one run or several.");
+      "gradients",
+      "Draws how gradients vanish or explode inside of layers, of one run or several.");
   sub->add_option("runs", arguments->runs,
                   "Run directories, trained with log.gradient_norms_every_steps")
       ->required();

@@ -24,8 +24,8 @@ struct LoaderOptions {
   /// Of a model that carries its state: samples of a step, each of a stream of its own, in training
   /// and in evaluation. A stream stays with its rank. 0: there are no streams.
   int64_t num_streams = 0;
-  int64_t prefetch = 2;             // items made ahead
-  bool pin_memory = false;          // fields lie where a device can copy them from by itself
+  int64_t prefetch = 2;     // items made ahead
+  bool pin_memory = false;  // fields lie where a device can copy them from by itself
 };
 
 /// The steps of training, from any step on.

@@ -81,8 +81,9 @@ class Panel {
   }
 
   std::string frame() const {
-    std::string svg = fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" font-weight=\"bold\">{}</text>\n",
-                                  left_, top_ - 22, escaped(panel_.title));
+    std::string svg =
+        fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" font-weight=\"bold\">{}</text>\n", left_,
+                    top_ - 22, escaped(panel_.title));
     for (int exponent = axis_.low; exponent <= axis_.high; exponent += axis_.stride())
       svg += fmt::format(
           "<line x1=\"{0:.0f}\" x2=\"{1:.0f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#dddddd\"/>"
@@ -103,7 +104,8 @@ class Panel {
     std::string svg, points;
     const auto finish = [&] {
       if (!points.empty())
-        svg += fmt::format("<polyline fill=\"none\" stroke=\"{}\" points=\"{}\"/>\n", color, points);
+        svg +=
+            fmt::format("<polyline fill=\"none\" stroke=\"{}\" points=\"{}\"/>\n", color, points);
       points.clear();
     };
     for (size_t place = 0; place < curve.norms.size(); ++place) {
@@ -134,7 +136,8 @@ class Panel {
 }  // namespace
 
 std::string gradient_plot(const std::vector<GradientPanel>& panels) {
-  const size_t columns = std::clamp<size_t>(panels.size() == 4 ? 2 : panels.size(), 1, kMostColumns);
+  const size_t columns =
+      std::clamp<size_t>(panels.size() == 4 ? 2 : panels.size(), 1, kMostColumns);
   const size_t rows = std::max<size_t>((panels.size() + columns - 1) / columns, 1);
   const double step_x = kLeft + kPanelWidth + kGapX, step_y = kPanelHeight + kGapY;
   std::string svg = fmt::format(

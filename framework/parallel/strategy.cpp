@@ -236,7 +236,8 @@ StepLoss Strategy::forward_backward(const std::vector<Batch>& microbatches, int6
   todo.scale = scale;
   todo.trace = options_.trace;
   carried_.drop();  // of a step that nobody counted or skipped
-  if (carries_state_) todo.sequence_state = [&](const Batch& batch) { return carried_.begin(batch); };
+  if (carries_state_)
+    todo.sequence_state = [&](const Batch& batch) { return carried_.begin(batch); };
   todo.forward_done = [&](const StageRun& run, const Batch&, int) {
     for (const LossTerm& term : run.losses) sums.emplace_back(term.name, term.sum.detach());
   };
@@ -378,7 +379,8 @@ EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>&
   for (const auto& metric : metrics_) metric->reset();
   PipelineRunner::Step step = forward_only(Mode::kEvaluate);
   CarriedState carried;  // training's own stays as it is
-  if (carries_state_) step.sequence_state = [&](const Batch& batch) { return carried.go_on(batch); };
+  if (carries_state_)
+    step.sequence_state = [&](const Batch& batch) { return carried.go_on(batch); };
   const int last_stage = static_cast<int>(model_.flow().size()) - 1;
   step.forward_done = [&](const StageRun& run, const Batch& batch, int stage) {
     for (const LossTerm& term : run.losses) {

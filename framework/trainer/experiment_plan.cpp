@@ -76,7 +76,8 @@ Schedule first_schedule(const Experiment& experiment, const Assembly& assembly, 
                        "plans one number of microbatches, and with train.global_batch.tokens that "
                        "number changes from step to step; give train.global_batch.samples, or name "
                        "a pipeline_schedule");
-  const int64_t num_microbatches = num_microbatches_of_step(experiment, *assembly.architecture, *assembly.train);
+  const int64_t num_microbatches =
+      num_microbatches_of_step(experiment, *assembly.architecture, *assembly.train);
   return placed(experiment.parallel.place.place_of("pipeline_schedule_file"), [&] {
     return schedule_choice_of(experiment.parallel)
         .schedule(grid.pp, static_cast<int>((num_microbatches + grid.dp - 1) / grid.dp));

@@ -55,7 +55,8 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
     : inputs_(inputs),
       strategy_(strategy),
       state_(state),
-      plan_(*inputs.assembly.train, plan_options_of(inputs.experiment, *inputs.assembly.architecture)),
+      plan_(*inputs.assembly.train,
+            plan_options_of(inputs.experiment, *inputs.assembly.architecture)),
       max_steps_(step_limit(inputs.experiment, plan_)),
       loader_(loader_options(inputs, *inputs.assembly.train, "train"), plan_, state.step,
               max_steps_),
@@ -259,8 +260,9 @@ void Trainer::log_gradients(const StepReport& report) {
   if (inputs_.grid.rank() != 0 || !is_watched(state_.step)) return;
   if (report.gradient_norms.empty()) {
     if (num_steps_ == 0)
-      log_warning("train",
-                  "log.gradient_norms_every_steps: no layer of this model says gradients inside of it");
+      log_warning(
+          "train",
+          "log.gradient_norms_every_steps: no layer of this model says gradients inside of it");
     return;
   }
   MetricRecord line;

@@ -118,7 +118,8 @@ class Chain {
       return {hidden, cell};
     }
     if (kind_ == Cell::kGru) return {at::gru_cell(x, state.hidden, w[0], w[1], w[2], w[3]), {}};
-    if (kind_ == Cell::kTanh) return {at::rnn_tanh_cell(x, state.hidden, w[0], w[1], w[2], w[3]), {}};
+    if (kind_ == Cell::kTanh)
+      return {at::rnn_tanh_cell(x, state.hidden, w[0], w[1], w[2], w[3]), {}};
     return {at::rnn_relu_cell(x, state.hidden, w[0], w[1], w[2], w[3]), {}};
   }
 
@@ -131,7 +132,7 @@ class Chain {
       gradient = gradient + by_time(grad_output)[time].narrow(1, direction_ * size, size);
     if (!grad_last.defined()) return gradient;
     // Forward a sequence ends where the next step has fewer; backward all end at their beginning.
-    const int64_t go_on = direction_ == 1 ? (time == 0 ? 0 : rows)
+    const int64_t go_on = direction_ == 1            ? (time == 0 ? 0 : rows)
                           : time + 1 < sizes_.size() ? sizes_[time + 1]
                                                      : 0;
     if (go_on < rows)
@@ -145,10 +146,9 @@ class Chain {
   State back(const Step& step, const at::Tensor& hidden, at::Tensor& cell) const {
     if (!is_lstm())
       return {torch::autograd::grad({step.after.hidden}, {step.before.hidden}, {hidden})[0], {}};
-    const auto gradients =
-        torch::autograd::grad({step.after.hidden, step.after.cell},
-                              {step.before.hidden, step.before.cell, step.after.cell},
-                              {hidden, cell});
+    const auto gradients = torch::autograd::grad(
+        {step.after.hidden, step.after.cell},
+        {step.before.hidden, step.before.cell, step.after.cell}, {hidden, cell});
     cell = gradients[2];
     return {gradients[0], gradients[1]};
   }

@@ -22,8 +22,7 @@ at::Tensor targets_of(const std::vector<Sample>& samples, int64_t num_targets) {
     const at::Tensor* target = sample.find("target");
     if (target == nullptr)
       throw DataError("a sample has no `target`; a regressor learns from data sets of numbers");
-    if (target->dim() != 1 || target->size(0) != num_targets ||
-        target->scalar_type() != at::kFloat)
+    if (target->dim() != 1 || target->size(0) != num_targets || target->scalar_type() != at::kFloat)
       throw DataError(c10::str("a sample's `target` is ", target->dtype(), " ", target->sizes(),
                                "; the model gives float [", num_targets, "] (num_targets)"));
     targets.push_back(*target);

@@ -54,8 +54,7 @@ class Head final : public Layer {
   }
 
   Activations forward(const Activations& inputs, LayerContext& context) override {
-    return {
-        {writes_, linear(dropout(inputs["last"], dropout_, context, "last"), weight_, &bias_)}};
+    return {{writes_, linear(dropout(inputs["last"], dropout_, context, "last"), weight_, &bias_)}};
   }
 
  private:

@@ -37,13 +37,12 @@ std::unique_ptr<Loss> squared_error(const std::string& output, const std::string
 std::vector<std::unique_ptr<Metric>> error_metrics(const std::string& output,
                                                    const std::string& target) {
   const auto metric = [&](const char* name, auto error) {
-    return std::make_unique<MeanMetric>(
-        name, [=](const Batch& batch, const Activations& outputs) {
-          const at::Tensor& wanted = batch[target];
-          const at::Tensor sum = error(outputs[output].to(at::kDouble), wanted.to(at::kDouble),
-                                       at::Reduction::Sum);
-          return MeanMetric::Part{sum.template item<double>(), static_cast<double>(wanted.numel())};
-        });
+    return std::make_unique<MeanMetric>(name, [=](const Batch& batch, const Activations& outputs) {
+      const at::Tensor& wanted = batch[target];
+      const at::Tensor sum =
+          error(outputs[output].to(at::kDouble), wanted.to(at::kDouble), at::Reduction::Sum);
+      return MeanMetric::Part{sum.template item<double>(), static_cast<double>(wanted.numel())};
+    });
   };
   using Error = at::Tensor(const at::Tensor&, const at::Tensor&, int64_t);
   std::vector<std::unique_ptr<Metric>> metrics;

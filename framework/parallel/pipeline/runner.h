@@ -25,7 +25,7 @@ class PipelineRunner {
     const std::vector<Batch>* microbatches =
         nullptr;  // by index; those without samples are passed over
     std::function<StepContext(int stage)> context;
-    LossScale scale;         // of a schedule that goes backward
+    LossScale scale;  // of a schedule that goes backward
     /// What layers remember of the microbatch's sequences. Null: nothing is remembered.
     std::function<SequenceState*(const Batch&)> sequence_state = {};
     Trace* trace = nullptr;  // waiting for other stages is recorded there

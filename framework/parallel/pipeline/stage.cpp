@@ -58,10 +58,10 @@ class LayerCall final : public LayerContext {
   }
   GradientReport gradient_report() override {
     if (step_.mode != Mode::kTrain || step_.gradients == nullptr) return nullptr;
-    return [sums = step_.gradients, layer = layer_](std::string_view name,
-                                                    const at::Tensor& squares) {
-      sums->add(layer, name, squares);
-    };
+    return
+        [sums = step_.gradients, layer = layer_](std::string_view name, const at::Tensor& squares) {
+          sums->add(layer, name, squares);
+        };
   }
   std::vector<at::Tensor> recompute(const Part& function,
                                     const std::vector<at::Tensor>& inputs) override {

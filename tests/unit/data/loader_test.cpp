@@ -249,16 +249,14 @@ TEST(EvaluationLoader, SaysThatItIsNotTraining) {
 using Streams = std::map<std::pair<int64_t, int64_t>, std::vector<int64_t>>;
 
 void add_first_value(Streams& streams, int64_t rank, const Batch& batch) {
-  if (batch.num_samples > 0)
-    streams[{rank, batch.microbatch}].push_back(values_of(batch).front());
+  if (batch.num_samples > 0) streams[{rank, batch.microbatch}].push_back(values_of(batch).front());
 }
 
 TEST(TrainLoader, LeavesAStreamWithItsRankInTheShortLastStep) {
   const Reading reading(27);  // 8 streams: three of 4 samples, five of 3
-  const BatchPlan plan(reading.dataset, {.shuffle = false,
-                                         .in_streams = true,
-                                         .samples_per_step = 8,
-                                         .microbatch_size = 1});
+  const BatchPlan plan(
+      reading.dataset,
+      {.shuffle = false, .in_streams = true, .samples_per_step = 8, .microbatch_size = 1});
   Streams streams;
   for (int64_t rank : {0, 1, 2}) {
     LoaderOptions options = reading.options(rank, 3);
@@ -266,7 +264,8 @@ TEST(TrainLoader, LeavesAStreamWithItsRankInTheShortLastStep) {
     TrainLoader loader(options, plan, 0);
     for (int64_t step = 0; step < 4; ++step) {
       const auto batches = loader.next();
-      EXPECT_EQ(batches.size(), 3u);  // of 8 microbatches over 3 ranks; in the last step of 3 as well
+      EXPECT_EQ(batches.size(),
+                3u);  // of 8 microbatches over 3 ranks; in the last step of 3 as well
       for (const Batch& batch : batches) add_first_value(streams, rank, batch);
     }
   }

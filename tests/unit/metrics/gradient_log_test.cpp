@@ -51,7 +51,8 @@ TEST(GradientLog, DropsLaterStepsAndATornLineWhenARunGoesOn) {
     GradientLog log(posix_files(), files_in(folder), "run", 0);
     for (const int64_t step : {1, 10, 20}) log.record_gradients(step, {{"rnn.0.hidden", {1, 2}}});
   }
-  atomic_write(posix_files(), files_in(folder).table, content(files_in(folder).table) + "20,rnn.0.hi");
+  atomic_write(posix_files(), files_in(folder).table,
+               content(files_in(folder).table) + "20,rnn.0.hi");
   GradientLog log(posix_files(), files_in(folder), "run", 10);
   log.record_gradients(11, {{"rnn.0.hidden", {3}}});
   EXPECT_EQ(content(files_in(folder).table),

@@ -44,9 +44,8 @@ TEST(CarriedState, KeepsMicrobatchesApartAndForgetsAllAtOnce) {
 TEST(CarriedState, HasTheFirstRowsInAStepOfFewerStreams) {
   CarriedState carried;
   carried.go_on(batch_of(0, 3))->set("rnn", "hidden", at::arange(6.0F).view({3, 2}));
-  EXPECT_TRUE(carried.go_on(batch_of(0, 2))
-                  ->get("rnn", "hidden")
-                  .equal(at::arange(4.0F).view({2, 2})));
+  EXPECT_TRUE(
+      carried.go_on(batch_of(0, 2))->get("rnn", "hidden").equal(at::arange(4.0F).view({2, 2})));
 }
 
 TEST(CarriedState, StoresNoHistory) {
@@ -63,7 +62,8 @@ TEST(CarriedState, ComesBackByTheNamesOfACheckpoint) {
     restored.restore(carried_name_from(to_text(name)).value(), value);
   }
   EXPECT_TRUE(restored.begin(batch_of(12, 2))->get("rnn.0", "hidden").equal(rows(2, 5)));
-  for (const char* text : {"", "hidden", "rnn.0", "rnn.hidden.x", "rnn.hidden.-1", "rnn.hidden.", ".3"})
+  for (const char* text :
+       {"", "hidden", "rnn.0", "rnn.hidden.x", "rnn.hidden.-1", "rnn.hidden.", ".3"})
     EXPECT_FALSE(carried_name_from(text)) << text;
 }
 
