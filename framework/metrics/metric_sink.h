@@ -19,7 +19,7 @@ struct MetricRecord {
 /// What the model generated during training.
 struct SampleRecord {
   int64_t step = 0;
-  std::string text;                                         // "": none
+  std::string text;                                        // "": none
   std::vector<std::pair<std::string, std::string>> files;  // name and content
 };
 
