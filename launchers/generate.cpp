@@ -76,10 +76,11 @@ void generate_once(LoadedModel& model, const SamplerKind& kind, const ConfigNode
   if (saved.empty()) return;
   constexpr size_t kMostNames = 4;
   const bool has_more = saved.size() > kMostNames;
-  std::cout << fmt::format("{} {} in {}: {}{}\n", saved.size(),
-                           saved.size() == 1 ? "file" : "files", folder.path().string(),
-                           fmt::join(saved.end() - std::min(saved.size(), kMostNames), saved.end(), ", "),
-                           has_more ? ", ..." : "");
+  std::cout << fmt::format(
+      "{} {} in {}: {}{}\n", saved.size(), saved.size() == 1 ? "file" : "files",
+      folder.path().string(),
+      fmt::join(saved.end() - std::min(saved.size(), kMostNames), saved.end(), ", "),
+      has_more ? ", ..." : "");
 }
 
 ExitStatus generate(const CommandEnvironment& environment, const GenerateArguments& arguments) {
@@ -96,8 +97,7 @@ ExitStatus generate(const CommandEnvironment& environment, const GenerateArgumen
   const OutputFolder folder(arguments.output_dir);
   Terminal terminal({.descriptor = STDERR_FILENO, .is_interactive = environment.is_terminal});
   const ReportProgress report_progress = progress_bar(terminal);
-  for (const ConfigNode& each : inputs)
-    generate_once(model, *kind, each, folder, report_progress);
+  for (const ConfigNode& each : inputs) generate_once(model, *kind, each, folder, report_progress);
   return ExitStatus::kDone;
 }
 

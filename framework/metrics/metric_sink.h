@@ -23,7 +23,7 @@ using GradientNorms = std::map<std::string, std::vector<double>>;
 /// What the model generated during training.
 struct SampleRecord {
   int64_t step = 0;
-  std::string text;                                         // "": none
+  std::string text;                                        // "": none
   std::vector<std::pair<std::string, std::string>> files;  // name and content
 };
 

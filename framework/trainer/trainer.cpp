@@ -344,8 +344,8 @@ void Trainer::make_samples(bool is_last) {
   inputs_.grid.world().progress().report(state_.step, "samples");
   const FileDeadline patience(inputs_.grid.world(), communication_timeout(inputs_.experiment));
   strategy_.show_average();
-  const std::optional<SampleRecord> samples = samples_->generate(
-      strategy_.predictor(), state_.step, inputs_.stop_requested, stop_agreed_);
+  const std::optional<SampleRecord> samples =
+      samples_->generate(strategy_.predictor(), state_.step, inputs_.stop_requested, stop_agreed_);
   strategy_.show_weights();
   inputs_.grid.world().progress().report(state_.step, "");
   sampled_step_ = state_.step;

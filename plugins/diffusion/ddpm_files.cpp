@@ -151,7 +151,8 @@ void describe(Fields& fields, DdpmConfig& config) {
       .choice("loss", config.loss,
               {{"simple", LossKind::kSimple}, {"variational", LossKind::kVariational}})
       .help(
-          "What is trained: simple, the prediction's squared error, every timestep alike (Ho et al. "
+          "What is trained: simple, the prediction's squared error, every timestep alike (Ho et "
+          "al. "
           "2020, equation 14); variational, the bound on the likelihood, in bits per dimension "
           "(equation 5).")
       .known_as({"loss_type", "objective_type", "use_kl", "vlb"});

@@ -59,8 +59,7 @@ class BitsPerDim final : public Metric {
       to.index_add_(1, place, at::stack({values, at::ones_like(values)}));
     };
     const at::Tensor timesteps = batch["timesteps"].cpu();
-    add(terms_, timesteps,
-        bound_.term(batch, outputs["prediction"], Estimate::kCutOff));
+    add(terms_, timesteps, bound_.term(batch, outputs["prediction"], Estimate::kCutOff));
     add(prior_, at::zeros_like(timesteps), bound_.prior(batch["image"]));
   }
 

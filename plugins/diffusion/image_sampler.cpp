@@ -129,9 +129,8 @@ void describe(Fields& fields, ImageInputs& inputs) {
 }
 
 SamplerKind image_sampler(const ImageModel& model) {
-  return sampler_kind<ImageInputs>([model](const ImageInputs& inputs) {
-    return std::make_unique<ImageSampler>(inputs, model);
-  });
+  return sampler_kind<ImageInputs>(
+      [model](const ImageInputs& inputs) { return std::make_unique<ImageSampler>(inputs, model); });
 }
 
 }  // namespace triga::diffusion

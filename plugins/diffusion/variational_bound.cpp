@@ -40,8 +40,8 @@ VariationalBound::VariationalBound(const NoiseSchedule& schedule, Prediction pre
   image_weights_ = of_image.to(at::kFloat);
   target_weights_ = of_target.to(at::kFloat);
   const at::Tensor variance = beta * (1 - before) / (1 - now);
-  decoder_deviation_ =
-      std::sqrt((variance.size(0) > 1 ? variance[1] : beta[0]).item<double>());  // of one step: beta
+  decoder_deviation_ = std::sqrt(
+      (variance.size(0) > 1 ? variance[1] : beta[0]).item<double>());  // of one step: beta
 }
 
 at::Tensor VariationalBound::prior(const at::Tensor& image_BCHW) const {
@@ -65,8 +65,8 @@ at::Tensor VariationalBound::term(const Batch& batch, const at::Tensor& output_B
   }
   const at::Tensor first = timesteps.eq(0).nonzero().flatten();  // rows of the last denoising step
   if (first.size(0) == 0) return terms;
-  return terms.index_add(
-      0, first, decoder(image.index_select(0, first), predicted.index_select(0, first)));
+  return terms.index_add(0, first,
+                         decoder(image.index_select(0, first), predicted.index_select(0, first)));
 }
 
 /// The probability of a byte is that of its bin, which at 0 and 255 has no end. Logarithms of tails

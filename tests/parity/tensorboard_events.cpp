@@ -12,10 +12,9 @@ triga::SampleRecord samples(int start) {
   triga::SampleRecord record;
   record.step = 50;
   record.text = "start " + std::to_string(start) + "\n  # ```indented\n";
-  record.files = {
-      {"image-00000.png", triga::encode_png(at::full({1, start, 3}, 200, at::kByte))},
-      {"image-00001.png", triga::encode_png(at::full({3, start, 3}, 100, at::kByte))},
-      {"table.csv", "a,b\n"}};
+  record.files = {{"image-00000.png", triga::encode_png(at::full({1, start, 3}, 200, at::kByte))},
+                  {"image-00001.png", triga::encode_png(at::full({3, start, 3}, 100, at::kByte))},
+                  {"table.csv", "a,b\n"}};
   return record;
 }
 

@@ -27,7 +27,7 @@ optimizer: {kind: adamw, learning_rate: 3.0e-3}
 learning_rate_schedule: {kind: cosine, warmup_steps: 50}
 eval: {every_steps: 0}
 checkpoint: {every_steps: 0}
-log: {every_steps: 50, samples: {every_steps: 0, inputs: {num_images: 200, batch_size: 50, num_steps: 25}}}
+log: {every_steps: 50, samples: {every_steps: 0, inputs: {num_images: 200, batch_size: 50, num_steps: 25, eta: 1}}}
 """
 # The corners of each digit, in a box of 2 x 4.
 STROKES = {0: [(0, 0), (2, 0), (2, 4), (0, 4), (0, 0)], 1: [(0, 1), (1, 0), (1, 4)], 2: [(0, 0), (2, 0), (2, 2), (0, 4), (2, 4)],
@@ -48,16 +48,20 @@ def draw(digit, generator):
 
 
 class DigitsTest(TrigaTest):
-    def setUp(self):
-        super().setUp()
+    @classmethod
+    def setUpClass(cls):
         torch.set_num_threads(1)
         generator = random.Random(5)
-        self.labels = torch.tensor([i % 10 for i in range(3000)])
-        drawn = b"".join(draw(int(digit), generator).tobytes() for digit in self.labels)
-        self.images = torch.frombuffer(bytearray(drawn), dtype=torch.uint8).view(-1, SIZE, SIZE)
-        (self.folder / "digits.idx").write_bytes(bytes([0, 0, 8, 3]) + struct.pack(">III", len(self.images), SIZE, SIZE) + drawn)
-        self.judge, found = judge_digits.trained_judge(self.images, self.labels, SIZE, epochs=4)
-        self.assertTrue(judge_digits.is_good_judge(found), found)
+        cls.labels = torch.tensor([i % 10 for i in range(3000)])
+        cls.drawn = b"".join(draw(int(digit), generator).tobytes() for digit in cls.labels)
+        cls.images = torch.frombuffer(bytearray(cls.drawn), dtype=torch.uint8).view(-1, SIZE, SIZE)
+        cls.judge, cls.found = judge_digits.trained_judge(cls.images, cls.labels, SIZE, epochs=20)
+
+    def setUp(self):
+        super().setUp()
+        header = bytes([0, 0, 8, 3]) + struct.pack(">III", len(self.images), SIZE, SIZE)
+        (self.folder / "digits.idx").write_bytes(header + self.drawn)
+        self.assertTrue(judge_digits.is_good_judge(self.found), self.found)
 
     def test_the_judge_knows_digits_from_what_is_none(self):
         verdict = judge_digits.judge_images(self.judge, self.images[-300:])

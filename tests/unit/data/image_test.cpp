@@ -129,8 +129,8 @@ TEST(IdxImages, AreScaledLikeThoseOfFolders) {
   const TemporaryFolder folder;
   const at::Tensor image = noise_image(1, 6, 9);
   std::string bytes(static_cast<const char*>(image.const_data_ptr()), image.nbytes());
-  const auto scaled = make("idx_images", {{"images", folder.write("images", idx({1, 6, 9}, bytes))},
-                                          {"size", "3"}});
+  const auto scaled = make(
+      "idx_images", {{"images", folder.write("images", idx({1, 6, 9}, bytes))}, {"size", "3"}});
   folder.write("folder/a.png", encode_png(image));
   const ImageFolder images({folder / "folder", 3, 1});
   EXPECT_TRUE(at::equal(scaled->get(0)["image"], images.get(0)["image"]));
