@@ -28,8 +28,9 @@ int64_t BertTokens::draw(RandomStream& random) const {
 }
 
 BertTokens bert_tokens(const Tokenizer* tokenizer, const std::string& kind) {
-  if (tokenizer == nullptr)
-    throw ConfigError(c10::str("kind ", kind, " needs a tokenizer (data.tokenizer)"));
+  const std::string needs =
+      "kind " + kind + " needs a tokenizer with the tokens [CLS], [SEP], [PAD] and [MASK]";
+  if (tokenizer == nullptr) throw ConfigError(needs + " (data.tokenizer)");
   BertTokens tokens;
   tokens.vocab_size = tokenizer->vocab_size();
   std::string missing;
@@ -44,8 +45,7 @@ BertTokens bert_tokens(const Tokenizer* tokenizer, const std::string& kind) {
     tokens.special.push_back(*found);
   }
   if (!missing.empty())
-    throw ConfigError(c10::str("kind ", kind, " needs a tokenizer with the tokens [CLS], [SEP], ",
-                               "[PAD] and [MASK]; this one (data.tokenizer) lacks ", missing));
+    throw ConfigError(needs + "; this one (data.tokenizer) lacks " + missing);
   if (const auto unknown = tokenizer->token_id("[UNK]")) tokens.special.push_back(*unknown);
   std::sort(tokens.special.begin(), tokens.special.end());
   return tokens;
