@@ -27,6 +27,7 @@ void add_evaluate(CLI::App& app, Command& command);
 void add_generate(CLI::App& app, Command& command);
 void add_checkpoint(CLI::App& app, Command& command);
 void add_data(CLI::App& app, Command& command);
+void add_data_tokenize(CLI::App& data, Command& command);
 void add_open_plugin(CLI::App& app,
                      Command& command);  // hidden: the child of a plugin's first load
 

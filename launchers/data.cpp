@@ -1,4 +1,4 @@
-// triga data list|get: the data sets of the catalogue, and fetching one.
+// triga data list|get|tokenize: the data sets of the catalogue, fetching one, making its tokens.
 #include <fmt/format.h>
 
 #include <iostream>
@@ -59,7 +59,7 @@ ExitStatus get(const CommandEnvironment& environment, const DataArguments& argum
 }  // namespace
 
 void add_data(CLI::App& app, Command& command) {
-  CLI::App* sub = app.add_subcommand("data", "List and fetch the data sets of the catalogue.");
+  CLI::App* sub = app.add_subcommand("data", "Data sets: list and fetch those of the catalogue, cut an experiment's text into tokens.");
   sub->require_subcommand(1);
   auto arguments = std::make_shared<DataArguments>();
   arguments->catalogue =
@@ -83,7 +83,10 @@ void add_data(CLI::App& app, Command& command) {
   get_command->callback([&command, arguments] {
     command.run = [&command, arguments] { return get(command.environment, *arguments); };
   });
-  sub->footer("\nExamples:\n  triga data list\n  triga data get tinyshakespeare");
+  add_data_tokenize(*sub, command);
+  sub->footer(
+      "\nExamples:\n  triga data list\n  triga data get tinyshakespeare\n"
+      "  triga data tokenize experiments/quickstart.yaml");
 }
 
 }  // namespace triga

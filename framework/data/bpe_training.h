@@ -1,16 +1,14 @@
-// BytePairTraining: learns byte-pair merges from text. Words are counted once, and each merge
-// touches only the words that hold its pair, so the time does not grow with the text but with the
-// number of different words.
+// BytePairTraining: learns byte-pair merges from text: a PairMerging of pieces that begin as bytes.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "data/bpe.h"
+#include "data/word_counts.h"
 
 namespace triga {
 
@@ -37,7 +35,7 @@ class BytePairTraining {
   Learned train(const Options& options) const;
 
  private:
-  std::unordered_map<std::string, int64_t> counts_;  // piece -> how often it occurs
+  WordCounts pieces_;
 };
 
 }  // namespace triga

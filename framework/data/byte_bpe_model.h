@@ -8,15 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "data/added_tokens.h"
+
 namespace triga {
 
 struct ByteBpeModel {
-  struct AddedToken {
-    std::string text;
-    int32_t id = 0;
-    bool is_special = true;
-  };
-
   std::vector<std::string> names;  // [id] as vocabularies write bytes (byte_level.h); "": none
   std::vector<std::pair<std::string, std::string>> merges;  // of names
   std::vector<AddedToken> added;                            // found in a text before anything else

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <list>
 #include <nlohmann/json.hpp>
 
@@ -16,7 +17,7 @@ namespace {
 std::vector<std::string> bytes_for_merges(const ByteBpeModel& model) {
   std::vector<std::string> bytes;
   for (const std::string& name : model.names) bytes.push_back(bytes_of_name(name).value_or(""));
-  for (const ByteBpeModel::AddedToken& added : model.added)
+  for (const AddedToken& added : model.added)
     if (bytes_of_name(added.text) && added.text.size() > 1)
       bytes[static_cast<size_t>(added.id)].clear();
   return bytes;
@@ -47,46 +48,14 @@ std::string tokenizer_config(const std::string& end_of_text) {
 
 }  // namespace
 
-/// Pieces of a text that were seen before, with their tokens.
-class ByteBpeTokenizer::PieceTokens {
- public:
-  explicit PieceTokens(const BytePairs& pairs) : pairs_(pairs) {}
-
-  void encode(std::string_view piece, std::vector<int32_t>& tokens) {
-    const auto [found, is_new] = places_.try_emplace(piece);
-    if (is_new) {
-      found->second.begin = tokens_.size();
-      pairs_.encode(piece, tokens_);
-      found->second.end = tokens_.size();
-    }
-    tokens.insert(tokens.end(), tokens_.begin() + static_cast<ptrdiff_t>(found->second.begin),
-                  tokens_.begin() + static_cast<ptrdiff_t>(found->second.end));
-  }
-
- private:
-  struct Place {
-    size_t begin = 0, end = 0;
-  };
-  const BytePairs& pairs_;
-  std::unordered_map<std::string_view, Place> places_;
-  std::vector<int32_t> tokens_;
-};
-
 ByteBpeTokenizer::ByteBpeTokenizer(ByteBpeModel model, const std::string& end_of_text,
                                    std::map<std::string, std::string> files)
-    : model_(std::move(model)), pairs_(make_pairs(model_)), files_(std::move(files)) {
+    : model_(std::move(model)),
+      pairs_(make_pairs(model_)),
+      added_(model_.added),
+      end_of_text_(added_.end_of_text(end_of_text)),
+      files_(std::move(files)) {
   for (const std::string& name : model_.names) bytes_.push_back(bytes_of_name(name).value_or(name));
-  std::string known;
-  for (const ByteBpeModel::AddedToken& added : model_.added) {
-    if (first_bytes_.find(added.text[0]) == std::string::npos) first_bytes_ += added.text[0];
-    if (added.text == end_of_text) end_of_text_ = added.id;
-    known += (known.empty() ? "'" : ", '") + added.text + "'";
-  }
-  if (!end_of_text.empty() && !end_of_text_)
-    throw ConfigError(fmt::format(
-        "end_of_text: '{}' is no added token of the tokenizer; {}; end_of_text: '' says that "
-        "documents have no end",
-        end_of_text, known.empty() ? "it has none" : "it has " + known));
   if (model_.ignores_merges)
     for (size_t id = 0; id < pairs_.tokens().size(); ++id)
       if (!pairs_.tokens()[id].empty())
@@ -94,15 +63,6 @@ ByteBpeTokenizer::ByteBpeTokenizer(ByteBpeModel model, const std::string& end_of
   if (files_.empty())
     files_ = {{"tokenizer.json", to_tokenizer_json(model_)},
               {"tokenizer_config.json", tokenizer_config(end_of_text)}};
-}
-
-const ByteBpeModel::AddedToken* ByteBpeTokenizer::added_token_at(std::string_view text) const {
-  const ByteBpeModel::AddedToken* longest = nullptr;
-  for (const ByteBpeModel::AddedToken& added : model_.added)
-    if (text.starts_with(added.text) &&
-        (longest == nullptr || added.text.size() > longest->text.size()))
-      longest = &added;
-  return longest;
 }
 
 void ByteBpeTokenizer::encode_part(std::string_view part, PieceTokens& known,
@@ -126,26 +86,14 @@ std::vector<int32_t> ByteBpeTokenizer::encode(std::string_view text) const {
     text = valid;
   }
   std::vector<int32_t> tokens;
-  PieceTokens known(pairs_);
+  PieceTokens known([&](std::string_view piece, auto& of_piece) { pairs_.encode(piece, of_piece); });
   std::list<std::string> with_space;  // pieces are views: they stay until the end
-  const auto encode_until = [&](size_t end) {
-    std::string_view part = text.substr(0, end);
-    if (model_.adds_prefix_space && !part.empty() && part[0] != ' ')
+  const auto encode_one = [&](std::string_view part) {
+    if (model_.adds_prefix_space && part[0] != ' ')
       part = with_space.emplace_back(" " + std::string(part));
     encode_part(part, known, tokens);
   };
-  for (size_t begin = 0; (begin = text.find_first_of(first_bytes_, begin)) != text.npos;) {
-    const ByteBpeModel::AddedToken* added = added_token_at(text.substr(begin));
-    if (added == nullptr) {
-      ++begin;
-      continue;
-    }
-    encode_until(begin);
-    tokens.push_back(added->id);
-    text.remove_prefix(begin + added->text.size());
-    begin = 0;
-  }
-  encode_until(text.size());
+  added_.split(text, encode_one, [&](const AddedToken& token) { tokens.push_back(token.id); });
   return tokens;
 }
 
@@ -156,6 +104,12 @@ std::string ByteBpeTokenizer::decode(const std::vector<int32_t>& tokens) const {
     bytes += bytes_[static_cast<size_t>(token)];
   }
   return replace_invalid_utf8(bytes);
+}
+
+std::optional<int32_t> ByteBpeTokenizer::token_id(std::string_view token) const {
+  const auto found = std::find(model_.names.begin(), model_.names.end(), token);
+  if (found == model_.names.end() || token.empty()) return std::nullopt;
+  return static_cast<int32_t>(found - model_.names.begin());
 }
 
 std::map<std::string, std::string> ByteBpeTokenizer::files() const {

@@ -6,8 +6,10 @@
 #include <optional>
 #include <string>
 
+#include "data/added_tokens.h"
 #include "data/bpe.h"
 #include "data/byte_bpe_model.h"
+#include "data/piece_tokens.h"
 #include "triga/tokenizer.h"
 
 namespace triga {
@@ -27,17 +29,17 @@ class ByteBpeTokenizer final : public Tokenizer {
   /// number that is no token.
   std::string decode(const std::vector<int32_t>& tokens) const override;
   std::optional<int32_t> end_of_text() const override { return end_of_text_; }
+  /// By its name: vocabularies write bytes as in byte_level.h.
+  std::optional<int32_t> token_id(std::string_view token) const override;
   std::map<std::string, std::string> files() const override;
 
  private:
-  class PieceTokens;
-  const ByteBpeModel::AddedToken* added_token_at(std::string_view text) const;
   void encode_part(std::string_view part, PieceTokens& known, std::vector<int32_t>& tokens) const;
 
   ByteBpeModel model_;
   std::vector<std::string> bytes_;  // [id] what it decodes to
   BytePairs pairs_;
-  std::string first_bytes_;                              // that an added token begins with
+  AddedTokens added_;
   std::unordered_map<std::string_view, int32_t> whole_;  // piece -> token, where merges are ignored
   std::optional<int32_t> end_of_text_;
   std::map<std::string, std::string> files_;

@@ -26,6 +26,13 @@ std::string BytesTokenizer::decode(const std::vector<int32_t>& tokens) const {
   return replace_invalid_utf8(bytes);
 }
 
+std::optional<int32_t> BytesTokenizer::token_id(std::string_view token) const {
+  if (token == kEndOfTextName) return kEndOfText;
+  const std::optional<std::string> bytes = bytes_of_name(token);
+  if (!bytes || bytes->size() != 1) return std::nullopt;
+  return static_cast<unsigned char>((*bytes)[0]);
+}
+
 std::map<std::string, std::string> BytesTokenizer::files() const {
   ByteBpeModel model;
   model.names.assign(byte_names().begin(), byte_names().end());

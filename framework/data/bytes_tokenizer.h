@@ -18,6 +18,8 @@ class BytesTokenizer final : public Tokenizer {
   /// gives its name. Throws: Error for a number that is no token.
   std::string decode(const std::vector<int32_t>& tokens) const override;
   std::optional<int32_t> end_of_text() const override { return kEndOfText; }
+  /// By its name in tokenizer.json, where bytes are written as in byte_level.h.
+  std::optional<int32_t> token_id(std::string_view token) const override;
   /// tokenizer.json and tokenizer_config.json: byte-level BPE without merges, which gives the same
   /// ids.
   std::map<std::string, std::string> files() const override;

@@ -8,6 +8,7 @@
 #include "data/series_kind.h"
 #include "data/take.h"
 #include "data/text_source.h"
+#include "data/wordpiece_kind.h"
 
 namespace triga {
 namespace {
@@ -76,6 +77,7 @@ void register_core_tokenizers(Registry& registry) {
                                          return std::make_unique<BytesTokenizer>();
                                        });
   register_byte_bpe(registry);
+  register_wordpiece(registry);
 }
 
 }  // namespace triga

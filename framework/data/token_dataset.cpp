@@ -2,6 +2,8 @@
 // cache under the fingerprints of documents and tokenizer, so all processes of a machine share it
 // and a second start finds it; it is read with pread, so what the system keeps in memory of it is
 // shared as well.
+#include "data/token_dataset.h"
+
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
@@ -10,7 +12,6 @@
 #include "data/cache_entry.h"
 #include "data/fingerprint.h"
 #include "data/token_file.h"
-#include "triga/dataset.h"
 #include "triga/error.h"
 #include "triga/log.h"
 #include "triga/tokenizer.h"
@@ -18,12 +19,35 @@
 namespace triga {
 namespace {
 
+/// What both datasets read: tokens, and the path of their file ("": in memory).
+struct Tokens {
+  std::unique_ptr<TokenFile> file;
+  Path path;
+};
+
+class TokenDataset : public Dataset {
+ public:
+  explicit TokenDataset(Tokens tokens)
+      : tokens_(std::move(tokens.file)), path_(std::move(tokens.path)) {}
+  TokensOnDisk on_disk() const {
+    return {path_, static_cast<int64_t>(tokens_->ends().size()), tokens_->num_tokens()};
+  }
+
+ protected:
+  std::unique_ptr<TokenFile> tokens_;
+
+ private:
+  Path path_;
+};
+
 /// All documents one after the other, in windows that overlap by one token: the last of a window is
 /// a label there and the first input of the next. The last window may be shorter.
-class PackedTokens final : public Dataset {
+class PackedTokens final : public TokenDataset {
  public:
-  PackedTokens(std::unique_ptr<TokenFile> tokens, int64_t num_tokens, int64_t sequence_length)
-      : tokens_(std::move(tokens)), num_tokens_(num_tokens), sequence_length_(sequence_length) {}
+  PackedTokens(Tokens tokens, int64_t num_tokens, int64_t sequence_length)
+      : TokenDataset(std::move(tokens)),
+        num_tokens_(num_tokens),
+        sequence_length_(sequence_length) {}
 
   int64_t size() const override {
     return (num_tokens_ - 1 + sequence_length_ - 1) / sequence_length_;
@@ -48,16 +72,15 @@ class PackedTokens final : public Dataset {
   }
 
  private:
-  std::unique_ptr<TokenFile> tokens_;
   int64_t num_tokens_;  // without the end of text after the last document
   int64_t sequence_length_;
 };
 
 /// One document a sample.
-class DocumentTokens final : public Dataset {
+class DocumentTokens final : public TokenDataset {
  public:
-  DocumentTokens(std::unique_ptr<TokenFile> tokens, int64_t sequence_length)
-      : tokens_(std::move(tokens)), longest_(sequence_length + 1) {
+  DocumentTokens(Tokens tokens, int64_t sequence_length)
+      : TokenDataset(std::move(tokens)), longest_(sequence_length + 1) {
     const std::vector<int64_t>& ends = tokens_->ends();
     for (size_t i = 0; i < ends.size(); ++i)
       if (ends[i] - begin_of(i) >= 2) documents_.push_back(i);
@@ -86,7 +109,6 @@ class DocumentTokens final : public Dataset {
     return document == 0 ? 0 : tokens_->ends()[document - 1];
   }
 
-  std::unique_ptr<TokenFile> tokens_;
   int64_t longest_;                // tokens of a sample
   std::vector<size_t> documents_;  // those with two tokens or more
 };
@@ -109,11 +131,10 @@ void write_tokens(std::unique_ptr<WritableFile> file, const DocumentSource& docu
   context.report_progress(what, documents.size(), documents.size());
 }
 
-std::unique_ptr<TokenFile> tokens_in_memory(const DocumentSource& documents,
-                                            const DatasetContext& context) {
+Tokens tokens_in_memory(const DocumentSource& documents, const DatasetContext& context) {
   const auto bytes = std::make_shared<std::string>();
   write_tokens(write_to_memory(bytes), documents, context);
-  return std::make_unique<TokenFile>(read_from_memory(bytes), "tokens in memory");
+  return {std::make_unique<TokenFile>(read_from_memory(bytes), "tokens in memory"), {}};
 }
 
 /// Where the tokens are cached; "": nowhere, since nothing says what the tokenizer is.
@@ -132,15 +153,14 @@ Path cache_path(const DocumentSource& documents, const DatasetContext& context) 
   return Path(context.cache_dir) / "tokens" / fingerprint.text();
 }
 
-std::unique_ptr<TokenFile> tokens_of(const DocumentSource& documents,
-                                     const DatasetContext& context) {
+Tokens tokens_of(const DocumentSource& documents, const DatasetContext& context) {
   const Path path = cache_path(documents, context);
   if (path.empty()) return tokens_in_memory(documents, context);
   try {
     make_cached_file(posix_files(), path, "tokens of " + context.split, [&](const Path& temporary) {
       write_tokens(posix_files().create(temporary), documents, context);
     });
-    return std::make_unique<TokenFile>(posix_files().open(path), path.string());
+    return {std::make_unique<TokenFile>(posix_files().open(path), path.string()), path};
   } catch (const FileError& error) {
     log_warning("data", error.what(), ": the tokens of ", context.split,
                 " are not cached, and each process keeps its own in memory; TRIGA_CACHE_DIR names "
@@ -149,16 +169,21 @@ std::unique_ptr<TokenFile> tokens_of(const DocumentSource& documents,
   }
 }
 
-std::unique_ptr<Dataset> make_dataset(std::unique_ptr<TokenFile> tokens, bool pack,
-                                      const DatasetContext& context) {
+std::unique_ptr<Dataset> make_dataset(Tokens tokens, bool pack, const DatasetContext& context) {
   if (!pack) return std::make_unique<DocumentTokens>(std::move(tokens), context.sequence_length);
-  const bool has_end = context.tokenizer->end_of_text() && tokens->num_tokens() > 0;
-  const int64_t num_tokens = tokens->num_tokens() - (has_end ? 1 : 0);
+  const bool has_end = context.tokenizer->end_of_text() && tokens.file->num_tokens() > 0;
+  const int64_t num_tokens = tokens.file->num_tokens() - (has_end ? 1 : 0);
   if (num_tokens < 2) return nullptr;
   return std::make_unique<PackedTokens>(std::move(tokens), num_tokens, context.sequence_length);
 }
 
 }  // namespace
+
+std::optional<TokensOnDisk> tokens_on_disk(const Dataset& dataset) {
+  const auto* tokens = dynamic_cast<const TokenDataset*>(&dataset);
+  if (tokens == nullptr) return std::nullopt;
+  return tokens->on_disk();
+}
 
 void check_reads_tokens(const DatasetContext& context) {
   if (context.tokenizer == nullptr)

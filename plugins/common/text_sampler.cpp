@@ -60,7 +60,8 @@ class TextSampler final : public Sampler {
         context.print(c10::str(i == 0 ? "" : "\n", "--- sample ", i + 1, " of ",
                                inputs_.num_samples, " ---\n"));
       const auto key = RandomKey(static_cast<uint64_t>(inputs_.seed)).with("text");
-      write_sample(after_prompt, logits, RandomStream(key, static_cast<uint64_t>(i)), context);
+      write_sample(prompt, {after_prompt, logits}, RandomStream(key, static_cast<uint64_t>(i)),
+                   context);
     }
     context.print("\n");
   }
@@ -80,23 +81,29 @@ class TextSampler final : public Sampler {
     return tokens;
   }
 
-  /// `reader` and `logits`: after the prompt. By value: every sample goes its own way from there.
-  void write_sample(Reader reader, at::Tensor logits, RandomStream random,
+  /// By value: every sample goes its own way from there.
+  struct AfterPrompt {
+    Reader reader;
+    at::Tensor logits;
+  };
+
+  void write_sample(const std::vector<int64_t>& prompt, AfterPrompt after, RandomStream random,
                     const SamplerContext& context) const {
     const TokenChoice choice{inputs_.temperature, inputs_.top_k, inputs_.top_p};
     const auto num_tokens =
-        std::min(context.tokenizer->vocab_size(), logits.size(0));  // more rows have no text
-    TextStream stream(context.print);
+        std::min(context.tokenizer->vocab_size(), after.logits.size(0));  // more rows have no text
     context.print(inputs_.prompt);
-    std::vector<int32_t> written;
-    std::string text;
+    // A token's text may depend on the one before it, such as the space between two words.
+    std::vector<int32_t> tokens(prompt.begin(), prompt.end());
+    std::string text = context.tokenizer->decode(tokens);
+    TextStream stream(context.print, text.size());
     for (int64_t i = 0; i < inputs_.max_new_tokens; ++i) {
-      const auto token = choose_token(logits.narrow(0, 0, num_tokens), choice, random);
+      const auto token = choose_token(after.logits.narrow(0, 0, num_tokens), choice, random);
       if (context.tokenizer->end_of_text() == static_cast<int32_t>(token)) break;
-      written.push_back(static_cast<int32_t>(token));
-      text = context.tokenizer->decode(written);
+      tokens.push_back(static_cast<int32_t>(token));
+      text = context.tokenizer->decode(tokens);
       stream.update(text);
-      if (i + 1 < inputs_.max_new_tokens) logits = reader.read({token});
+      if (i + 1 < inputs_.max_new_tokens) after.logits = after.reader.read({token});
     }
     stream.finish(text);
   }

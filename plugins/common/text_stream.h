@@ -9,7 +9,9 @@ namespace triga::common {
 
 class TextStream {
  public:
-  explicit TextStream(std::function<void(std::string_view)> print) : print_(std::move(print)) {}
+  /// `num_known`: bytes at the start of the text that are not printed: those of a prompt.
+  explicit TextStream(std::function<void(std::string_view)> print, size_t num_known = 0)
+      : print_(std::move(print)), num_printed_(num_known) {}
 
   /// Prints what is new in `text`: all that was decoded so far, which earlier calls saw the start
   /// of.
@@ -19,7 +21,7 @@ class TextStream {
 
  private:
   std::function<void(std::string_view)> print_;
-  size_t num_printed_ = 0;  // bytes of the text
+  size_t num_printed_;  // bytes of the text
 };
 
 }  // namespace triga::common

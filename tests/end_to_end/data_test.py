@@ -1,12 +1,15 @@
-"""triga data list|get: a catalogue of one's own over HTTP and from a mirror folder, and the catalogue that is shipped."""
+"""triga data list|get: a catalogue of one's own over HTTP and from a mirror folder, and the catalogue that is shipped; and
+triga data tokenize: token files made by several processes at once, found by training."""
 
 import functools
 import hashlib
 import http.server
+import re
+import subprocess
 import threading
 import unittest
 
-from triga_runner import TrigaTest, environment
+from triga_runner import TRIGA, TrigaTest, environment
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -95,6 +98,53 @@ class DataTest(TrigaTest):
         done = self.data("get", "tinyshakespeare", TRIGA_DATA_MIRROR=self.folder)
         self.assertEqual(done.returncode, 4)
         self.assertRegex(done.stderr, r"raw\.githubusercontent\.com/.*/input\.txt: not in the mirror")
+
+
+class TokenizeTest(TrigaTest):
+    def setUp(self):
+        super().setUp()
+        self.cache = self.folder / "cache"
+        self.env = environment(TRIGA_CACHE_DIR=self.cache)
+
+    def cached(self):
+        return {path: path.stat().st_mtime_ns for kind in ("tokens", "tokenizers") for path in (self.cache / kind).glob("*")
+                if path.suffix in ("", ".json")}
+
+    def test_several_processes_make_the_files_that_training_reads(self):
+        learned = ("--set", "data.tokenizer={kind: wordpiece, vocab_size: 60}")
+        command = [TRIGA, "data", "tokenize", self.experiment, *learned]
+        processes = [subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+        outputs = {process.communicate(timeout=100)[0] for process in processes}
+        self.assertEqual([process.returncode for process in processes], [0, 0, 0])
+        self.assertEqual(len(outputs), 1, outputs)
+        lines = outputs.pop().splitlines()
+        self.assertEqual(lines[0], "tokenizer: wordpiece, 60 tokens")
+        for line, split, documents in zip(lines[1:], ("train", "validation"), (120, 23), strict=True):
+            self.assertRegex(line, rf"^{split}: [\d,]+ tokens of {documents} documents in {re.escape(str(self.cache))}/tokens/\w+$")
+        cached = self.cached()
+        self.assertEqual(len(cached), 3)
+        self.launch(2, "run", *learned, "--set", "train.max_steps=1", env=self.env)
+        self.assertEqual(self.cached(), cached)
+
+    def test_it_says_how_many_tokens_there_are(self):
+        done = self.command("data", "tokenize", self.experiment, "--set", "data.train={kind: text, files: [text.txt]}", env=self.env)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        num_tokens = re.search(r"train: ([\d,]+) tokens of 1 document in ", done.stdout)[1]
+        self.assertEqual(int(num_tokens.replace(",", "")), (self.folder / "text.txt").stat().st_size + 1)  # the end of text
+
+    def test_it_says_what_it_cannot_do(self):
+        done = self.command("data", "tokenize", self.experiment, "--set", "data.tokenizer=null", env=self.env)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("data.tokenizer", done.stderr)
+        (self.folder / "labels.tsv").write_text("a text\t0\nanother\t1\n")
+        labelled = "data.validation={kind: labelled_text, files: [labels.tsv]}"
+        done = self.command("data", "tokenize", self.experiment, "--set", labelled, env=self.env)
+        self.assertIn("validation: kind labelled_text keeps no token file", done.stdout, done.stderr)
+        self.cache.rename(self.folder / "old")
+        self.cache.write_text("not a folder")
+        done = self.command("data", "tokenize", self.experiment, env=self.env)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("could not be kept in the cache", done.stderr)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,18 @@ class TokenizerTest(TrigaTest):
         self.assertEqual(completed.returncode, 0, completed.stderr)
         self.assertTrue(completed.stdout.startswith("the"), completed.stdout)
 
+    def test_pieces_of_words_are_learned_as_well(self):
+        tokenizer = "data.tokenizer={kind: wordpiece, vocab_size: 60}"
+        run = self.launch(2, "run", *LEARNED, "--set", tokenizer)
+        checkpoint = run.directory / "checkpoints" / "latest"
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+        self.assertEqual((len(tokenizer), tokenizer.cls_token_id, tokenizer.mask_token_id), (60, 2, 4))
+        self.assertEqual(tokenizer.decode(tokenizer("He was not there")["input_ids"]), "[CLS] he was not there [SEP]")
+        (self.folder / "text.txt").unlink()
+        completed = self.command("generate", run.directory, "--input", "prompt=The", "--input", "max_new_tokens=5")
+        self.assertEqual(completed.returncode, 0, completed.stderr)
+        self.assertTrue(completed.stdout.startswith("the"), completed.stdout)
+
     def test_a_resumed_run_keeps_its_vocabulary(self):
         first = self.launch(2, "run", *LEARNED)
         tokenizer = (first.directory / "checkpoints" / "latest" / "tokenizer.json").read_bytes()
@@ -46,7 +58,9 @@ class TokenizerTest(TrigaTest):
 
     def test_wrong_tokenizers_are_refused(self):
         for value, says in (("{kind: byte_bpe}", "give one of them"), ("{kind: byte_bpe, from: none.json}", "no such file or folder"),
-                            ("{kind: byte_bpe, vocab_size: 200}", "at least 257")):
+                            ("{kind: byte_bpe, vocab_size: 200}", "at least 257"),
+                            ("{kind: wordpiece}", "give one of them"), ("{kind: wordpiece, vocab_size: 20}", "have no room"),
+                            ("{kind: wordpiece, from: ., lowercase: true}", "a folder without tokenizer.json")):
             completed = self.command("check", self.experiment, "--set", f"data.tokenizer={value}")
             self.assertEqual(completed.returncode, 2, completed.stderr)
             self.assertIn(says, completed.stderr)

@@ -120,6 +120,31 @@ TEST(TextSampler, RefusesAPromptThatTheModelCanNotRead) {
       ThrowsMessage<ConfigError>(HasSubstr("prompt has 5 tokens; the model reads at most 4")));
 }
 
+/// Words with a space between: what a word looks like depends on whether another is before it.
+class WordTokenizer final : public Tokenizer {
+ public:
+  int64_t vocab_size() const override { return 26; }
+  std::vector<int32_t> encode(std::string_view text) const override { return {text[0] - 'a'}; }
+  std::string decode(const std::vector<int32_t>& tokens) const override {
+    std::string text;
+    for (const int32_t token : tokens)
+      text += std::string(text.empty() ? 0 : 1, ' ') + static_cast<char>('a' + token);
+    return text;
+  }
+  std::optional<int32_t> end_of_text() const override { return std::nullopt; }
+  std::map<std::string, std::string> files() const override { return {}; }
+};
+
+TEST(TextSampler, WritesWhatFollowsThePromptAsItStandsBehindIt) {
+  Counter model(100);
+  const WordTokenizer tokenizer;
+  std::string text;
+  text_sampler(100)
+      .create(test::mapping_of({{"prompt", "apple"}, {"max_new_tokens", "2"}}))
+      ->generate(model, {&tokenizer, "", [&](std::string_view part) { text += part; }});
+  EXPECT_EQ(text, "apple b c\n");
+}
+
 /// No end of text, so an empty prompt has nothing to start from.
 class EndlessTokenizer final : public Tokenizer {
  public:

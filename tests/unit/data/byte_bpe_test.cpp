@@ -8,16 +8,14 @@
 #include "data/bpe_training.h"
 #include "data/byte_bpe_tokenizer.h"
 #include "data/byte_level.h"
-#include "data/core_kinds.h"
-#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/unit/data/tokenizer_kinds.h"
 
 namespace triga {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::triga::test::message_of;
 using ::triga::test::TemporaryFolder;
 
 ByteBpeModel bytes_and(const std::vector<std::pair<std::string, std::string>>& merges) {
@@ -72,6 +70,18 @@ TEST(ByteBpe, TakesTheLongestOfAddedTokens) {
   EXPECT_EQ(tokenizer.end_of_text(), 256);
   EXPECT_THAT(tokenizer.encode("<a><b><a>x<"), ElementsAre(257, 256, 'x', '<'));
   EXPECT_EQ(tokenizer.decode({257, 'x', 256}), "<a><b>x<a>");
+}
+
+TEST(ByteBpe, TellsTheIdOfATokenByItsText) {
+  ByteBpeModel model = bytes_and({{"a", "b"}});
+  model.names.push_back("[MASK]");
+  model.added = {{"[MASK]", 257, true}};
+  const ByteBpeTokenizer tokenizer(model, "");
+  EXPECT_EQ(tokenizer.token_id("[MASK]"), 257);
+  EXPECT_EQ(tokenizer.token_id("ab"), 256);
+  EXPECT_EQ(tokenizer.token_id("\u0120"), ' ');
+  EXPECT_EQ(tokenizer.token_id("[CLS]"), std::nullopt);
+  EXPECT_EQ(tokenizer.token_id(""), std::nullopt);
 }
 
 TEST(ByteBpe, ReadsBrokenTextAsReplacementCharacters) {
@@ -141,34 +151,22 @@ TEST(BytePairTraining, KeepsItsCountsRight) {
   EXPECT_EQ(learned.merges.size(), 34u);
 }
 
-std::unique_ptr<Tokenizer> make(const std::map<std::string, std::string>& options,
+std::unique_ptr<Tokenizer> make(const test::TokenizerOptions& options,
                                 const TokenizerContext& context = {}) {
-  Registry registry;
-  register_core_tokenizers(registry);
-  ConfigNode config = ConfigNode::make_mapping();
-  for (const auto& [key, value] : options) config.add(key, ConfigNode::make_scalar(value));
-  for (const auto& kind : registry.tokenizers.kinds())
-    if (kind.name == "byte_bpe") return kind.create(config, context);
-  return nullptr;
+  return test::make_tokenizer("byte_bpe", options, context);
 }
 
-std::string refusal(const std::map<std::string, std::string>& options,
-                    const TokenizerContext& context = {}) {
-  return message_of<ConfigError>([&] { make(options, context); });
+std::string refusal(const test::TokenizerOptions& options, const TokenizerContext& context = {}) {
+  return test::refusal_of_tokenizer("byte_bpe", options, context);
 }
 
 class Learning : public testing::Test {
  protected:
   TokenizerContext context(const std::string& text, const std::string& cache_dir) {
-    TokenizerContext context;
-    context.cache_dir = cache_dir;
-    context.for_each_text = [this, text](const auto& visit) {
-      visit(text);
-      ++num_readings_;
-    };
-    return context;
+    return text_.context(text, cache_dir);
   }
-  int num_readings_ = 0;
+  test::TrainingText text_;
+  int& num_readings_ = text_.num_readings;
   TemporaryFolder folder_;
 };
 

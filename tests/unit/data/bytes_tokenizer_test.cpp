@@ -34,6 +34,15 @@ TEST(BytesTokenizer, DecodesForDisplay) {
   EXPECT_THROW(tokenizer.decode({-1}), Error);
 }
 
+TEST(BytesTokenizer, TellsTheIdOfATokenByItsText) {
+  const BytesTokenizer tokenizer;
+  EXPECT_EQ(tokenizer.token_id("<|endoftext|>"), 256);
+  EXPECT_EQ(tokenizer.token_id("a"), 'a');
+  EXPECT_EQ(tokenizer.token_id("\u010A"), '\n');
+  EXPECT_EQ(tokenizer.token_id("ab"), std::nullopt);
+  EXPECT_EQ(tokenizer.token_id("[MASK]"), std::nullopt);
+}
+
 TEST(BytesTokenizer, WritesAVocabularyOfEveryByteOnce) {
   const auto files = BytesTokenizer().files();
   const auto tokenizer = nlohmann::json::parse(files.at("tokenizer.json"));
