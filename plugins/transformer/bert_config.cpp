@@ -34,7 +34,9 @@ void describe_sizes(Fields& fields, BertConfig& config) {
       .known_as({"max_position_embeddings", "n_positions", "max_seq_length", "max_length",
                  "seq_len", "sequence_length"});
   fields.field("num_token_types", config.num_token_types)
-      .help("Rows of the embedding of segments. Inputs are of the first; more are for files that have them.")
+      .help(
+          "Rows of the embedding of segments. Inputs are of the first; more are for files that "
+          "have them.")
       .at_least(1)
       .known_as({"type_vocab_size", "num_segments"});
   common::describe_vocab_size(fields, config.vocab_size);
@@ -48,8 +50,9 @@ void describe_sizes(Fields& fields, BertConfig& config) {
 void describe_encoder(Fields& fields, BertConfig& config) {
   describe_sizes(fields, config);
   fields.field("dropout", config.dropout)
-      .help("Share of activations that training sets to zero: of the embedding, and of what "
-            "attention and feed-forward give.")
+      .help(
+          "Share of activations that training sets to zero: of the embedding, and of what "
+          "attention and feed-forward give.")
       .at_least(0)
       .below(1)
       .known_as({"hidden_dropout_prob", "dropout_p", "dropout_rate"});
@@ -95,8 +98,9 @@ Json encoder_json(const BertConfig& config, const char* architecture, int32_t pa
 void describe(Fields& fields, BertMlmConfig& config) {
   describe_encoder(fields, config);
   fields.field("masked_share", config.masked_share)
-      .help("Share of the tokens of a text that are to be guessed, at least one. Of these the model "
-            "sees 80 % as [MASK], 10 % as another token and 10 % as they are.")
+      .help(
+          "Share of the tokens of a text that are to be guessed, at least one. Of these the model "
+          "sees 80 % as [MASK], 10 % as another token and 10 % as they are.")
       .above(0)
       .at_most(1)
       .known_as({"mlm_probability", "masked_lm_prob", "mask_ratio", "mask_prob"});
@@ -157,8 +161,7 @@ std::optional<std::string> bert_parameter_name(const std::string& stored_name, B
                                      std::pair{"LayerNorm.beta", "LayerNorm.bias"}})
     if (name.ends_with(old_end))
       name = name.substr(0, name.size() - std::string_view(old_end).size()) + end;
-  const bool has_prefix =
-      begins_with("bert.") || begins_with("cls.") || begins_with("classifier.");
+  const bool has_prefix = begins_with("bert.") || begins_with("cls.") || begins_with("classifier.");
   if (!has_prefix) name = "bert." + name;  // saved from a BertModel
   if (begins_with("bert.embeddings.position_ids") || begins_with("bert.embeddings.token_type_ids"))
     return std::nullopt;

@@ -84,8 +84,8 @@ Activations BertBlock::forward(const Activations& inputs, LayerContext& context)
   const at::Tensor attended_ND = attention_norm_.in_type_of_input(
       dropout_add(x_ND, attention_output_(mixed_ND), dropout_, context, "attention_output"));
   const at::Tensor inner = at::gelu(intermediate_(attended_ND.to(type)));
-  return {{"hidden", output_norm_.in_type_of_input(dropout_add(attended_ND, output_(inner), dropout_,
-                                                               context, "mlp_output"))}};
+  return {{"hidden", output_norm_.in_type_of_input(dropout_add(attended_ND, output_(inner),
+                                                               dropout_, context, "mlp_output"))}};
 }
 
 BertMaskedHead::BertMaskedHead(const BertConfig& config) {
@@ -96,8 +96,7 @@ BertMaskedHead::BertMaskedHead(const BertConfig& config) {
   };
   transform_ =
       declare_dense(declare, prefix + "transform.dense", width, width, config.initializer_range);
-  norm_ =
-      declare_norm(declare, prefix + "transform.LayerNorm", width, config.layer_norm_epsilon);
+  norm_ = declare_norm(declare, prefix + "transform.LayerNorm", width, config.layer_norm_epsilon);
   word_ = parameter(kEmbeddings + "word_embeddings.weight", {vocab_size, width}, drawn(config));
   bias_ = parameter(prefix + "bias", {vocab_size}, Init::zeros());
 }

@@ -34,8 +34,9 @@ BertTokens bert_tokens(const Tokenizer* tokenizer, const std::string& kind) {
   BertTokens tokens;
   tokens.vocab_size = tokenizer->vocab_size();
   std::string missing;
-  for (const auto& [text, id] : {std::pair{"[CLS]", &tokens.cls}, std::pair{"[SEP]", &tokens.sep},
-                                 std::pair{"[PAD]", &tokens.pad}, std::pair{"[MASK]", &tokens.mask}}) {
+  for (const auto& [text, id] :
+       {std::pair{"[CLS]", &tokens.cls}, std::pair{"[SEP]", &tokens.sep},
+        std::pair{"[PAD]", &tokens.pad}, std::pair{"[MASK]", &tokens.mask}}) {
     const auto found = tokenizer->token_id(text);
     if (!found) {
       missing += c10::str(missing.empty() ? "" : ", ", text);
@@ -44,8 +45,7 @@ BertTokens bert_tokens(const Tokenizer* tokenizer, const std::string& kind) {
     *id = *found;
     tokens.special.push_back(*found);
   }
-  if (!missing.empty())
-    throw ConfigError(needs + "; this one (data.tokenizer) lacks " + missing);
+  if (!missing.empty()) throw ConfigError(needs + "; this one (data.tokenizer) lacks " + missing);
   if (const auto unknown = tokenizer->token_id("[UNK]")) tokens.special.push_back(*unknown);
   std::sort(tokens.special.begin(), tokens.special.end());
   return tokens;

@@ -84,22 +84,22 @@ void describe(Fields& fields, VitConfig& config) {
 
 std::map<std::string, std::string> vit_files(const VitConfig& config) {
   Json model = {{"architectures", {"ViTForImageClassification"}},
-                      {"model_type", "vit"},
-                      {"image_size", config.image_size},
-                      {"patch_size", config.patch_size},
-                      {"num_channels", config.num_channels},
-                      {"num_hidden_layers", config.num_layers},
-                      {"num_attention_heads", config.num_heads},
-                      {"hidden_size", config.hidden_size},
-                      {"intermediate_size", config.intermediate_size},
-                      {"hidden_act", "gelu"},
-                      {"hidden_dropout_prob", config.dropout},
-                      {"attention_probs_dropout_prob", config.attention_dropout},
-                      {"layer_norm_eps", config.layer_norm_epsilon},
-                      {"initializer_range", config.initializer_range},
-                      {"qkv_bias", true},
-                      {"dtype", "float32"},
-                      {"torch_dtype", "float32"}};
+                {"model_type", "vit"},
+                {"image_size", config.image_size},
+                {"patch_size", config.patch_size},
+                {"num_channels", config.num_channels},
+                {"num_hidden_layers", config.num_layers},
+                {"num_attention_heads", config.num_heads},
+                {"hidden_size", config.hidden_size},
+                {"intermediate_size", config.intermediate_size},
+                {"hidden_act", "gelu"},
+                {"hidden_dropout_prob", config.dropout},
+                {"attention_probs_dropout_prob", config.attention_dropout},
+                {"layer_norm_eps", config.layer_norm_epsilon},
+                {"initializer_range", config.initializer_range},
+                {"qkv_bias", true},
+                {"dtype", "float32"},
+                {"torch_dtype", "float32"}};
   common::add_labels(model, config.num_labels);
   const std::vector<double> half(static_cast<size_t>(config.num_channels), 0.5);
   const Json preprocessor = {

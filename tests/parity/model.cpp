@@ -211,7 +211,8 @@ void run(const std::string& plugin, const std::string& kind_name, const Path& fo
       find_kind(registry.architectures, "architecture", plugin, ConfigNode::make_scalar(kind_name));
   const ConfigNode options = read_options(folder / "options.txt");
   std::optional<NumberTokenizer> tokenizer;
-  if (const ConfigNode* size = options.find("vocab_size")) tokenizer.emplace(std::stoll(size->scalar));
+  if (const ConfigNode* size = options.find("vocab_size"))
+    tokenizer.emplace(std::stoll(size->scalar));
   const auto architecture =
       kind.create(options, ArchitectureContext{tokenizer ? &*tokenizer : nullptr});
   Parity(folder, model, *architecture).run();

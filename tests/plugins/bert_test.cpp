@@ -158,10 +158,10 @@ TEST(BertMlm, MasksByPosition) {
 TEST(BertMlm, NamesThePlacesAndTheirTokens) {
   auto config = small_config<BertMlmConfig>();
   config.masked_share = 1;
-  const auto batch =
-      small_mlm(config).collate({{{"tokens", ints({20, 21, 22})}}, {{"tokens", ints({23, kSep})}},
-                                 {{"tokens", ints({kUnknown, kSep})}}},
-                                {});
+  const auto batch = small_mlm(config).collate({{{"tokens", ints({20, 21, 22})}},
+                                                {{"tokens", ints({23, kSep})}},
+                                                {{"tokens", ints({kUnknown, kSep})}}},
+                                               {});
   EXPECT_TRUE(batch["masked_positions"].equal(ints({1, 2, 3, 1, 0, 0, 0, 0, 0}).view({3, 3})));
   EXPECT_TRUE(batch["labels"].equal(
       ints({20, 21, 22, 23, kNone, kNone, kNone, kNone, kNone}).view({3, 3})));
