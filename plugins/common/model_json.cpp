@@ -23,6 +23,17 @@ Json parse_config_json(const std::map<std::string, std::string>& files, const st
   return stored;
 }
 
+void add_labels(Json& config, int64_t num_labels) {
+  Json names = Json::object(), numbers = Json::object();
+  for (int64_t i = 0; i < num_labels; ++i) {
+    const std::string name = "LABEL_" + std::to_string(i);
+    names[std::to_string(i)] = name;
+    numbers[name] = i;
+  }
+  config["id2label"] = names;
+  config["label2id"] = numbers;
+}
+
 void ConfigComparison::add(const char* option, const std::string& ours, const std::string& theirs,
                            const char* key) {
   differences_ += c10::str("\n  ", option, ": ", ours, " here, ", theirs, " there (", key, ")");

@@ -1,6 +1,7 @@
 // config.json of a model directory: read, and compared with an experiment's options.
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -15,6 +16,10 @@ using Json = nlohmann::ordered_json;
 /// missing, no JSON object, or of another model_type than the one that kind `kind` reads.
 Json parse_config_json(const std::map<std::string, std::string>& files, const std::string& kind,
                        const std::string& model_type);
+
+/// Adds the names of classes to a config.json, as transformers calls classes without a name:
+/// LABEL_0, LABEL_1, ...
+void add_labels(Json& config, int64_t num_labels);
 
 /// Collects the values that differ, a line each.
 class ConfigComparison {

@@ -33,12 +33,14 @@ at::Tensor attention_with_dropout(const at::Tensor& q, const at::Tensor& k, cons
 }  // namespace
 
 at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
-  const auto type = weight->scalar_type();
-  if (x.scalar_type() == type)
+  return in_type_of_input(x).to(weight->scalar_type());
+}
+
+at::Tensor LayerNorm::in_type_of_input(const at::Tensor& x) const {
+  const auto type = x.scalar_type();
+  if (type == weight->scalar_type())
     return at::layer_norm(x, {x.size(-1)}, weight.tensor(), bias.tensor(), epsilon);
-  return at::layer_norm(x, {x.size(-1)}, weight->to(x.scalar_type()), bias->to(x.scalar_type()),
-                        epsilon)
-      .to(type);
+  return at::layer_norm(x, {x.size(-1)}, weight->to(type), bias->to(type), epsilon);
 }
 
 at::Tensor Dense::operator()(const at::Tensor& x) const {

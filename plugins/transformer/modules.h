@@ -16,7 +16,10 @@ struct LayerNorm {
   Parameter weight, bias;  // [D]
   double epsilon = 0;
 
+  /// In the weights' type, as the matrices that follow want it.
   at::Tensor operator()(const at::Tensor& x) const;
+  /// In the type of x.
+  at::Tensor in_type_of_input(const at::Tensor& x) const;
 };
 
 /// y = x W^T + b with W stored [out, in], as torch.nn.Linear.

@@ -1,6 +1,7 @@
 // The transformer family.
 #include "triga/plugin.h"
 
+#include "transformer/bert.h"
 #include "transformer/gpt2.h"
 #include "transformer/vit.h"
 
@@ -18,5 +19,19 @@ TRIGA_PLUGIN(transformer, "0.1.0") {
       "ViTForImageClassification.",
       [](const VitConfig& config, const ArchitectureContext&) -> std::unique_ptr<Architecture> {
         return std::make_unique<Vit>(config);
+      });
+  registry.architectures.add<BertMlmConfig>(
+      "bert_mlm",
+      "Encoder that learns from text by guessing masked tokens (Devlin et al. 2019), as "
+      "transformers' BertForMaskedLM.",
+      [](const BertMlmConfig& config, const ArchitectureContext& context)
+          -> std::unique_ptr<Architecture> { return std::make_unique<BertMlm>(config, context); });
+  registry.architectures.add<BertClassifierConfig>(
+      "bert_classifier",
+      "Class of a text by an encoder (Devlin et al. 2019), as transformers' "
+      "BertForSequenceClassification.",
+      [](const BertClassifierConfig& config,
+         const ArchitectureContext& context) -> std::unique_ptr<Architecture> {
+        return std::make_unique<BertClassifier>(config, context);
       });
 }

@@ -5,23 +5,7 @@
 #include "transformer/vit.h"
 
 namespace triga::transformer {
-namespace {
-
 using common::Json;
-
-Json labels_json(int64_t num_labels, bool by_name) {
-  Json labels = Json::object();
-  for (int64_t i = 0; i < num_labels; ++i) {
-    const std::string name = "LABEL_" + std::to_string(i);
-    if (by_name)
-      labels[name] = i;
-    else
-      labels[std::to_string(i)] = name;
-  }
-  return labels;
-}
-
-}  // namespace
 
 void describe(Fields& fields, VitConfig& config) {
   fields.field("image_size", config.image_size)
@@ -99,25 +83,24 @@ void describe(Fields& fields, VitConfig& config) {
 }
 
 std::map<std::string, std::string> vit_files(const VitConfig& config) {
-  const Json model = {{"architectures", {"ViTForImageClassification"}},
-                      {"model_type", "vit"},
-                      {"image_size", config.image_size},
-                      {"patch_size", config.patch_size},
-                      {"num_channels", config.num_channels},
-                      {"num_hidden_layers", config.num_layers},
-                      {"num_attention_heads", config.num_heads},
-                      {"hidden_size", config.hidden_size},
-                      {"intermediate_size", config.intermediate_size},
-                      {"hidden_act", "gelu"},
-                      {"hidden_dropout_prob", config.dropout},
-                      {"attention_probs_dropout_prob", config.attention_dropout},
-                      {"layer_norm_eps", config.layer_norm_epsilon},
-                      {"initializer_range", config.initializer_range},
-                      {"qkv_bias", true},
-                      {"id2label", labels_json(config.num_labels, /*by_name=*/false)},
-                      {"label2id", labels_json(config.num_labels, /*by_name=*/true)},
-                      {"dtype", "float32"},
-                      {"torch_dtype", "float32"}};
+  Json model = {{"architectures", {"ViTForImageClassification"}},
+                {"model_type", "vit"},
+                {"image_size", config.image_size},
+                {"patch_size", config.patch_size},
+                {"num_channels", config.num_channels},
+                {"num_hidden_layers", config.num_layers},
+                {"num_attention_heads", config.num_heads},
+                {"hidden_size", config.hidden_size},
+                {"intermediate_size", config.intermediate_size},
+                {"hidden_act", "gelu"},
+                {"hidden_dropout_prob", config.dropout},
+                {"attention_probs_dropout_prob", config.attention_dropout},
+                {"layer_norm_eps", config.layer_norm_epsilon},
+                {"initializer_range", config.initializer_range},
+                {"qkv_bias", true},
+                {"dtype", "float32"},
+                {"torch_dtype", "float32"}};
+  common::add_labels(model, config.num_labels);
   const std::vector<double> half(static_cast<size_t>(config.num_channels), 0.5);
   const Json preprocessor = {
       {"image_processor_type", "ViTImageProcessor"},

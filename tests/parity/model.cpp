@@ -2,12 +2,14 @@
 // for KIND.py to compare.
 //   reads   FOLDER/options.txt (`key value` lines), FOLDER/samples.safetensors (the samples'
 //           fields, in order of names: "000.tokens", "001.label", "001.tokens", ...)
+//           With an option vocab_size the model gets a tokenizer of so many numbers.
 //   writes  FOLDER/MODEL.safetensors: outputs and gradients of the first batch, losses of some
 //           steps, the fields of every batch, norms of gradients inside of layers; the same of an
 //           evaluation, with its metrics; of a language model greedy tokens
 //           FOLDER/MODEL-written: a checkpoint of the weights as they were read
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <iostream>
@@ -31,7 +33,8 @@ constexpr int kNumSteps = 10;
 constexpr size_t kMicrobatchSize = 3, kMicrobatchesPerStep = 2;
 constexpr double kLearningRate = 3e-3, kWeightDecay = 0.1, kClipNorm = 1;
 
-/// Tokens as numbers with spaces between, so that a text is a list of tokens.
+/// Tokens as numbers with spaces between, so that a text is a list of tokens. The first five are
+/// BERT's special tokens.
 class NumberTokenizer final : public Tokenizer {
  public:
   explicit NumberTokenizer(int64_t vocab_size) : vocab_size_(vocab_size) {}
@@ -48,6 +51,12 @@ class NumberTokenizer final : public Tokenizer {
     return text;
   }
   std::optional<int32_t> end_of_text() const override { return std::nullopt; }
+  std::optional<int32_t> token_id(std::string_view token) const override {
+    constexpr std::string_view kSpecial[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+    const auto* found = std::find(std::begin(kSpecial), std::end(kSpecial), token);
+    if (found == std::end(kSpecial)) return std::nullopt;
+    return static_cast<int32_t>(found - std::begin(kSpecial));
+  }
   std::map<std::string, std::string> files() const override { return {}; }
 
  private:
@@ -114,8 +123,7 @@ class Parity {
   void run() {
     write_checkpoint();
     TensorsByName results;
-    if (samples_[0].contains("tokens") && !samples_[0].contains("label"))
-      results["greedy"] = greedy();
+    if (continues_texts()) results["greedy"] = greedy();
     auto batches = batches_of(0);
     for (const auto& [name, output] : strategy_.predictor().predict(batches[0], nullptr))
       results[name] = output.clone();
@@ -177,6 +185,11 @@ class Parity {
     return at::tensor(losses, at::kDouble);
   }
 
+  bool continues_texts() const {
+    const auto sampler = architecture_.sampler();
+    return sampler && sampler->schema().find("properties")->find("prompt") != nullptr;
+  }
+
   /// The tokens that the sampler writes at temperature 0 after the first tokens of the first
   /// sample.
   at::Tensor greedy() {
@@ -217,7 +230,12 @@ void run(const std::string& plugin, const std::string& kind_name, const Path& fo
   const auto registry = registered_kinds(load_plugin(file), file);
   const auto& kind =
       find_kind(registry.architectures, "architecture", plugin, ConfigNode::make_scalar(kind_name));
-  const auto architecture = kind.create(read_options(folder / "options.txt"), {});
+  const ConfigNode options = read_options(folder / "options.txt");
+  std::optional<NumberTokenizer> tokenizer;
+  if (const ConfigNode* size = options.find("vocab_size"))
+    tokenizer.emplace(std::stoll(size->scalar));
+  const auto architecture =
+      kind.create(options, ArchitectureContext{tokenizer ? &*tokenizer : nullptr});
   Parity(folder, model, *architecture).run();
 }
 

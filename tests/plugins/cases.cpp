@@ -86,6 +86,31 @@ const std::vector<Case>& conformance_cases() {
                   {"flip", "true"}},
        .sample = labelled_image,
        .sampler_inputs = {}},
+      {.plugin = "transformer",
+       .kind = "bert_mlm",
+       .config = {{"num_layers", "3"},
+                  {"num_heads", "2"},
+                  {"hidden_size", "16"},
+                  {"intermediate_size", "32"},
+                  {"context_length", "20"},
+                  {"dropout", "0.1"},
+                  {"attention_dropout", "0.1"}},
+       .sample = letters,
+       .has_tokenizer = true,
+       .sampler_inputs = {{"text", "HE[MASK]LO[MASK]"}, {"top_k", "3"}}},
+      {.plugin = "transformer",
+       .kind = "bert_classifier",
+       .config = {{"num_labels", "3"},
+                  {"num_layers", "3"},
+                  {"num_heads", "2"},
+                  {"hidden_size", "16"},
+                  {"intermediate_size", "32"},
+                  {"context_length", "20"},
+                  {"dropout", "0.1"},
+                  {"attention_dropout", "0.1"}},
+       .sample = word,
+       .has_tokenizer = true,
+       .sampler_inputs = {{"text", "HELLO"}}},
       {.plugin = "rnn",
        .kind = "rnn_language_model",
        .config = {{"num_layers", "2"},
@@ -169,6 +194,13 @@ std::vector<int32_t> LetterTokenizer::encode(std::string_view text) const {
   std::vector<int32_t> tokens;
   for (const char letter : text) tokens.push_back(letter - 'A');
   return tokens;
+}
+
+std::optional<int32_t> LetterTokenizer::token_id(std::string_view token) const {
+  constexpr std::string_view kSpecial[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+  for (int32_t id = 0; id < 5; ++id)
+    if (kSpecial[id] == token) return id;
+  return std::nullopt;
 }
 
 std::string LetterTokenizer::decode(const std::vector<int32_t>& tokens) const {

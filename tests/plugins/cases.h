@@ -27,13 +27,15 @@ struct Case {
 
 const std::vector<Case>& conformance_cases();
 
-/// Sixty tokens, of which 59 ends a text; token t is the letter 'A' + t.
+/// Sixty tokens, of which 59 ends a text; token t is the letter 'A' + t. The first five are BERT's
+/// special tokens as well: [PAD], [UNK], [CLS], [SEP], [MASK].
 class LetterTokenizer final : public Tokenizer {
  public:
   int64_t vocab_size() const override { return 60; }
   std::vector<int32_t> encode(std::string_view text) const override;
   std::string decode(const std::vector<int32_t>& tokens) const override;
   std::optional<int32_t> end_of_text() const override { return 59; }
+  std::optional<int32_t> token_id(std::string_view token) const override;
   std::map<std::string, std::string> files() const override { return {}; }
 };
 

@@ -160,6 +160,14 @@ constexpr Elsewhere kElsewhere[] = {
      "prompt is empty"},
     {"plugins/common/text_sampler.cpp", "the model reads at most", "tests/plugins/common_test.cpp",
      "the model reads at most 4"},
+    {"plugins/transformer/bert_samplers.cpp", "without a tokenizer", "tests/plugins/bert_test.cpp",
+     "without a tokenizer"},
+    {"plugins/transformer/bert_samplers.cpp", "nothing in it is to be guessed",
+     "tests/plugins/bert_test.cpp", "text has no [MASK]"},
+    {"plugins/transformer/bert_samplers.cpp", "with [CLS] and [SEP]; the model",
+     "tests/plugins/bert_test.cpp", "13 tokens with [CLS] and [SEP]"},
+    {"plugins/transformer/bert_samplers.cpp", "text is empty", "tests/plugins/bert_test.cpp",
+     "text is empty"},
 };
 
 struct Refusal {
