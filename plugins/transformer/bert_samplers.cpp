@@ -149,21 +149,20 @@ class TextClassSampler final : public Sampler {
 };
 
 template <class Kind, class Inputs>
-SamplerKind sampler_kind(const BertTokens& tokens, int64_t context_length) {
-  return {.create = [tokens, context_length](const ConfigNode& inputs) -> std::unique_ptr<Sampler> {
-            return std::make_unique<Kind>(read_config<Inputs>(inputs), tokens, context_length);
-          },
-          .schema = [] { return config_schema<Inputs>(); }};
+SamplerKind kind_of(const BertTokens& tokens, int64_t context_length) {
+  return sampler_kind<Inputs>([tokens, context_length](const Inputs& inputs) {
+    return std::make_unique<Kind>(inputs, tokens, context_length);
+  });
 }
 
 }  // namespace
 
 SamplerKind fill_mask_sampler(const BertTokens& tokens, int64_t context_length) {
-  return sampler_kind<FillMaskSampler, FillMaskInputs>(tokens, context_length);
+  return kind_of<FillMaskSampler, FillMaskInputs>(tokens, context_length);
 }
 
 SamplerKind text_class_sampler(const BertTokens& tokens, int64_t context_length) {
-  return sampler_kind<TextClassSampler, TextClassInputs>(tokens, context_length);
+  return kind_of<TextClassSampler, TextClassInputs>(tokens, context_length);
 }
 
 }  // namespace triga::transformer
