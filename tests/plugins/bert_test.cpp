@@ -274,8 +274,10 @@ std::string generate(const Architecture& model, Predictor& predictor, const std:
   auto inputs = ConfigNode::make_mapping();
   inputs.add("text", ConfigNode::make_scalar(text, /*quoted=*/true));
   std::string printed;
-  model.sampler()->create(inputs)->generate(
-      predictor, {tokenizer, "", [&](std::string_view part) { printed += part; }});
+  SamplerContext context;
+  context.tokenizer = tokenizer;
+  context.print = [&](std::string_view part) { printed += part; };
+  model.sampler()->create(inputs)->generate(predictor, context);
   return printed;
 }
 

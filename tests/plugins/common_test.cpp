@@ -139,9 +139,12 @@ TEST(TextSampler, WritesWhatFollowsThePromptAsItStandsBehindIt) {
   Counter model(100);
   const WordTokenizer tokenizer;
   std::string text;
+  SamplerContext context;
+  context.tokenizer = &tokenizer;
+  context.print = [&](std::string_view part) { text += part; };
   text_sampler(100)
       .create(test::mapping_of({{"prompt", "apple"}, {"max_new_tokens", "2"}}))
-      ->generate(model, {&tokenizer, "", [&](std::string_view part) { text += part; }});
+      ->generate(model, context);
   EXPECT_EQ(text, "apple b c\n");
 }
 

@@ -153,7 +153,7 @@ class Crooked final : public Architecture {
   std::optional<SamplerKind> sampler() const override {
     return SamplerKind{
         [fault = fault_](const ConfigNode&) { return std::make_unique<CountingSampler>(fault); },
-        [] { return ConfigNode::make_mapping(); }};
+        [](const ConfigNode& inputs) { return inputs; }, [] { return ConfigNode::make_mapping(); }};
   }
   ModelDirectory model_directory() const override {
     if (fault_ == Fault::kNoFiles) return {};
