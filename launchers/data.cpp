@@ -59,7 +59,9 @@ ExitStatus get(const CommandEnvironment& environment, const DataArguments& argum
 }  // namespace
 
 void add_data(CLI::App& app, Command& command) {
-  CLI::App* sub = app.add_subcommand("data", "Data sets: list and fetch those of the catalogue, cut an experiment's text into tokens.");
+  CLI::App* sub = app.add_subcommand(
+      "data",
+      "Data sets: list and fetch those of the catalogue, cut an experiment's text into tokens.");
   sub->require_subcommand(1);
   auto arguments = std::make_shared<DataArguments>();
   arguments->catalogue =

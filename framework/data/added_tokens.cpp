@@ -47,8 +47,7 @@ std::optional<int32_t> AddedTokens::end_of_text(const std::string& text) const {
   if (text.empty()) return std::nullopt;
   if (const AddedToken* token = find(text)) return token->id;
   std::string known;
-  for (const AddedToken& token : tokens_)
-    known += (known.empty() ? "'" : ", '") + token.text + "'";
+  for (const AddedToken& token : tokens_) known += (known.empty() ? "'" : ", '") + token.text + "'";
   throw ConfigError(fmt::format(
       "end_of_text: '{}' is no added token of the tokenizer; {}; end_of_text: '' says that "
       "documents have no end",

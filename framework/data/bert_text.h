@@ -13,8 +13,8 @@ namespace triga {
 struct BertText {
   bool lowercase = true;
   std::optional<bool> strip_accents = {};  // nothing: as lowercase
-  bool handle_chinese_chars = true;   // each ideograph is a word
-  bool clean_text = true;             // without control characters; all white space is ' '
+  bool handle_chinese_chars = true;        // each ideograph is a word
+  bool clean_text = true;                  // without control characters; all white space is ' '
 
   bool strips_accents() const { return strip_accents.value_or(lowercase); }
 

@@ -45,8 +45,7 @@ void describe(Fields& fields, ByteBpeConfig& config) {
 std::unique_ptr<Tokenizer> tokenizer_of(std::map<std::string, std::string> files,
                                         const std::string& place, const ByteBpeConfig& config) {
   ByteBpeModel model = parse_tokenizer_json(files.at(kTokenizerJson), place);
-  return std::make_unique<ByteBpeTokenizer>(std::move(model), config.end_of_text,
-                                            std::move(files));
+  return std::make_unique<ByteBpeTokenizer>(std::move(model), config.end_of_text, std::move(files));
 }
 
 /// tokenizer.json as it is, and what lies beside it.

@@ -86,7 +86,8 @@ std::vector<int32_t> ByteBpeTokenizer::encode(std::string_view text) const {
     text = valid;
   }
   std::vector<int32_t> tokens;
-  PieceTokens known([&](std::string_view piece, auto& of_piece) { pairs_.encode(piece, of_piece); });
+  PieceTokens known(
+      [&](std::string_view piece, auto& of_piece) { pairs_.encode(piece, of_piece); });
   std::list<std::string> with_space;  // pieces are views: they stay until the end
   const auto encode_one = [&](std::string_view part) {
     if (model_.adds_prefix_space && part[0] != ' ')

@@ -15,9 +15,12 @@ bool is_token_id(const Json& id) {
 }
 
 OrderedJson added_token(const AddedToken& token) {
-  return {{"id", token.id},       {"content", token.text},
-          {"single_word", false}, {"lstrip", false},
-          {"rstrip", false},      {"normalized", token.is_normalized},
+  return {{"id", token.id},
+          {"content", token.text},
+          {"single_word", false},
+          {"lstrip", false},
+          {"rstrip", false},
+          {"normalized", token.is_normalized},
           {"special", token.is_special}};
 }
 
@@ -71,8 +74,8 @@ std::vector<std::string> read_vocab(const Json& vocab, const TokenizerFile& file
     const auto index = id.get<size_t>();
     if (index >= names.size()) names.resize(index + 1);
     if (!names[index].empty())
-      refuse(file, fmt::format("vocab: '{}' and '{}' have the same id {}", names[index], name,
-                               index));
+      refuse(file,
+             fmt::format("vocab: '{}' and '{}' have the same id {}", names[index], name, index));
     names[index] = name;
   }
   return names;

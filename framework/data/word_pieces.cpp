@@ -24,8 +24,7 @@ WordPieces::WordPieces(std::vector<std::string> names, const Options& options)
     longest_ = std::max(longest_, name.size());
   }
   const std::optional<int32_t> unknown = find(options.unk_token);
-  if (!unknown)
-    throw ConfigError("unk_token: the vocabulary has no '" + options.unk_token + "'");
+  if (!unknown) throw ConfigError("unk_token: the vocabulary has no '" + options.unk_token + "'");
   unk_token_ = *unknown;
 }
 

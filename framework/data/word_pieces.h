@@ -14,8 +14,8 @@ namespace triga {
 class WordPieces {
  public:
   struct Options {
-    std::string continuing_prefix = "##";  // of pieces that do not begin a word
-    std::string unk_token = "[UNK]";       // a word that cannot be cut into pieces
+    std::string continuing_prefix = "##";    // of pieces that do not begin a word
+    std::string unk_token = "[UNK]";         // a word that cannot be cut into pieces
     int64_t max_input_chars_per_word = 100;  // a longer one is not tried
   };
 
@@ -36,8 +36,8 @@ class WordPieces {
 
   const std::vector<std::string> names_;
   const int64_t max_input_chars_per_word_;
-  Ids ids_;         // of all pieces
-  Ids continuing_;  // of those that go on, without the prefix
+  Ids ids_;             // of all pieces
+  Ids continuing_;      // of those that go on, without the prefix
   size_t longest_ = 0;  // bytes
   int32_t unk_token_ = 0;
 };

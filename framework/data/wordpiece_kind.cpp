@@ -30,8 +30,9 @@ void describe_settings(Fields& fields, WordPieceSettings& settings) {
       .empty_word("auto")
       .known_as({"do_lower_case", "do_lowercase", "uncased"});
   fields.field("strip_accents", settings.strip_accents)
-      .help("Without accents (NFD, then no nonspacing marks). auto: what the files say, else as "
-            "lowercase.")
+      .help(
+          "Without accents (NFD, then no nonspacing marks). auto: what the files say, else as "
+          "lowercase.")
       .empty_word("auto");
   fields.field("handle_chinese_chars", settings.handle_chinese_chars)
       .help("Each ideograph is a word. auto: what the files say, else true.")
@@ -57,22 +58,25 @@ void describe_settings(Fields& fields, WordPieceSettings& settings) {
 
 void describe(Fields& fields, WordPieceConfig& config) {
   fields.field("from", config.from)
-      .help("Read it from here: a tokenizer.json, a vocab.txt, or a folder with one of them, as "
-            "BERT's. Its ids are those of Hugging Face tokenizers.")
+      .help(
+          "Read it from here: a tokenizer.json, a vocab.txt, or a folder with one of them, as "
+          "BERT's. Its ids are those of Hugging Face tokenizers.")
       .empty_word("none")
       .known_as({"path", "file", "tokenizer_file", "vocab_file", "pretrained"});
   fields.field("vocab_size", config.vocab_size)
-      .help("Learn it from the training data: so many tokens, with [PAD] [UNK] [CLS] [SEP] [MASK] "
-            "and the characters. Kept in the cache under the data's content, and in every "
-            "checkpoint.")
+      .help(
+          "Learn it from the training data: so many tokens, with [PAD] [UNK] [CLS] [SEP] [MASK] "
+          "and the characters. Kept in the cache under the data's content, and in every "
+          "checkpoint.")
       .unit("tokens")
       .at_least(6)
       .at_most(1 << 20)
       .empty_word("none")
       .known_as({"num_tokens", "size"});
   fields.field("limit_alphabet", config.limit_alphabet)
-      .help("When it is learned: so many different characters, the most frequent ones. A word with "
-            "another becomes the unknown token.")
+      .help(
+          "When it is learned: so many different characters, the most frequent ones. A word with "
+          "another becomes the unknown token.")
       .unit("characters")
       .at_least(1)
       .known_as({"alphabet_size"});
@@ -94,9 +98,9 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(const Path& path, const WordPiece
 
 std::unique_ptr<Tokenizer> read_vocab_txt(const Path& path, const WordPieceConfig& config) {
   const auto beside = read_tokenizer_files(path.parent_path(), {kTokenizerConfig});
-  const WordPieceModel model = parse_vocab_txt(
-      read_tokenizer_file(path), beside.empty() ? "" : beside.at(kTokenizerConfig),
-      config.settings, path.string());
+  const WordPieceModel model =
+      parse_vocab_txt(read_tokenizer_file(path), beside.empty() ? "" : beside.at(kTokenizerConfig),
+                      config.settings, path.string());
   return std::make_unique<WordPieceTokenizer>(model, config.end_of_text);
 }
 
@@ -151,8 +155,7 @@ Fingerprint fingerprint_of(const WordPieceConfig& config) {
   const WordPieceModel model = WordPieceModel::with(config.settings);
   Fingerprint fingerprint;
   fingerprint.add("wordpiece 1");
-  for (const int64_t number : {*config.vocab_size, config.limit_alphabet})
-    fingerprint.add(number);
+  for (const int64_t number : {*config.vocab_size, config.limit_alphabet}) fingerprint.add(number);
   fingerprint.add(config.end_of_text);
   fingerprint.add(to_tokenizer_json(model));  // all settings, and no vocabulary
   return fingerprint;
@@ -165,8 +168,8 @@ std::unique_ptr<Tokenizer> make_wordpiece(const WordPieceConfig& config,
         parse_wordpiece_json(found->second, {}, "tokenizer.json of the checkpoint"),
         config.end_of_text, files_named(context.files, kFiles));
   if (config.from) return read_from(config.from->path, config);
-  const std::string json = learned_vocabulary(context, fingerprint_of(config),
-                                              [&] { return learn(config, context); });
+  const std::string json =
+      learned_vocabulary(context, fingerprint_of(config), [&] { return learn(config, context); });
   return std::make_unique<WordPieceTokenizer>(
       parse_wordpiece_json(json, {}, "the learned vocabulary"), config.end_of_text);
 }

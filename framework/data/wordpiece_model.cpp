@@ -23,8 +23,8 @@ template <class T>
 void expect_same(const char* name, const std::optional<T>& given, const T& in_file,
                  const TokenizerFile& file) {
   if (given && *given != in_file)
-    refuse(file, fmt::format("{}: {} here, {} in the file; leave the key out", name, *given,
-                             in_file));
+    refuse(file,
+           fmt::format("{}: {} here, {} in the file; leave the key out", name, *given, in_file));
 }
 
 void expect_same(const WordPieceSettings& settings, const WordPieceModel& model,
@@ -46,8 +46,8 @@ std::string expect_type(const Json& json, const char* part, const std::vector<st
                         const TokenizerFile& file) {
   const std::string type = type_of(json, part);
   if (std::find(types.begin(), types.end(), type) == types.end())
-    refuse(file, fmt::format("{} is {}; wordpiece reads only {}", part, type,
-                             fmt::join(types, ", ")));
+    refuse(file,
+           fmt::format("{} is {}; wordpiece reads only {}", part, type, fmt::join(types, ", ")));
   return type;
 }
 
@@ -151,17 +151,15 @@ bool is_plain_bert(const WordPieceModel& model) {
   return model.reading.clean_text && model.pieces.continuing_prefix == "##" &&
          model.pieces.max_input_chars_per_word == 100 && model.cleans_up &&
          model.added.size() == special.size() &&
-         std::all_of(special.begin(), special.end(), [&](const std::string& token) {
-           return find_added(model, token) != nullptr;
-         });
+         std::all_of(special.begin(), special.end(),
+                     [&](const std::string& token) { return find_added(model, token) != nullptr; });
 }
 
 std::string tokenizer_config(const WordPieceModel& model, bool is_plain) {
-  OrderedJson config = {
-      {"tokenizer_class", is_plain ? "BertTokenizer" : "PreTrainedTokenizerFast"},
-      {"do_lower_case", model.reading.lowercase},
-      {"strip_accents", optional_json(model.reading.strip_accents)},
-      {"tokenize_chinese_chars", model.reading.handle_chinese_chars}};
+  OrderedJson config = {{"tokenizer_class", is_plain ? "BertTokenizer" : "PreTrainedTokenizerFast"},
+                        {"do_lower_case", model.reading.lowercase},
+                        {"strip_accents", optional_json(model.reading.strip_accents)},
+                        {"tokenize_chinese_chars", model.reading.handle_chinese_chars}};
   const std::string& unknown = model.pieces.unk_token;
   const std::pair<const char*, const std::string> roles[] = {{"unk_token", unknown},
                                                              {"pad_token", kPadding},

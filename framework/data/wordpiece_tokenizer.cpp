@@ -23,12 +23,13 @@ std::vector<AddedToken> added_after_normalizing(const WordPieceModel& model) {
   return tokens;
 }
 
+/// [id] what it decodes to.
 std::vector<std::string> names_of(const WordPieceModel& model) {
   std::vector<std::string> names = model.names;
   for (const AddedToken& token : model.added) {
     const auto index = static_cast<size_t>(token.id);
     if (index >= names.size()) names.resize(index + 1);
-    names[index] = token.text;
+    names[index] = token.is_normalized ? model.reading.normalize(token.text) : token.text;
   }
   return names;
 }
@@ -36,8 +37,9 @@ std::vector<std::string> names_of(const WordPieceModel& model) {
 /// The spaces before signs and English endings, one rule after the other as tokenizers has them.
 void clean_up(std::string& text) {
   constexpr std::pair<std::string_view, std::string_view> kRules[] = {
-      {" .", "."},     {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},  {" n't", "n't"},
-      {" 'm", "'m"},   {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+      {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   for (const auto& [from, to] : kRules)
     for (size_t at = 0; (at = text.find(from, at)) != text.npos; at += to.size())
       text.replace(at, from.size(), to);
@@ -49,12 +51,13 @@ WordPieceTokenizer::WordPieceTokenizer(const WordPieceModel& model, const std::s
                                        std::map<std::string, std::string> files)
     : reading_(model.reading),
       pieces_(model.names, model.pieces),
+      all_added_(model.added),
       added_(added_before_normalizing(model)),
       normalized_added_(added_after_normalizing(model)),
       continuing_prefix_(model.pieces.continuing_prefix),
       cleans_up_(model.cleans_up),
       names_(names_of(model)),
-      end_of_text_(AddedTokens(model.added).end_of_text(end_of_text)),
+      end_of_text_(all_added_.end_of_text(end_of_text)),
       files_(std::move(files)) {
   files_.merge(files_of(model));
 }
@@ -73,7 +76,8 @@ std::vector<int32_t> WordPieceTokenizer::encode(std::string_view text) const {
     for_each_bert_word(part, [&](std::string_view word) { known.encode(word, tokens); });
   };
   const auto add_part = [&](std::string_view part) {
-    normalized_added_.split(normalized.emplace_back(reading_.normalize(part)), add_words, add_token);
+    normalized_added_.split(normalized.emplace_back(reading_.normalize(part)), add_words,
+                            add_token);
   };
   added_.split(text, add_part, add_token);
   return tokens;
@@ -100,8 +104,7 @@ std::string WordPieceTokenizer::decode(const std::vector<int32_t>& tokens) const
 }
 
 std::optional<int32_t> WordPieceTokenizer::token_id(std::string_view token) const {
-  for (const AddedTokens* added : {&added_, &normalized_added_})
-    if (const AddedToken* found = added->find(token)) return found->id;
+  if (const AddedToken* added = all_added_.find(token)) return added->id;
   return pieces_.find(token);
 }
 

@@ -35,6 +35,7 @@ class WordPieceTokenizer final : public Tokenizer {
  private:
   BertText reading_;
   WordPieces pieces_;
+  AddedTokens all_added_;
   AddedTokens added_, normalized_added_;  // found in the text, and in the normalized text
   std::string continuing_prefix_;
   bool cleans_up_;

@@ -47,7 +47,7 @@ class TokenizerTest(TrigaTest):
         (self.folder / "text.txt").unlink()
         completed = self.command("generate", run.directory, "--input", "prompt=The", "--input", "max_new_tokens=5")
         self.assertEqual(completed.returncode, 0, completed.stderr)
-        self.assertTrue(completed.stdout.startswith("the"), completed.stdout)
+        self.assertTrue(completed.stdout.startswith("The"), completed.stdout)
 
     def test_a_resumed_run_keeps_its_vocabulary(self):
         first = self.launch(2, "run", *LEARNED)

@@ -79,7 +79,8 @@ TEST(WordPiece, FindsAddedTokensBeforeWords) {
   EXPECT_THAT(tokenizer.encode("a a B[SEP]"), ElementsAre(5, 10, 3));
   EXPECT_EQ(tokenizer.vocab_size(), 11);
   EXPECT_EQ(tokenizer.end_of_text(), 3);
-  EXPECT_EQ(tokenizer.decode({4, 9, 10}), "[MASK] [MASK]x A b");
+  EXPECT_EQ(tokenizer.decode({4, 9, 10}), "[MASK] [MASK]x a b");
+  EXPECT_EQ(tokenizer.token_id("A b"), 10);
 }
 
 TEST(WordPiece, DecodesIntoWordsWithoutSpacesBeforeSigns) {
@@ -166,11 +167,11 @@ TEST(WordPieceTraining, KeepsTheMostFrequentCharacters) {
 }
 
 TEST(WordPieceTraining, SaysHowManyTokensTheCharactersNeed) {
-  const std::string says = test::message_of<ConfigError>([] {
-    learned("abc", {.special_tokens = {"[UNK]"}, .vocab_size = 5});
-  });
-  EXPECT_THAT(says, HasSubstr("vocab_size: 5 tokens have no room for the 1 special tokens and the 3 "
-                              "characters of the training data, which are 5 pieces; give at least 6"));
+  const std::string says = test::message_of<ConfigError>(
+      [] { learned("abc", {.special_tokens = {"[UNK]"}, .vocab_size = 5}); });
+  EXPECT_THAT(says,
+              HasSubstr("vocab_size: 5 tokens have no room for the 1 special tokens and the 3 "
+                        "characters of the training data, which are 5 pieces; give at least 6"));
 }
 
 std::unique_ptr<Tokenizer> make(const test::TokenizerOptions& options,
@@ -209,8 +210,9 @@ TEST(WordPieceKind, LearnsBehindTheSpecialTokens) {
   EXPECT_EQ(tokenizer->end_of_text(), 5);
   EXPECT_THAT(tokenizer->encode("ab<end>[MASK]"), ElementsAre(*tokenizer->token_id("ab"), 5, 4));
   EXPECT_THAT(tokenizer->encode(""), IsEmpty());
-  const auto other = make({{"vocab_size", "20"}, {"unk_token", "[PAD]"}, {"continuing_prefix", "@"}},
-                          text.context("ab ab"));
+  const auto other =
+      make({{"vocab_size", "20"}, {"unk_token", "[PAD]"}, {"continuing_prefix", "@"}},
+           text.context("ab ab"));
   EXPECT_THAT(other->encode("xab b"), ElementsAre(0, *other->token_id("b")));
   EXPECT_TRUE(other->token_id("@b"));
 }
@@ -233,8 +235,9 @@ TEST(WordPieceKind, ReadsALineAPiece) {
   EXPECT_THAT(tokenizer->encode("Ab[SEP]a"), ElementsAre(4, 2, 3, 0));
   EXPECT_EQ(tokenizer->vocab_size(), 5);
   // What stands beside it says the rest, but for what the experiment says.
-  folder.write("tokenizer_config.json",
-               R"({"do_lower_case": false, "unk_token": {"content": "[SEP]"}, "strip_accents": null})");
+  folder.write(
+      "tokenizer_config.json",
+      R"({"do_lower_case": false, "unk_token": {"content": "[SEP]"}, "strip_accents": null})");
   EXPECT_THAT(make({{"from", folder.path().string()}})->encode("Abx"), ElementsAre(3));
   EXPECT_THAT(make({{"from", folder.path().string()}, {"unk_token", "[UNK]"}})->encode("Abx"),
               ElementsAre(0));
