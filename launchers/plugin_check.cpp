@@ -9,8 +9,8 @@
 #include <map>
 #include <set>
 
-#include "config/find_kind.h"
 #include "base/files.h"
+#include "config/find_kind.h"
 #include "conformance/kind_checks.h"
 #include "conformance/metric_check.h"
 #include "conformance/part_checks.h"
