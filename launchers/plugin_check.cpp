@@ -1,5 +1,6 @@
 #include "launchers/plugin_check.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -9,8 +10,8 @@
 #include <map>
 #include <set>
 
-#include "config/find_kind.h"
 #include "base/files.h"
+#include "config/find_kind.h"
 #include "conformance/kind_checks.h"
 #include "conformance/metric_check.h"
 #include "conformance/part_checks.h"
@@ -379,6 +380,7 @@ void PluginCheck::refuse_unused_inputs() const {
 
 ExitStatus check_plugin(const CommandEnvironment& environment,
                         const PluginCheckArguments& arguments, std::ostream& out) {
+  at::set_num_threads(1);  // models of checks are small, and ranks are threads of this process
   return PluginCheck(environment, arguments, out).run();
 }
 

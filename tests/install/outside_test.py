@@ -88,12 +88,14 @@ class Outside(TrigaTest):
         self.assertIn("dataset paragraphs: data.train is the same every time", self.check_plugin("paragraphs", GPT2))
 
     def test_an_optimizer_and_a_metric_serve_a_model_of_triga(self):
-        one, two = self.train(LSTM, 1, "one"), self.train(LSTM, 2, "two")
+        one = self.train(LSTM, 1, "one")
         loss = list(one.column("loss").values())
         self.assertLess(loss[-1], 0.9 * loss[0])
-        for name in ("top_k_accuracy", "top_1"):
-            for a, b in zip(one.lines("validation"), two.lines("validation")):
-                self.assertAlmostEqual(a[name], b[name], delta=0.01)  # a tie may fall otherwise
+        for ranks, layout in ((2, "parallel.dp=2"), (2, "parallel.pp=2"), (3, "parallel.dp=3")):
+            several = self.train(LSTM, ranks, layout, "--set", layout)
+            for name in ("top_k_accuracy", "top_1"):
+                for a, b in zip(one.lines("validation"), several.lines("validation"), strict=True):
+                    self.assertAlmostEqual(a[name], b[name], delta=0.01)  # a tie may fall otherwise
         best = max(one.lines("validation"), key=lambda line: line["top_k_accuracy"])
         self.assertEqual((one.directory / "checkpoints" / "best").resolve().name, f"step-{best['step']:08}")
         found = self.command("evaluate", one.directory, "--json", env=self.environment)

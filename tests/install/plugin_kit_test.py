@@ -108,7 +108,7 @@ class PluginKit(unittest.TestCase):
         (headers / "torch" / "headeronly" / "version.h").write_text(
             "#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 9\n#define TORCH_VERSION_PATCH 1\n")
         said = " ".join(self.configure(project, "b3", f"-DTRIGA_TORCH={bare}", status=1).split())
-        self.assertIn("is 2.9.1; this Triga was built with 2.11.0", said)
+        self.assertIn("is 2.9.1, but this Triga was built with 2.11.0", said)
         # A compiler of the past.
         old = self.root / "old-compiler"
         old.write_text('#!/bin/sh\nfor a; do shift; [ "$a" = -std=c++20 ] && a=-std=c++17; set -- "$@" "$a"; done\nexec clang++ "$@"\n')
