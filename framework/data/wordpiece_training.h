@@ -21,10 +21,10 @@ class WordPieceTraining {
   void add(std::string_view text);
 
   struct Options {
-    std::vector<std::string> special_tokens;  // get the first ids
-    int64_t vocab_size = 0;                   // of all
-    int64_t limit_alphabet = 1000;            // characters; rarer ones are no pieces
-    int64_t least_count = 2;                  // a pair seen less often is not merged
+    std::vector<std::string> special_tokens = {};  // get the first ids
+    int64_t vocab_size = 0;                        // of all
+    int64_t limit_alphabet = 1000;                 // characters; rarer ones are no pieces
+    int64_t least_count = 2;                       // a pair seen less often is not merged
     std::string continuing_prefix = "##";
     std::function<void(int64_t num_tokens)> progress = [](int64_t) {};
   };
