@@ -74,13 +74,12 @@ void generate_once(LoadedModel& model, const SamplerKind& kind, const ConfigNode
   kind.create(inputs)->generate(model.strategy().predictor(), context);
   if (has_text) std::cout << std::endl;
   if (saved.empty()) return;
-  constexpr size_t kMostNames = 4;
-  const bool has_more = saved.size() > kMostNames;
-  std::cout << fmt::format(
-      "{} {} in {}: {}{}\n", saved.size(), saved.size() == 1 ? "file" : "files",
-      folder.path().string(),
-      fmt::join(saved.end() - std::min(saved.size(), kMostNames), saved.end(), ", "),
-      has_more ? ", ..." : "");
+  constexpr size_t kMostNames = 4;  // the last: a summary comes after its parts
+  const auto shown = saved.end() - static_cast<std::ptrdiff_t>(std::min(saved.size(), kMostNames));
+  std::cout << fmt::format("{} {} in {}: {}{}\n", saved.size(),
+                           saved.size() == 1 ? "file" : "files", folder.path().string(),
+                           shown == saved.begin() ? "" : "..., ",
+                           fmt::join(shown, saved.end(), ", "));
 }
 
 ExitStatus generate(const CommandEnvironment& environment, const GenerateArguments& arguments) {

@@ -86,8 +86,9 @@ class DiffusionTest(TrigaTest):
     def test_images_depend_on_seed_and_number_alone(self):
         run = self.launch(1, "run")
         out = self.generate(run, "a", "num_images=3", "batch_size=2", "num_steps=5", "eta=0.5", "seed=7")
-        self.assertIn("3 images", out)
-        self.generate(run, "b", "num_images=5", "batch_size=5", "num_steps=5", "eta=0.5", "seed=7")
+        self.assertEqual(out, f"4 files in {self.folder / 'a'}: image-00000.png, image-00001.png, image-00002.png, grid.png\n")
+        out = self.generate(run, "b", "num_images=5", "batch_size=5", "num_steps=5", "eta=0.5", "seed=7")
+        self.assertIn(": ..., image-00002.png, image-00003.png, image-00004.png, grid.png\n", out)
         self.generate(run, "c", "num_images=3", "num_steps=5", "eta=0.5", "seed=8")
         images = {name: [png_size_and_pixels(path) for path in sorted((self.folder / name).glob("image-*.png"))] for name in "abc"}
         self.assertEqual([len(images[name]) for name in "abc"], [3, 5, 3])
