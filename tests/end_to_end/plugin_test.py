@@ -2,11 +2,14 @@
 scaffold's plugin refuses."""
 
 import random
+import re
 import struct
 import unittest
 
+import bert_test
 import diffusion_test
 import families_test
+import recurrent_test
 from triga_runner import BUILD, EXPERIMENT, TrigaTest, environment
 
 PLUGINS = BUILD / "lib" / "triga" / "plugins"
@@ -58,11 +61,16 @@ class PluginCheck(TrigaTest):
             self.assertEqual([line for line in found if not line.startswith("PASS")], [], done.stdout)
 
     def test_transformer_passes(self):
-        self.passes("transformer", {"gpt2": EXPERIMENT, "vit_classifier": families_test.VIT + families_test.TAIL})
+        learned = "{kind: wordpiece, vocab_size: 120}"
+        classifier = bert_test.CLASSIFIER.replace("{kind: wordpiece, from: fill/checkpoints/latest}", learned).replace("GROUPS", "[]")
+        self.passes("transformer", {"gpt2": EXPERIMENT, "vit_classifier": families_test.VIT + families_test.TAIL,
+                                    "bert_mlm": bert_test.MLM, "bert_classifier": re.sub("  init: .*\n", "", classifier)},
+                    "--input", "text=the [MASK] was good")
 
     def test_rnn_passes(self):
         self.passes("rnn", {"rnn_language_model": LANGUAGE_MODEL,
                             "rnn_classifier": families_test.CLASSIFIER + families_test.TAIL,
+                            "rnn_regressor": recurrent_test.ADDING,
                             "rnn_forecaster": families_test.FORECASTER + families_test.TAIL},
                     "--input", f"file={self.folder / 'waves.csv'}", "--input", "input_length=12")
 
