@@ -1,13 +1,13 @@
 #include "comm/message_communicator.h"
 
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cstring>
 #include <map>
 #include <optional>
 
+#include "base/large_pages.h"
 #include "base/memory_meter.h"
 #include "comm/reduce.h"
 #include "comm/shared_segment.h"
@@ -328,7 +328,7 @@ at::Tensor MessageCommunicator::allocate(int64_t numel, at::ScalarType type) {
   };
   if (is_shared) reserve(bytes);
   host_->barrier(operation);
-  if (!is_shared) return at::zeros({numel}, options);
+  if (!is_shared) return zeros_in_large_pages(numel, options);
   const ProgressTable::Reserved needed = world_->table->reserved();
   const size_t available = available_memory_bytes();
   std::shared_ptr<SharedSegment> own;
@@ -356,6 +356,7 @@ at::Tensor MessageCommunicator::allocate(int64_t numel, at::ScalarType type) {
                            : SharedSegment::open(addresses[static_cast<size_t>(rank)], bytes));
   }
   buffers_->add(std::move(segments), local);
+  ask_for_large_pages(own->data(), bytes);
   // Takes the pages now, on this rank's side of the machine; what is taken is reserved no more.
   constexpr size_t kPiece = 64 << 20;
   for (size_t done = 0; done < bytes; done += kPiece) {

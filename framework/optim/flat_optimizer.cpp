@@ -1,7 +1,8 @@
 #include "optim/flat_optimizer.h"
 
-#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
+
+#include "base/large_pages.h"
 
 namespace triga {
 
@@ -9,8 +10,8 @@ FlatOptimizer::FlatOptimizer(std::unique_ptr<Optimizer> optimizer, const Paramet
                              const Gradients& gradients)
     : optimizer_(std::move(optimizer)), state_names_(optimizer_->state_names()) {
   for (size_t i = 0; i < state_names_.size(); ++i)
-    states_.push_back(at::zeros(
-        {store.num_owned()}, at::TensorOptions().dtype(at::kFloat).device(store.options().device)));
+    states_.push_back(zeros_in_large_pages(
+        store.num_owned(), at::TensorOptions().dtype(at::kFloat).device(store.options().device)));
   for (size_t bucket = 0; bucket < store.buckets().size(); ++bucket) {
     std::vector<OptimizerSlice>& slices = slices_.emplace_back();
     for (const ParameterStore::Run& run : store.runs(store.owned(store.buckets()[bucket]))) {

@@ -8,6 +8,7 @@
 #include <regex>
 #include <tuple>
 
+#include "base/large_pages.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -61,8 +62,8 @@ ParameterStore::ParameterStore(const std::vector<OwnedLayer>& layers, const Stor
   flat_values_ = allocate(num_elements, options.compute_type);
   if (options.has_gradients) flat_gradients_ = allocate(num_elements, at::kFloat);
   if (options.compute_type != at::kFloat)
-    masters_ =
-        at::zeros({num_owned_}, at::TensorOptions().dtype(at::kFloat).device(options.device));
+    masters_ = zeros_in_large_pages(num_owned_,
+                                    at::TensorOptions().dtype(at::kFloat).device(options.device));
   bind(handles);
 }
 

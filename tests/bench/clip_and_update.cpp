@@ -2,15 +2,13 @@
 // parameter: `bench_clip_and_update REPETITIONS THREADS`. Prints one JSON object: milliseconds of
 // each repetition of both, in turn.
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/zeros.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <string>
 
+#include "base/large_pages.h"
 #include "optim/gradient_norm.h"
 #include "optim/optimizers.h"
 
@@ -43,13 +41,15 @@ void copy(char* to, const char* from, int64_t bytes) {
 void measure(int repetitions) {
   const auto optimizer = make_adamw();
   OptimizerSlice slice;
-  slice.parameter = at::full({kNumParameters}, 0.1, at::kFloat);
-  slice.gradient = at::full({kNumParameters}, 1e-3, at::kFloat);
+  // In memory as a run has it.
+  slice.parameter = zeros_in_large_pages(kNumParameters, at::kFloat).fill_(0.1);
+  slice.gradient = zeros_in_large_pages(kNumParameters, at::kFloat).fill_(1e-3);
   for (size_t i = 0; i < optimizer->state_names().size(); ++i)
-    slice.states.push_back(at::zeros({kNumParameters}, at::kFloat));
+    slice.states.push_back(zeros_in_large_pages(kNumParameters, at::kFloat));
   slice.group = {1.0, 0.1};
   const int64_t half = kNumParameters * 14;  // copying reads and writes
-  const at::Tensor from = at::zeros({half}, at::kByte), to = at::zeros({half}, at::kByte);
+  const at::Tensor from = zeros_in_large_pages(half, at::kByte);
+  const at::Tensor to = zeros_in_large_pages(half, at::kByte);
   std::string ours, copies;
   for (int i = 0; i < repetitions; ++i) {
     auto start = Clock::now();
