@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 import subprocess
 import time
@@ -49,6 +50,14 @@ class CommandTest(TrigaTest):
         done = self.command(*line, env=env)
         self.assertEqual(done.returncode, 2, f"{line}: {done}")
         return done.stderr
+
+    def test_a_binding_of_mpirun_that_nobody_asked_for_is_undone(self):
+        for binding, threads in (((), len(os.sched_getaffinity(0))), (("--bind-to", "core"), 1)):
+            line = ["mpirun", "-n", "1", *binding, TRIGA, "train", self.experiment, "--fresh", "--set", "train.max_steps=1"]
+            done = subprocess.run([str(word) for word in line], cwd=self.folder, env=mpi_environment(), capture_output=True, text=True,
+                                  timeout=100)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout + done.stderr, rf"1 rank on CPU, {threads} threads? each")
 
     def test_launch_needs_mpirun_and_no_launcher_around_it(self):
         self.assertIn("mpirun is not in PATH", self.refused("launch", "tiny.yaml", env=environment(PATH="/nowhere")))
