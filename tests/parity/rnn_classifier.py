@@ -2,17 +2,13 @@
 gradients and ten steps of AdamW; and the README of a checkpoint is PyTorch code that reads it."""
 
 import copy
-import json
-import sys
-import tempfile
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 import models
-from recurrent_gradients import Unrolled, assert_same_norms
-from models import MICROBATCH, MICROBATCHES_PER_STEP, STEPS, assert_close, assert_same_gradients, batch_of
+import recurrent
+from models import MICROBATCH, MICROBATCHES_PER_STEP, STEPS
+from recurrent_gradients import Unrolled
 
 VOCABULARY, LENGTH, WIDTH, HIDDEN, CLASSES, FEATURES = 61, 24, 20, 28, 5, 3
 CASES = {  # name: cell, layers, in both directions, of tokens
@@ -95,42 +91,14 @@ def compare(program, folder, name):
     options |= {"embedding_size": WIDTH, "vocab_size": VOCABULARY} if of_tokens else {"num_features": FEATURES}
     words = {**options, "bidirectional": str(both_ways).lower(), "max_length": LENGTH}
     models.write_inputs(folder, words, samples)
-    (folder / name).mkdir()
-    config = {"model_type": "triga_rnn_classifier", **options}
-    (folder / name / "config.json").write_text(json.dumps(config))
-    save_file({n: p.detach().clone() for n, p in model.named_parameters()}, folder / name / "model.safetensors")
-    results = models.run(program, "rnn", "rnn_classifier", folder, name)
-
-    batches = [[batch_of(results, step, i) for i in range(MICROBATCHES_PER_STEP)] for step in range(STEPS)]
-    for i, batch in enumerate(batch for pair in batches for batch in pair):
+    run = recurrent.Run(program, folder, name, "rnn_classifier", model, options)
+    for i, batch in enumerate(batch for pair in run.batches for batch in pair):
         assert_batch(batch, samples[i * MICROBATCH : (i + 1) * MICROBATCH])
-    first = batches[0][0]
-    written = models.read_by_readme(folder / f"{name}-written" / "step-00000000", input_ids=first.get("input_ids"),
-                                    features=first.get("features"), lengths=first["lengths"])
-    trained = copy.deepcopy(model)
-    theirs = trained(first)
-    assert torch.equal(written["logits"], theirs), "the README reads other weights"
-    logits_error = assert_close("logits", results["logits"], theirs, 1e-5)
-    loss = mean_loss(trained, [first])
-    loss.backward()
-    assert_close("loss", results["loss"].reshape([]), loss.double(), 1e-5 * loss.item())
-    gradient_error = assert_same_gradients(results, trained.named_parameters())
-    norms_error = assert_same_norms(results, norms_of(model, first))
-    losses = models.optimize(trained.parameters(), lambda step: mean_loss(trained, batches[step]))
-    losses_error = assert_close("losses of ten steps", results["losses"], losses, 1e-5)
-    print(f"{name}: logits {logits_error:.2g}, gradients {gradient_error:.2g} of the limit, losses {losses_error:.2g}, "
-          f"gradients by time {norms_error:.2g}")
-
-    (folder / name / "config.json").write_text(json.dumps({**config, "hidden_size": 7, "bidirectional": not both_ways}))
-    models.assert_refused(program, "rnn", "rnn_classifier", folder, name, [f"hidden_size: {HIDDEN} here, 7 there", "bidirectional:"])
-
-
-def main(program):
-    torch.set_num_threads(1)
-    for name in CASES:
-        with tempfile.TemporaryDirectory() as folder:
-            compare(program, Path(folder), name)
+    first = run.batches[0][0]
+    run.compare("logits", lambda trained: trained(first), {key: first.get(key) for key in ("input_ids", "features", "lengths")},
+                mean_loss, norms_of(model, first))
+    run.assert_refused([f"hidden_size: {HIDDEN} here, 7 there", "bidirectional:"], hidden_size=7, bidirectional=not both_ways)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    recurrent.main(CASES, compare)

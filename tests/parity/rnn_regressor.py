@@ -2,17 +2,13 @@
 gradients and ten steps of AdamW; and the README of a checkpoint is PyTorch code that reads it."""
 
 import copy
-import json
-import sys
-import tempfile
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 import models
-from models import MICROBATCH, MICROBATCHES_PER_STEP, STEPS, assert_close, assert_same_gradients, batch_of
-from recurrent_gradients import Unrolled, assert_same_norms
+import recurrent
+from models import MICROBATCH, MICROBATCHES_PER_STEP, STEPS
+from recurrent_gradients import Unrolled
 
 LENGTH, HIDDEN, FEATURES, TARGETS = 60, 28, 3, 2
 CASES = {  # name: cell, layers, in both directions
@@ -61,41 +57,14 @@ def compare(program, folder, name):
     options = {"input": "features", "num_features": FEATURES, "num_targets": TARGETS, "cell": cell, "num_layers": layers,
                "hidden_size": HIDDEN, "bidirectional": both_ways, "dropout": 0}
     models.write_inputs(folder, {**options, "bidirectional": str(both_ways).lower(), "max_length": LENGTH}, samples)
-    (folder / name).mkdir()
-    config = {"model_type": "triga_rnn_regressor", **options}
-    (folder / name / "config.json").write_text(json.dumps(config))
-    save_file({n: p.detach().clone() for n, p in model.named_parameters()}, folder / name / "model.safetensors")
-    results = models.run(program, "rnn", "rnn_regressor", folder, name)
-
-    batches = [[batch_of(results, step, i) for i in range(MICROBATCHES_PER_STEP)] for step in range(STEPS)]
-    first = batches[0][0]
+    run = recurrent.Run(program, folder, name, "rnn_regressor", model, options)
+    first = run.batches[0][0]
     order = sorted(range(MICROBATCH), key=lambda i: -len(samples[i]["features"]))
     assert torch.equal(first["targets"], torch.stack([samples[i]["target"] for i in order]))
-    trained = copy.deepcopy(model)
-    theirs = trained(first)
-    written = models.read_by_readme(folder / f"{name}-written" / "step-00000000", features=first["features"], lengths=first["lengths"])
-    assert torch.equal(written["values"], theirs), "the README reads other weights"
-    values_error = assert_close("values", results["values"], theirs, 1e-5)
-    loss = mean_loss(trained, [first])
-    loss.backward()
-    assert_close("loss", results["loss"].reshape([]), loss.double(), 1e-5 * loss.item())
-    gradient_error = assert_same_gradients(results, trained.named_parameters())
-    norms_error = assert_same_norms(results, norms_of(model, first))
-    losses = models.optimize(trained.parameters(), lambda step: mean_loss(trained, batches[step]))
-    losses_error = assert_close("losses of ten steps", results["losses"], losses, 1e-5)
-    print(f"{name}: values {values_error:.2g}, gradients {gradient_error:.2g} of the limit, losses {losses_error:.2g}, "
-          f"gradients by time {norms_error:.2g}")
-
-    (folder / name / "config.json").write_text(json.dumps({**config, "num_targets": 7}))
-    models.assert_refused(program, "rnn", "rnn_regressor", folder, name, [f"num_targets: {TARGETS} here, 7 there"])
-
-
-def main(program):
-    torch.set_num_threads(1)
-    for name in CASES:
-        with tempfile.TemporaryDirectory() as folder:
-            compare(program, Path(folder), name)
+    run.compare("values", lambda trained: trained(first), {"features": first["features"], "lengths": first["lengths"]}, mean_loss,
+                norms_of(model, first))
+    run.assert_refused([f"num_targets: {TARGETS} here, 7 there"], num_targets=7)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    recurrent.main(CASES, compare)
