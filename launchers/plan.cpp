@@ -38,11 +38,11 @@ GridShape grid_of(const LoadedExperiment& loaded, std::optional<int> num_ranks) 
 }
 
 LayerCosts costs_of(const LoadedExperiment& loaded, const Assembly& assembly,
-                    const PlanArguments& arguments, int num_ranks, bool shows_progress) {
+                    const PlanArguments& arguments, const std::string& setting, int num_ranks,
+                    bool shows_progress) {
   if (!arguments.costs.empty())
-    return costs_from_text(
-        read_text(posix_files(), arguments.costs), assembly.architecture->layers(),
-        cost_setting(loaded.experiment(), *assembly.architecture), arguments.costs);
+    return costs_from_text(read_text(posix_files(), arguments.costs),
+                           assembly.architecture->layers(), setting, arguments.costs);
   const auto progress = [&](size_t layer, size_t num_layers) {
     if (!shows_progress) return;
     std::cerr << fmt::format("\rmeasuring layer {} of {} ...", layer + 1, num_layers) << std::flush;
@@ -81,11 +81,12 @@ ExitStatus plan(const CommandEnvironment& environment, const PlanArguments& argu
   prepare_to_compute(grid.dp * grid.pp);
   const Assembly assembly = loaded.assemble(environment, {"train"});
   const int64_t num_parameters = check_model(loaded.experiment(), assembly, posix_files());
-  const LayerCosts costs = costs_of(loaded, assembly, arguments, grid.dp * grid.pp,
+  const std::string setting =
+      cost_setting(loaded.experiment(), *assembly.architecture, num_parameters);
+  const LayerCosts costs = costs_of(loaded, assembly, arguments, setting, grid.dp * grid.pp,
                                     environment.is_terminal && !arguments.as_json);
   if (!arguments.save_costs.empty())
-    atomic_write(posix_files(), arguments.save_costs,
-                 costs_to_text(costs, cost_setting(loaded.experiment(), *assembly.architecture)));
+    atomic_write(posix_files(), arguments.save_costs, costs_to_text(costs, setting));
   const PlanQuestion question = plan_question(loaded.experiment(), assembly, grid, costs,
                                               static_cast<int64_t>(arguments.memory_gb * 1e9));
   const Plan made = make_plan(question);

@@ -60,15 +60,8 @@ BytePairTraining::Learned BytePairTraining::train(const Options& options) const 
   TRIGA_CHECK(options.vocab_size >= static_cast<int64_t>(options.special_tokens.size()) + 256,
               "a vocabulary of ", options.vocab_size);
   Vocabulary vocabulary(options.special_tokens.size());
-  PairMerging merging;
-  for (const auto& [piece, count] : pieces_.counts())
-    merging.add_word(vocabulary.tokens_of(piece), count);
-  const auto join = [&](const PairMerging::Pair& pair) {
-    const int32_t token = vocabulary.join(pair);
-    options.progress(vocabulary.size());
-    return token;
-  };
-  merging.run(options.least_count, join, [&] { return vocabulary.size() >= options.vocab_size; });
+  grow_by_merges(vocabulary, pieces_.counts(), options.vocab_size, options.least_count,
+                 options.progress);
   return vocabulary.take();
 }
 

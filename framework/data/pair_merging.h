@@ -62,4 +62,19 @@ class PairMerging {
   std::vector<Pair> grown_;  // pairs that the current merge made
 };
 
+/// Lets a vocabulary grow to `vocab_size` tokens by merges of the pairs in `words`, by count of
+/// their occurrences. It has tokens_of(word), join(pair) and size().
+template <class Vocabulary, class Counts, class Progress>
+void grow_by_merges(Vocabulary& vocabulary, const Counts& words, int64_t vocab_size,
+                    int64_t least_count, const Progress& progress) {
+  PairMerging merging;
+  for (const auto& [word, count] : words) merging.add_word(vocabulary.tokens_of(word), count);
+  const auto join = [&](const PairMerging::Pair& pair) {
+    const int32_t token = vocabulary.join(pair);
+    progress(vocabulary.size());
+    return token;
+  };
+  merging.run(least_count, join, [&] { return vocabulary.size() >= vocab_size; });
+}
+
 }  // namespace triga

@@ -113,15 +113,8 @@ std::vector<std::string> WordPieceTraining::train(const Options& options) const 
         options.vocab_size, options.special_tokens.size(), alphabet.size(),
         vocabulary.size() - static_cast<int64_t>(options.special_tokens.size()),
         vocabulary.size()));
-  PairMerging merging;
-  for (const auto& [word, count] : words_.counts())
-    merging.add_word(vocabulary.tokens_of(word), count);
-  const auto join = [&](const PairMerging::Pair& pair) {
-    const int32_t token = vocabulary.join(pair);
-    options.progress(vocabulary.size());
-    return token;
-  };
-  merging.run(options.least_count, join, [&] { return vocabulary.size() >= options.vocab_size; });
+  grow_by_merges(vocabulary, words_.counts(), options.vocab_size, options.least_count,
+                 options.progress);
   return vocabulary.take();
 }
 

@@ -60,13 +60,13 @@ std::string rewritten(FileSystem& files, const Path& path, const std::string& ta
   return path.string();
 }
 
-GradientCurve& curve_of(std::vector<GradientPanel>& panels, const TableLine& line) {
+GradientCurve& curve_of(std::vector<GradientPanel>& panels, const std::string& name, int64_t step) {
   GradientPanel* panel = nullptr;
   for (GradientPanel& one : panels)
-    if (one.title == line.name) panel = &one;
-  if (panel == nullptr) panel = &panels.emplace_back(GradientPanel{line.name, {}});
-  if (panel->curves.empty() || panel->curves.back().step != line.step)
-    panel->curves.push_back({line.step, {}});
+    if (one.title == name) panel = &one;
+  if (panel == nullptr) panel = &panels.emplace_back(GradientPanel{name, {}});
+  if (panel->curves.empty() || panel->curves.back().step != step)
+    panel->curves.push_back({step, {}});
   return panel->curves.back();
 }
 
@@ -82,7 +82,7 @@ std::vector<GradientPanel> gradient_panels(const std::string& table, const std::
   for (std::string line; std::getline(lines, line);) {
     ++number;
     const std::optional<TableLine> parsed = parse(line);
-    GradientCurve* curve = parsed ? &curve_of(panels, *parsed) : nullptr;
+    GradientCurve* curve = parsed ? &curve_of(panels, parsed->name, parsed->step) : nullptr;
     if (curve == nullptr || curve->norms.size() != parsed->place)
       throw DataError(fmt::format("{}:{}: '{}' is no line of a table of gradients in its place",
                                   where, number, line));
@@ -96,18 +96,20 @@ GradientLog::GradientLog(FileSystem& files, GradientFiles paths, std::string tit
     : files_(files),
       paths_(std::move(paths)),
       title_(std::move(title)),
-      table_(kept_table(files, paths_.table, last_step)),
-      file_(rewritten(files, paths_.table, table_)) {}
+      kept_(kept_table(files, paths_.table, last_step)),
+      panels_(gradient_panels(kept_, paths_.table.string())),
+      file_(rewritten(files, paths_.table, kept_)) {}
 
 void GradientLog::record_gradients(int64_t step, const GradientNorms& norms) {
   std::string lines;
-  for (const auto& [name, by_place] : norms)
+  for (const auto& [name, by_place] : norms) {
+    curve_of(panels_, name, step).norms = by_place;
     for (size_t place = 0; place < by_place.size(); ++place)
       lines += fmt::format("{},{},{},{:.9g}\n", step, name, place, by_place[place]);
-  table_ += lines;
+  }
   file_.append(lines);
   try {
-    std::vector<GradientPanel> panels = gradient_panels(table_, paths_.table.string());
+    std::vector<GradientPanel> panels = panels_;
     for (GradientPanel& panel : panels) panel.title = title_ + ": " + panel.title;
     atomic_write(files_, paths_.plot, gradient_plot(panels));
   } catch (const FileError& error) {

@@ -5,19 +5,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/xml.h"
+
 namespace triga {
 namespace {
 
 constexpr size_t kMostColumns = 3, kMostCurves = 8;
 constexpr double kPanelWidth = 300, kPanelHeight = 200;
 constexpr double kLeft = 56, kTop = 46, kGapX = 24, kGapY = 62;
-
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char c : text)
-    result += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
-  return result;
-}
 
 bool has_point(double norm) {
   return std::isfinite(norm) && norm > 0;
@@ -83,7 +78,7 @@ class Panel {
   std::string frame() const {
     std::string svg =
         fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" font-weight=\"bold\">{}</text>\n", left_,
-                    top_ - 22, escaped(panel_.title));
+                    top_ - 22, xml_text(panel_.title));
     for (int exponent = axis_.low; exponent <= axis_.high; exponent += axis_.stride())
       svg += fmt::format(
           "<line x1=\"{0:.0f}\" x2=\"{1:.0f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#dddddd\"/>"

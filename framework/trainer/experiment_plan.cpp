@@ -55,17 +55,11 @@ LayerCosts measure_costs_of_ranks(
   return costs;
 }
 
-std::string cost_setting(const Experiment& experiment, const Architecture& architecture) {
-  int64_t num_elements = 0;
-  for (const LayerSpec& spec : architecture.layers()) {
-    const std::unique_ptr<Layer> layer = spec.build();
-    for (const Parameter& parameter : layer->parameters()) num_elements += parameter.spec().numel();
-  }
+std::string cost_setting(const Experiment& experiment, const Architecture& architecture,
+                         int64_t num_parameters) {
   return fmt::format(
-      "microbatch_size {}, sequence_length {}, {} elements in the layers' parameters, precision "
-      "{}, "
-      "recompute {}",
-      experiment.train.microbatch_size, architecture.sequence_length(), num_elements,
+      "{} parameters, microbatch_size {}, sequence_length {}, precision {}, recompute {}",
+      num_parameters, experiment.train.microbatch_size, architecture.sequence_length(),
       experiment.train.precision, experiment.parallel.recompute);
 }
 

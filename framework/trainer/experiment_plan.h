@@ -24,7 +24,8 @@ LayerCosts measure_costs_of_ranks(
     const std::function<void(size_t layer, size_t num_layers)>& progress);
 
 /// What costs of layers depend on, in words: they hold for no other experiment.
-std::string cost_setting(const Experiment& experiment, const Architecture& architecture);
+std::string cost_setting(const Experiment& experiment, const Architecture& architecture,
+                         int64_t num_parameters);
 
 /// The schedule of the first step on a grid. Throws: ConfigError when a user's own has no room for
 /// its microbatches.

@@ -270,6 +270,6 @@ def one_gpu(rounds):
     return rows
 
 
-CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P5": pipeline, "plan": plan, "P6": clip_and_update, "P7": families, "P9": launch, "recompute": recompute,
-         "scaling": scaling,          "P10": one_gpu}
+CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P5": pipeline, "plan": plan, "P6": clip_and_update,
+         "P7": families, "P9": launch, "recompute": recompute, "scaling": scaling, "P10": one_gpu}
 NEEDS_GPU = {"P10"}

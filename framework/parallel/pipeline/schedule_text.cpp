@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 
+#include "base/xml.h"
 #include "parallel/pipeline/schedule_check.h"
 #include "triga/error.h"
 
@@ -185,7 +186,7 @@ std::string to_svg(const Simulation& simulation, const std::string& title) {
       "font-family=\"sans-serif\" font-size=\"11\">\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
       "<text x=\"{}\" y=\"20\" font-size=\"14\">{}: bubble {:.1f} %</text>\n",
-      kLeft + kWidth + 10, bottom + 34, kLeft, title, simulation.bubble() * 100);
+      kLeft + kWidth + 10, bottom + 34, kLeft, xml_text(title), simulation.bubble() * 100);
   for (size_t rank = 0; rank < simulation.ranks.size(); ++rank) {
     const double y = kTop + kRow * static_cast<double>(rank);
     text += fmt::format("<text x=\"8\" y=\"{:.1f}\">rank {}</text>\n", y + 18, rank);

@@ -1,7 +1,7 @@
 // Costs of layers as a file: to plan for a machine that is not here (a GPU), from what was measured
 // there or what a person expects. Text with a line a layer, values separated by commas:
 //
-//   # measured_with: microbatch_size 8, sequence_length 64, 799104 elements ..., recompute none
+//   # measured_with: 799104 parameters, microbatch_size 8, sequence_length 64, ..., recompute none
 //   # batch_bytes: 65536
 //   # transfer_bytes_per_second: 2.4e+09
 //   layer,forward,backward,backward_input,backward_weight,update,kept_bytes,forward_peak_bytes,backward_peak_bytes,outputs
