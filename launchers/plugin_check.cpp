@@ -2,9 +2,12 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <deque>
 #include <filesystem>
 #include <map>
@@ -16,6 +19,7 @@
 #include "conformance/metric_check.h"
 #include "conformance/part_checks.h"
 #include "conformance/subject.h"
+#include "launchers/check_report.h"
 #include "launchers/inputs_file.h"
 #include "launchers/loaded_experiment.h"
 #include "plugin_host/library.h"
@@ -28,41 +32,24 @@ namespace fs = std::filesystem;
 using conformance::Problems;
 using conformance::Subject;
 
-/// The lines.
-class Report {
- public:
-  explicit Report(std::ostream& out) : out_(out) {}
-
-  /// True: it passed.
-  bool check(const std::string& of, const std::string& claim, const std::string& plugin,
-             const std::function<Problems()>& find_problems) {
-    const Problems problems = conformance::problems_of(plugin, find_problems);
-    ++num_checks_;
-    num_failed_ += problems.empty() ? 0 : 1;
-    out_ << (problems.empty() ? "PASS  " : "FAIL  ") << of << ": " << claim << "\n";
-    for (const std::string& problem : problems) out_ << "        " << problem << "\n";
-    out_.flush();
-    return problems.empty();
+/// Folders of checks whose process crashed.
+void remove_abandoned(const fs::path& parent) {
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent, none)) {
+    pid_t pid = 0;
+    const bool is_scratch =
+        std::sscanf(entry.path().filename().c_str(), "plugin-check-%d", &pid) == 1;
+    if (is_scratch && ::kill(pid, 0) != 0 && errno == ESRCH)
+      remove_all(posix_files(), entry.path());
   }
-
-  ExitStatus summary(const std::string& file) {
-    if (num_failed_ == 0)
-      out_ << fmt::format("{}: all {} checks passed\n", file, num_checks_);
-    else
-      out_ << fmt::format("{}: {} of {} checks failed\n", file, num_failed_, num_checks_);
-    return num_failed_ == 0 ? ExitStatus::kDone : ExitStatus::kPlugin;
-  }
-
- private:
-  std::ostream& out_;
-  int num_checks_ = 0, num_failed_ = 0;
-};
+}
 
 /// A folder for what checks write, removed with all in it.
 class ScratchFolder {
  public:
   explicit ScratchFolder(const fs::path& parent)
       : path_(parent / fmt::format("plugin-check-{}", ::getpid())) {
+    remove_abandoned(parent);
     remove_all(posix_files(), path_);
     make_directories(posix_files(), path_);
   }
@@ -106,7 +93,7 @@ class PluginCheck {
       : environment_(environment),
         arguments_(arguments),
         inputs_(inputs_of(arguments.inputs)),
-        report_(out),
+        report_(out, arguments.file),
         scratch_(environment.cache_dir) {}
 
   ExitStatus run() {
@@ -116,7 +103,7 @@ class PluginCheck {
       for (Use& use : uses_) check_use(use);
       refuse_unused_inputs();
     }
-    return report_.summary(arguments_.file);
+    return report_.summary();
   }
 
  private:
@@ -147,7 +134,7 @@ class PluginCheck {
   const PluginCheckArguments& arguments_;
   ConfigNode inputs_;
   std::set<std::string> used_inputs_;
-  Report report_;
+  CheckReport report_;
   ScratchFolder scratch_;
   std::string name_;
   fs::path path_;

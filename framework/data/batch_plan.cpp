@@ -31,13 +31,17 @@ StepPlan BatchPlan::step(int64_t step) const {
   StepPlan plan{.epoch = epoch,
                 .first_position = epoch * size_ + begin,
                 .num_samples = end - begin,
+                .num_tokens = 0,
                 .microbatches = {}};
   for (int64_t first = begin; first < end; first += options_.microbatch_size) {
     MicrobatchPlan microbatch;
     microbatch.microbatch = static_cast<int64_t>(plan.microbatches.size());
     microbatch.first_position = epoch * size_ + first;
     const int64_t last = std::min(first + options_.microbatch_size, end);
-    for (int64_t i = first; i < last; ++i) microbatch.samples.push_back(sample(epoch, i));
+    for (int64_t i = first; i < last; ++i) {
+      microbatch.samples.push_back(sample(epoch, i));
+      plan.num_tokens += dataset_.length(microbatch.samples.back());
+    }
     plan.microbatches.push_back(std::move(microbatch));
   }
   return plan;

@@ -40,6 +40,7 @@ struct StepPlan {
   int64_t epoch = 0;
   int64_t first_position = 0;
   int64_t num_samples = 0;
+  int64_t num_tokens = 0;                    // of these samples, by Dataset::length
   std::vector<MicrobatchPlan> microbatches;  // of all ranks
 };
 

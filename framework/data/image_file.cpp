@@ -1,4 +1,5 @@
 // Image files (triga/image.h), by libpng's and libjpeg-turbo's simple interfaces.
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <png.h>

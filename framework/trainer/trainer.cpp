@@ -193,8 +193,7 @@ Trainer::StepReport Trainer::train_step() {
   state_.epoch = plan.epoch;
   state_.samples = plan.first_position + plan.num_samples;
   state_.position = state_.samples - plan.epoch * inputs_.assembly.train->size();
-  if (inputs_.assembly.architecture->sequence_length() > 0)
-    state_.tokens += static_cast<int64_t>(report.loss.count());
+  if (inputs_.assembly.architecture->sequence_length() > 0) state_.tokens += plan.num_tokens;
   state_.train_seconds = seconds_before_ + seconds_since(started_);
   report.seconds = seconds_since(start);
   return report;
@@ -244,9 +243,9 @@ void Trainer::log_step(const StepReport& report) {
   for (const auto& [name, total] : report.loss.totals)
     if (name != "loss") line.values.emplace_back(name, total.mean());
   const bool has_tokens = inputs_.assembly.architecture->sequence_length() > 0;
-  const double work = has_tokens ? report.loss.count() : static_cast<double>(plan.num_samples);
-  line.values.emplace_back(has_tokens ? "tokens_per_second" : "samples_per_second",
-                           work / report.seconds);
+  line.values.emplace_back(
+      has_tokens ? "tokens_per_second" : "samples_per_second",
+      static_cast<double>(has_tokens ? plan.num_tokens : plan.num_samples) / report.seconds);
   for (MetricSink* sink : sinks_) sink->record(line);
 }
 

@@ -105,6 +105,11 @@ class PluginCheck(TrigaTest):
         used = LANGUAGE_MODEL + "learning_rate_schedule: {plugin: throws_at_use, kind: still}\n"
         self.fails(BROKEN / "throws_at_use.so", "plugin 'throws_at_use': ", [used])
 
+    def test_a_crash_is_a_failure_of_the_check_it_came_in(self):
+        used = LANGUAGE_MODEL + "learning_rate_schedule: {plugin: crashes_at_use, kind: still}\n"
+        out = self.fails(BROKEN / "crashes_at_use.so", "it crashed (SIGSEGV)", [used])
+        self.assertRegex(out, r"FAIL  learning-rate schedule still: [^\n]*\n        it crashed")
+
     def test_arguments_that_fit_nothing_are_refused(self):
         done = self.check(PLUGINS / "rnn.so", [LANGUAGE_MODEL], "--input", "promt=a")
         self.assertEqual(done.returncode, 2, done.stdout + done.stderr)

@@ -1,6 +1,7 @@
 // TanhModel: layers whose cost is known: each tanh keeps its result until backward, nothing else.
 #pragma once
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/tanh.h>
 
 #include <chrono>

@@ -80,6 +80,7 @@ TEST(BatchPlan, CutsStepsIntoMicrobatchesAndCountsPositions) {
   EXPECT_EQ(first.epoch, 1);
   EXPECT_EQ(first.first_position, 10);
   EXPECT_EQ(first.num_samples, 7);
+  EXPECT_EQ(first.num_tokens, 7);  // each of length 1
   ASSERT_EQ(first.microbatches.size(), 3u);
   EXPECT_THAT(first.microbatches[0].samples, ElementsAre(0, 1, 2));
   EXPECT_THAT(first.microbatches[2].samples, ElementsAre(6));
@@ -123,6 +124,8 @@ TEST(BatchPlanByTokens, FillsAStepGreedilyAndKeepsLongSamples) {
   EXPECT_THAT(samples_of(plan.step(2)), ElementsAre(4, 5));     // 10
   EXPECT_THAT(samples_of(plan.step(3)), ElementsAre(6));        // 1
   EXPECT_THAT(samples_of(plan.step(4)), ElementsAre(0, 1, 2));
+  EXPECT_EQ(plan.step(0).num_tokens, 10);
+  EXPECT_EQ(plan.step(1).num_tokens, 20);
   EXPECT_EQ(plan.step(4).epoch, 1);
   EXPECT_EQ(plan.step(4).first_position, 7);
 }

@@ -1,4 +1,5 @@
 // Parts of layers that may be recomputed: what they must not do is refused, and not done wrongly.
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>

@@ -1,4 +1,5 @@
 // docs/pictures: the schedules as they are drawn. With TRIGA_WRITE_PICTURES=1 they are written anew.
+#include <c10/util/StringUtil.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
