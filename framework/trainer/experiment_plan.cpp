@@ -14,9 +14,9 @@
 
 namespace triga {
 
-LayerCosts measure_costs(const Experiment& experiment, const Assembly& assembly,
-                         Communicator& alone,
-                         std::function<void(size_t layer, size_t num_layers)> progress) {
+namespace {
+
+CostMeasurement measurement_of(const Experiment& experiment, const Assembly& assembly) {
   const Strategy::Options options = strategy_options_of(experiment);
   CostMeasurement measurement;
   measurement.seed = options.seed;
@@ -24,10 +24,24 @@ LayerCosts measure_costs(const Experiment& experiment, const Assembly& assembly,
   measurement.compute_type = options.compute_type;
   measurement.groups = options.groups;
   measurement.make_optimizer = assembly.make_optimizer;
-  measurement.progress = std::move(progress);
+  return measurement;
+}
+
+LayerCosts measure(const Experiment& experiment, const Assembly& assembly, Communicator& alone,
+                   const CostMeasurement& measurement) {
   return measure_layers(*assembly.architecture,
                         first_microbatch(experiment, *assembly.architecture, *assembly.train),
                         alone, measurement);
+}
+
+}  // namespace
+
+LayerCosts measure_costs(const Experiment& experiment, const Assembly& assembly,
+                         Communicator& alone,
+                         std::function<void(size_t layer, size_t num_layers)> progress) {
+  CostMeasurement measurement = measurement_of(experiment, assembly);
+  measurement.progress = std::move(progress);
+  return measure(experiment, assembly, alone, measurement);
 }
 
 LayerCosts measure_costs_of_ranks(
@@ -35,6 +49,8 @@ LayerCosts measure_costs_of_ranks(
     const std::function<void(size_t layer, size_t num_layers)>& progress) {
   LayerCosts costs = measure_costs(experiment, assembly, alone, progress);
   if (num_ranks == 1) return costs;
+  CostMeasurement measurement = measurement_of(experiment, assembly);
+  measurement.touched_bytes = costs.touched_bytes;
   const int num_threads = at::get_num_threads();
   std::vector<LayerCosts> measured(static_cast<size_t>(num_ranks));
   std::vector<std::exception_ptr> errors(measured.size());
@@ -43,7 +59,7 @@ LayerCosts measure_costs_of_ranks(
     ranks.emplace_back([&, i] {
       try {
         at::set_num_threads(num_threads);
-        measured[i] = measure_costs(experiment, assembly, *make_single_communicator());
+        measured[i] = measure(experiment, assembly, *make_single_communicator(), measurement);
       } catch (...) {
         errors[i] = std::current_exception();
       }

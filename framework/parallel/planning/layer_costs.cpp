@@ -5,9 +5,12 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/accumulate.h>
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
+#include <map>
 #include <numeric>
 
 #include "base/memory_meter.h"
@@ -22,9 +25,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+/// Of all but the first, which touches memory for the first time. The mean, and not the median: a step
+/// has to wait for its slow moments as well. Requires: two values or more.
+double mean(const std::vector<double>& seconds) {
+  return std::accumulate(seconds.begin() + 1, seconds.end(), 0.0) /
+         static_cast<double>(seconds.size() - 1);
 }
 
 double fastest(const std::vector<double>& values) {
@@ -39,6 +44,27 @@ double seconds_of(at::Device device, const Action& action) {
   if (!device.is_cpu()) at::accelerator::synchronizeDevice(device.index());
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
+
+/// Between two turns of a layer all others have theirs, and what it left in the processor's caches is
+/// gone: a layer that is run over and over would look faster than it is.
+class CacheSweep {
+ public:
+  /// `bytes`: what a microbatch of the whole model touches.
+  CacheSweep(int64_t bytes, at::Device device) {
+    constexpr int64_t kMost = 64 << 20;  // more takes time and evicts no more
+    if (device.is_cpu()) scratch_ = at::zeros({std::min(bytes, kMost)}, at::kByte);
+  }
+  /// `next`: what the layer before has just written, so in the caches.
+  void run(const Activations& next) {
+    if (!scratch_.defined()) return;
+    scratch_.bitwise_not_();
+    for (const auto& [name, tensor] : next)
+      if (tensor.defined()) tensor.detach().clone();
+  }
+
+ private:
+  at::Tensor scratch_;
+};
 
 /// One layer as a stage of its own, with parameters, gradients and an optimizer.
 class LayerTrial {
@@ -62,11 +88,64 @@ class LayerTrial {
   }
 
   /// `outputs`: what the layer wrote, without history.
-  LayerCost measure(const Activations& inputs, const Batch& batch, Activations& outputs) {
-    LayerCost cost;
-    measure_memory(inputs, batch, cost, outputs);  // touches memory for the first time as well
-    measure_time(inputs, batch, cost);
-    return cost;
+  void measure_memory(const Activations& inputs, const Batch& batch, LayerCost& cost,
+                      Activations& outputs) {
+    const int64_t before = bytes_now();
+    MemoryMeter::reset_peak(alone_.device());
+    StageRun run = forward(inputs, batch);
+    cost.kept_bytes = bytes_now() - before;
+    cost.forward_peak_bytes = bytes_at_peak() - before;
+    for (const auto& [name, tensor] : run.outputs) {
+      cost.output_bytes[name] = static_cast<int64_t>(tensor.nbytes());
+      outputs.set(name, tensor.detach().clone().set_requires_grad(tensor.requires_grad()));
+    }
+    const Activations gradients = gradients_of(run);
+    const int64_t between = bytes_now();
+    MemoryMeter::reset_peak(alone_.device());
+    pass([&] { stage_.backward(std::move(run), gradients, scale_for(batch)); });
+    cost.backward_peak_bytes = bytes_at_peak() - between;
+  }
+
+  void measure_time(const Activations& inputs, const Batch& batch, CacheSweep& sweep,
+                    LayerCost& cost) {
+    constexpr size_t kLeast = 5, kMost = 50;
+    const at::Device device = alone_.device();
+    std::vector<double> forwards, backwards, input_parts, weight_parts, updates;
+    const auto start = Clock::now();
+    const auto is_enough = [&] {
+      return forwards.size() >= kMost ||
+             (forwards.size() >= kLeast &&
+              std::chrono::duration<double>(Clock::now() - start).count() >
+                  measurement_.seconds_each);
+    };
+    while (!is_enough()) {
+      StageRun run;
+      sweep.run(inputs);
+      forwards.push_back(seconds_of(device, [&] { run = forward(inputs, batch); }));
+      const Activations gradients = gradients_of(run);
+      sweep.run(gradients);
+      pass([&] {
+        backwards.push_back(seconds_of(
+            device, [&] { stage_.backward(std::move(run), gradients, scale_for(batch)); }));
+      });
+      sweep.run({});
+      updates.push_back(seconds_of(device, [&] { update(); }));
+      if (measurement_.recompute != Recompute::kNone) continue;  // backward has no parts
+      run = forward(inputs, batch);
+      sweep.run(gradients);
+      pass([&] {
+        Stage::InputGradients first;
+        input_parts.push_back(seconds_of(device, [&] {
+          first = stage_.backward_inputs(std::move(run), gradients, scale_for(batch));
+        }));
+        weight_parts.push_back(seconds_of(device, [&] { first.rest.run_weights(); }));
+      });
+    }
+    cost.forward = mean(forwards);
+    cost.backward = mean(backwards);
+    cost.update = mean(updates);
+    cost.backward_input = input_parts.empty() ? cost.backward : mean(input_parts);
+    cost.backward_weight = weight_parts.empty() ? 0 : mean(weight_parts);
   }
 
  private:
@@ -113,61 +192,6 @@ class LayerTrial {
 
   int64_t bytes_now() const { return MemoryMeter::use(alone_.device()).now_bytes; }
   int64_t bytes_at_peak() const { return MemoryMeter::use(alone_.device()).peak_bytes; }
-
-  void measure_memory(const Activations& inputs, const Batch& batch, LayerCost& cost,
-                      Activations& outputs) {
-    const int64_t before = bytes_now();
-    MemoryMeter::reset_peak(alone_.device());
-    StageRun run = forward(inputs, batch);
-    cost.kept_bytes = bytes_now() - before;
-    cost.forward_peak_bytes = bytes_at_peak() - before;
-    for (const auto& [name, tensor] : run.outputs) {
-      cost.output_bytes[name] = static_cast<int64_t>(tensor.nbytes());
-      outputs.set(name, tensor.detach().clone().set_requires_grad(tensor.requires_grad()));
-    }
-    const Activations gradients = gradients_of(run);
-    const int64_t between = bytes_now();
-    MemoryMeter::reset_peak(alone_.device());
-    pass([&] { stage_.backward(std::move(run), gradients, scale_for(batch)); });
-    cost.backward_peak_bytes = bytes_at_peak() - between;
-  }
-
-  void measure_time(const Activations& inputs, const Batch& batch, LayerCost& cost) {
-    constexpr size_t kLeast = 5, kMost = 50;
-    const at::Device device = alone_.device();
-    std::vector<double> forwards, backwards, input_parts, weight_parts, updates;
-    const auto start = Clock::now();
-    const auto is_enough = [&] {
-      return forwards.size() >= kMost ||
-             (forwards.size() >= kLeast &&
-              std::chrono::duration<double>(Clock::now() - start).count() >
-                  measurement_.seconds_each);
-    };
-    while (!is_enough()) {
-      StageRun run;
-      forwards.push_back(seconds_of(device, [&] { run = forward(inputs, batch); }));
-      const Activations gradients = gradients_of(run);
-      pass([&] {
-        backwards.push_back(seconds_of(
-            device, [&] { stage_.backward(std::move(run), gradients, scale_for(batch)); }));
-      });
-      updates.push_back(seconds_of(device, [&] { update(); }));
-      if (measurement_.recompute != Recompute::kNone) continue;  // backward has no parts
-      run = forward(inputs, batch);
-      pass([&] {
-        Stage::InputGradients first;
-        input_parts.push_back(seconds_of(device, [&] {
-          first = stage_.backward_inputs(std::move(run), gradients, scale_for(batch));
-        }));
-        weight_parts.push_back(seconds_of(device, [&] { first.rest.run_weights(); }));
-      });
-    }
-    cost.forward = median(forwards);
-    cost.backward = median(backwards);
-    cost.update = median(updates);
-    cost.backward_input = input_parts.empty() ? cost.backward : median(input_parts);
-    cost.backward_weight = weight_parts.empty() ? 0 : median(weight_parts);
-  }
 
   void update() {
     const c10::AutoGradMode no_grad(false);
@@ -220,6 +244,13 @@ std::string description_of(const LayerSpec& spec, const Layer& layer, const Acti
   return text;
 }
 
+int64_t parameter_bytes(const Layer& layer) {
+  int64_t numel = 0;
+  for (const Parameter& parameter : layer.parameters())
+    numel += c10::multiply_integers(parameter.spec().shape);
+  return numel * int64_t{sizeof(float)};
+}
+
 /// One copy into a message and one out of it.
 double measure_transfer(at::Device device) {
   constexpr int64_t kBytes = 8 << 20;
@@ -256,26 +287,40 @@ LayerCosts measure_layers(const Architecture& architecture, const Batch& batch, 
   const std::vector<StageFlow> flow = flow_between(layers, every_layer(layers.size()));
   const Batch on_device = batch_on_device(batch, alone.device());
   struct Known {
+    size_t layer;  // the first one
+    Activations inputs, outputs;
     LayerCost cost;
-    Activations outputs;
   };
-  std::map<std::string, Known> known;
   LayerCosts costs;
+  std::deque<Known> known;
+  std::map<std::string, Known*> by_description;
+  std::vector<Known*> of_layer;
   Activations live;  // the newest of every name
   for (size_t i = 0; i < layers.size(); ++i) {
     Activations inputs;
     for (const std::string& name : flow[i].inputs) inputs.set(name, live[name]);
-    const std::string description = description_of(layers[i], *layers[i].build(), inputs) +
-                                    (i + 1 == layers.size() ? "\nlast" : "");
-    auto [place, is_new] = known.try_emplace(description);
-    if (is_new) {
-      if (measurement.progress) measurement.progress(i, layers.size());
-      LayerTrial trial(layers, i, flow[i], *loss, alone, measurement);
-      place->second.cost = trial.measure(inputs, on_device, place->second.outputs);
-    }
-    costs.layers.push_back(place->second.cost);
+    const std::unique_ptr<Layer> layer = layers[i].build();
+    const std::string description =
+        description_of(layers[i], *layer, inputs) + (i + 1 == layers.size() ? "\nlast" : "");
+    const auto [place, is_new] = by_description.try_emplace(description, nullptr);
+    if (is_new) place->second = &known.emplace_back(Known{i, inputs, {}, {}});
+    Known& one = *place->second;
+    if (is_new)
+      LayerTrial(layers, i, flow[i], *loss, alone, measurement)
+          .measure_memory(inputs, on_device, one.cost, one.outputs);
+    of_layer.push_back(&one);
+    for (const auto& [name, tensor] : one.outputs) live.set(name, tensor);
+    costs.touched_bytes += one.cost.kept_bytes + 2 * parameter_bytes(*layer);  // and gradients
+  }
+  CacheSweep sweep(measurement.touched_bytes.value_or(costs.touched_bytes), alone.device());
+  for (Known& one : known) {
+    if (measurement.progress) measurement.progress(one.layer, layers.size());
+    LayerTrial trial(layers, one.layer, flow[one.layer], *loss, alone, measurement);
+    trial.measure_time(one.inputs, on_device, sweep, one.cost);
+  }
+  for (size_t i = 0; i < layers.size(); ++i) {
+    costs.layers.push_back(of_layer[i]->cost);
     costs.layers.back().layer = layers[i].name;
-    for (const auto& [name, tensor] : place->second.outputs) live.set(name, tensor);
   }
   for (const auto& [name, tensor] : batch.fields)
     costs.batch_bytes += static_cast<int64_t>(tensor.nbytes());

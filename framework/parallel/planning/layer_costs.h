@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct LayerCost {
 struct LayerCosts {
   std::vector<LayerCost> layers;
   int64_t batch_bytes = 0;               // of the microbatch
+  int64_t touched_bytes = 0;             // by the whole model: what is kept, parameters, gradients
   double transfer_bytes_per_second = 0;  // between two ranks of a host: one copy on each side
 };
 
@@ -45,6 +47,9 @@ struct CostMeasurement {
   std::vector<GroupRule> groups;
   std::function<std::unique_ptr<Optimizer>()> make_optimizer;  // not null
   double seconds_each = 0.2;  // spent on each distinct layer, about
+  /// LayerCosts::touched_bytes, where it is known: several measurements at once, in one process, cannot
+  /// tell whose memory is whose, and only their times mean anything.
+  std::optional<int64_t> touched_bytes;
   /// Before a layer is measured: its index, the number of layers. May be null.
   std::function<void(size_t layer, size_t num_layers)> progress;
 };
