@@ -30,6 +30,14 @@ install(FILES experiments/data_catalogue.yaml DESTINATION share/triga)
 install(FILES README.md LICENSE CHANGELOG.md DESTINATION share/triga)
 install(DIRECTORY DESTINATION etc/triga)
 
+# In place of the system's libicudata (icu_without_data.cpp says why), in a folder where no program of the build tree looks.
+string(REGEX MATCH "^[0-9]+" icu_major "${ICU_VERSION}")
+add_library(triga_icu_without_data SHARED framework/cmake/icu_without_data.cpp)
+set_target_properties(triga_icu_without_data PROPERTIES OUTPUT_NAME icudata SOVERSION ${icu_major}
+  LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bundled)
+target_include_directories(triga_icu_without_data SYSTEM PRIVATE ${ICU_INCLUDE_DIRS})
+install(TARGETS triga_icu_without_data LIBRARY DESTINATION lib/triga/bundled NAMELINK_SKIP)
+
 # What our libraries and the program need from the system, but for what LibTorch and MPI bring or need themselves.
 # libtriga_mpi is not asked: besides ours it needs only MPI.
 set(plugin_files ${plugins})
@@ -42,7 +50,7 @@ install(CODE "
 install(CODE [[
   file(GET_RUNTIME_DEPENDENCIES EXECUTABLES ${program} LIBRARIES ${libraries}
     RESOLVED_DEPENDENCIES_VAR bundled UNRESOLVED_DEPENDENCIES_VAR unresolved
-    PRE_EXCLUDE_REGEXES "^libtriga" "^libtorch" "^libc10" "^libgomp" "^ld-linux" "^libstdc\\+\\+" "^libgcc_s"
+    PRE_EXCLUDE_REGEXES "^libtriga" "^libtorch" "^libc10" "^libgomp" "^ld-linux" "^libstdc\\+\\+" "^libgcc_s" "^libicudata"
       "^lib(c|m|dl|rt|pthread|resolv|util)\\.so")
   if(unresolved)
     message(FATAL_ERROR "libraries that the install needs are not found: ${unresolved}")

@@ -53,13 +53,13 @@ in_root() {
 write_experiment() {
   rm -rf "$root/work"
   mkdir -p "$root/work"
-  for i in {1..400}; do echo "line $i: the quick brown fox jumps over the lazy dog"; done >"$root/work/text.txt"
+  for i in {1..400}; do echo "line $i: Déjà vu, the quick brown fox jumps over the lazy dog"; done >"$root/work/text.txt"
   cat >"$root/work/small.yaml" <<'YAML'
 name: small
 model: {plugin: transformer, kind: gpt2, config: {num_layers: 1, num_heads: 2, hidden_size: 32, context_length: 16}}
 data:
   train: {kind: text, files: [text.txt]}
-  tokenizer: {kind: bytes}
+  tokenizer: {kind: wordpiece, vocab_size: 100}
 train: {max_steps: 5, global_batch: {samples: 4}, microbatch_size: 4, seed: 1}
 optimizer: {kind: adamw, learning_rate: 1.0e-3}
 checkpoint: {every_steps: 5, keep_last: 1}
@@ -74,5 +74,5 @@ write_experiment
 in_root 'ls /usr/lib/*/libmpi* 2>/dev/null && exit 1; /opt/moved/bin/triga --version'
 in_root '/opt/moved/bin/triga data list' | grep tinyshakespeare >/dev/null || fail "triga data list failed in the bare root"
 in_root 'cd /tmp/work && /opt/moved/bin/triga train small.yaml && test "$(wc -l < runs/small/metrics.jsonl)" -ge 5 &&
-  test -s runs/small/checkpoints/latest/model.safetensors' || fail "triga train failed in the bare root"
+  test -s runs/small/checkpoints/latest/model.safetensors && grep -qx deja runs/small/checkpoints/latest/vocab.txt' || fail "triga train failed in the bare root"
 echo "bare_root: passed"
