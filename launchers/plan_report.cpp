@@ -48,9 +48,9 @@ std::string stage_table(const PlanQuestion& question, const Plan& plan) {
 }
 
 std::string rank_table(const Plan& plan) {
-  std::string text =
-      fmt::format("{:>5}  {:>10}  {:>10}  {:>10}  {:>10}  {:>11}  {:>10}  {:>10}\n", "rank",
-                  "values", "gradients", "optimizer", "snapshot", "activations", "batches", "in all");
+  std::string text = fmt::format("{:>5}  {:>10}  {:>10}  {:>10}  {:>10}  {:>11}  {:>10}  {:>10}\n",
+                                 "rank", "values", "gradients", "optimizer", "snapshot",
+                                 "activations", "batches", "in all");
   for (size_t i = 0; i < plan.ranks.size(); ++i) {
     const RankPlan& rank = plan.ranks[i];
     text += fmt::format("{:>5}  {:>10}  {:>10}  {:>10}  {:>10}  {:>11}  {:>10}  {:>10}\n", i,

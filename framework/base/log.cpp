@@ -46,9 +46,9 @@ class JsonFormatter final : public spdlog::formatter {
   void format(const spdlog::details::log_msg& line, spdlog::memory_buf_t& out) override {
     using std::chrono::floor, std::chrono::milliseconds, std::chrono::seconds;
     const auto second = floor<seconds>(line.time);
-    const std::string time =
-        fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(second)),
-                    floor<milliseconds>(line.time - second).count());
+    const std::string time = fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
+                                         fmt::gmtime(std::chrono::system_clock::to_time_t(second)),
+                                         floor<milliseconds>(line.time - second).count());
     const nlohmann::ordered_json object = {{"time", time},
                                            {"level", level_word(line.level)},
                                            {"area", text_of(line.logger_name)},
@@ -96,8 +96,8 @@ class TerminalSink final : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   void sink_it_(const spdlog::details::log_msg& line) override {
-    terminal_.print_line(terminal_line(line.level, text_of(line.logger_name),
-                                       text_of(line.payload), terminal_.use_color()));
+    terminal_.print_line(terminal_line(line.level, text_of(line.logger_name), text_of(line.payload),
+                                       terminal_.use_color()));
   }
   void flush_() override {}
 

@@ -127,9 +127,9 @@ class CheckpointSave {
 
   CheckpointWriter& writer_;
   const bool is_first_;
-  std::vector<CheckpointPart> parts_;   // of this rank
-  Manifest manifest_;                   // without the files
-  std::vector<FileRecord> written_;     // of this rank, then on rank 0 of all
+  std::vector<CheckpointPart> parts_;  // of this rank
+  Manifest manifest_;                  // without the files
+  std::vector<FileRecord> written_;    // of this rank, then on rank 0 of all
   CheckpointDraft draft_;
   Outcome outcome_;
 };

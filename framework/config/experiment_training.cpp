@@ -368,8 +368,9 @@ void describe(Fields& fields, LogConfig& config) {
       .at_least(1)
       .known_as({"logging_steps", "log_interval", "log_every_n_steps", "disp_freq", "log_freq",
                  "print_freq", "steps_per_print"});
-  fields.choice("format", config.format, {{"text", LogConfig::Format::kText},
-                                          {"json", LogConfig::Format::kJson}})
+  fields
+      .choice("format", config.format,
+              {{"text", LogConfig::Format::kText}, {"json", LogConfig::Format::kJson}})
       .help(
           "Lines of log/rank-N.log: text for people, or a JSON object each, with time, level, "
           "area, rank and message, for what collects logs.")

@@ -11,8 +11,7 @@ namespace {
 /// Letters, digits and '_' only.
 std::string metric_name(const std::string& name) {
   std::string safe = "triga_";
-  for (const char c : name)
-    safe += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  for (const char c : name) safe += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
   return safe;
 }
 

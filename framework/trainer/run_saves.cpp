@@ -43,8 +43,8 @@ void RunSaves::take_votes(std::span<const double, kNumVotes> votes) {
   if (!background_.is_busy()) return;
   if (inputs_.lease != nullptr) inputs_.lease->check();
   bool is_over = false;
-  const std::string failure = failure_of(
-      [&] { is_over = background_.advance(votes[0], inputs_.grid.world()); });
+  const std::string failure =
+      failure_of([&] { is_over = background_.advance(votes[0], inputs_.grid.world()); });
   if (!failure.empty())
     warn(background_.step(), failure);
   else if (is_over)
@@ -125,7 +125,8 @@ std::string RunSaves::failure_of(const Action& action) {
 void RunSaves::is_saved(int64_t step) {
   saved_step_ = step;
   if (is_first())
-    log(LogLevel::kDebug, "checkpoint", c10::str("step ", step, " is saved, ", num_steps_, " steps later"));
+    log(LogLevel::kDebug, "checkpoint",
+        c10::str("step ", step, " is saved, ", num_steps_, " steps later"));
   for (const std::string& warning : writer_.take_warnings()) log_warning("checkpoint", warning);
 }
 

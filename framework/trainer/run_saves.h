@@ -61,7 +61,7 @@ class RunSaves {
   HostBuffers buffers_;
   BackgroundWriter background_;
   int64_t saved_step_;
-  int64_t num_steps_ = 0;                  // since the last save began
+  int64_t num_steps_ = 0;                      // since the last save began
   Clock::time_point began_at_ = Clock::now();  // the last save, or this start
   bool is_due_by_clock_ = false;
 };

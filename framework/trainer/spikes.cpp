@@ -28,8 +28,7 @@ void remember_loss(double loss, const SpikesConfig& config, TrainingState& state
   state.losses.push_back(loss);
   const auto window = static_cast<size_t>(config.window);
   if (state.losses.size() > window)
-    state.losses.erase(state.losses.begin(),
-                       state.losses.end() - static_cast<ptrdiff_t>(window));
+    state.losses.erase(state.losses.begin(), state.losses.end() - static_cast<ptrdiff_t>(window));
 }
 
 }  // namespace triga

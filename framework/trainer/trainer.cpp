@@ -244,12 +244,12 @@ void Trainer::judge_skipped(const StepReport& report) {
   if (has_many_spikes_ || state_.skipped_in_a_row < limit) return;
   saves_->finish();
   throw DivergedError(
-        fmt::format("the run diverged: {} steps in a row were skipped up to step {}; the last time "
-                    "{}.\n  Try a lower "
-                    "optimizer.learning_rate, a longer warm-up or a lower train.clip_norm; the "
-                    "newest checkpoint is from step {}.",
-                    state_.skipped_in_a_row, state_.step, report.why_skipped,
-                    std::max<int64_t>(saves_->saved_step(), 0)));
+      fmt::format("the run diverged: {} steps in a row were skipped up to step {}; the last time "
+                  "{}.\n  Try a lower "
+                  "optimizer.learning_rate, a longer warm-up or a lower train.clip_norm; the "
+                  "newest checkpoint is from step {}.",
+                  state_.skipped_in_a_row, state_.step, report.why_skipped,
+                  std::max<int64_t>(saves_->saved_step(), 0)));
 }
 
 void Trainer::count_spike(const StepReport& report) {

@@ -417,14 +417,16 @@ Outcome Run::go_back(TrainerInputs& inputs) {
   const TrainingState spikes = trainer_->state();
   sinks_.clear();
   trainer_.reset();
-  const FileDeadline patience(world_, communication_timeout(experiment_));
-  std::string found;
-  if (is_first_)
-    if (const auto good =
-            find_checkpoint(options_.files, directory_.root, spikes.first_spike_step).directory)
-      found = good->string();
   StartDecision decision;
-  decision.checkpoint = world_.broadcast_text(found, 0, "where to go back to");
+  {
+    const FileDeadline patience(world_, communication_timeout(experiment_));  // reads every byte
+    std::string found;
+    if (is_first_)
+      found = find_checkpoint(options_.files, directory_.root, spikes.first_spike_step)
+                  .directory.value_or("")
+                  .string();
+    decision.checkpoint = world_.broadcast_text(found, 0, "where to go back to");
+  }
   if (decision.checkpoint->empty())
     throw DivergedError(fmt::format(
         "the run diverged: {} spikes of the loss in a row up to step {}, and there is no good "
@@ -440,8 +442,8 @@ Outcome Run::go_back(TrainerInputs& inputs) {
   if (is_first_)
     log_warning("train", "went back from step ", spikes.step, " to ", state.step, " after ",
                 spikes.spikes_in_a_row, " spikes of the loss in a row; the data of the ",
-                spikes.step - state.step, " steps in between are left out (",
-                state.left_out_steps, " steps since the start of the run)");
+                spikes.step - state.step, " steps in between are left out (", state.left_out_steps,
+                " steps since the start of the run)");
   inputs.gone_back_to = read_manifest(options_.files, *decision.checkpoint).metrics;
   trainer_ = std::make_unique<Trainer>(inputs, *strategy_, state);
   open_sinks(state);

@@ -81,7 +81,7 @@ class SpikesTest(TrigaTest):
         self.assertIn("it has gone back to a checkpoint 1 times (train.spikes.max_rollbacks)", run.err)
 
     def test_without_a_checkpoint_from_before_it_ends_with_7(self):
-        self.spoil(15, 20)
+        self.spoil(21, 26)
         run = self.launch(2, "run", *words(SPIKES, "checkpoint.every_steps=30"), check=False)
         self.assertEqual(run.status, 7, str(run))
         self.assertIn("there is no good checkpoint from before them", run.err)

@@ -91,7 +91,7 @@ TEST(BackgroundWriter, WritesWhatWasWhenItStarted) {
   copy(snapshot.weights[""], "weights ");
   copy(snapshot.training["optimizer"], "optimizer ");
   background.start(snapshot, *alone);
-  gate.await_somebody();  // the first file is open, nothing is in it
+  gate.await_somebody();                             // the first file is open, nothing is in it
   for (at::Tensor& tensor : live) tensor.fill_(-1);  // training goes on
   EXPECT_TRUE(background.is_busy());
   EXPECT_EQ(background.step(), 20);
@@ -147,9 +147,8 @@ TEST(BackgroundWriter, ShowsNothingBeforeEveryRankHasWritten) {
   });
   const Checkpoint checkpoint(posix_files(), run.path() / "checkpoints" / "latest");
   for (int rank = 0; rank < 3; ++rank)
-    EXPECT_TRUE(checkpoint.weights({})
-                    .read(c10::str("w", rank))
-                    .equal(at::full({4}, rank, at::kFloat)));
+    EXPECT_TRUE(
+        checkpoint.weights({}).read(c10::str("w", rank)).equal(at::full({4}, rank, at::kFloat)));
 }
 
 TEST(BackgroundWriter, FailsOnEveryRankAndTheNextSaveIsWhole) {

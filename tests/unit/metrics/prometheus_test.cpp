@@ -99,8 +99,9 @@ TEST(PrometheusSink, OutlivesClientsThatSayNothingOrTooMuch) {
 
 TEST(PrometheusSink, SaysThatAPortIsTaken) {
   const PrometheusSink sink(0, "run");
-  EXPECT_THAT(test::message_of<Error>([&] { PrometheusSink second(sink.port(), "other"); }),
-              HasSubstr(c10::str("cannot serve on port ", sink.port(), ": Address already in use")));
+  EXPECT_THAT(
+      test::message_of<Error>([&] { PrometheusSink second(sink.port(), "other"); }),
+      HasSubstr(c10::str("cannot serve on port ", sink.port(), ": Address already in use")));
 }
 
 }  // namespace
