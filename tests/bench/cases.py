@@ -129,12 +129,11 @@ def families(rounds):
 
 
 def write_seconds(folder, place, repetitions=5):
-    """Seconds to write the files of a folder again, each with fsync, and to sync their folder."""
+    """Seconds to write the files of a folder again, each with fsync, and to sync their folder; the copy before goes afterwards."""
     contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     seconds = []
-    for _ in range(repetitions):
-        copy = place.folder / "copy"
-        shutil.rmtree(copy, ignore_errors=True)
+    for number in range(repetitions):
+        copy = place.folder / f"copy-{number}"
         copy.mkdir()
         start = time.perf_counter()
         for i, content in enumerate(contents):
@@ -146,6 +145,8 @@ def write_seconds(folder, place, repetitions=5):
         os.fsync(descriptor)
         os.close(descriptor)
         seconds.append(time.perf_counter() - start)
+        shutil.rmtree(place.folder / f"copy-{number - 1}", ignore_errors=True)
+    shutil.rmtree(copy)
     return statistics.median(seconds[1:])
 
 
@@ -154,7 +155,7 @@ def checkpoints(rounds):
     rows = Rows()
     with Workplace() as place:
         experiment = place.experiment({**LARGE_VOCABULARY, "context_length": 64}, 4, 140)
-        settings = ("checkpoint.every_steps=20", "checkpoint.keep_last=10", "log.every_steps=1")
+        settings = ("checkpoint.every_steps=20", "checkpoint.keep_last=1", "log.every_steps=1")
         files = []
 
         def triga(asynchronous):
@@ -163,7 +164,7 @@ def checkpoints(rounds):
             return statistics.median(extra)
 
         def torch_save():
-            line = [PYTHON, PYTORCH / "save.py", place.folder / "state.pt", 6]
+            line = [PYTHON, PYTORCH / "save.py", place.folder, 6]
             for key, value in pytorch_options(LARGE_VOCABULARY).items():
                 line += [f"--{key}", value]
             return statistics.median(json_lines(run(line))[0]["seconds"][1:])
