@@ -1,6 +1,7 @@
 #include "checkpoint/background_writer.h"
 
 #include <chrono>
+#include <utility>
 
 namespace triga {
 

@@ -1,6 +1,8 @@
 // One save in its parts: CheckpointSave of writer.h.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "checkpoint/writer.h"
 
 namespace triga {
