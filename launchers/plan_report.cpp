@@ -48,18 +48,21 @@ std::string stage_table(const PlanQuestion& question, const Plan& plan) {
 }
 
 std::string rank_table(const Plan& plan) {
-  std::string text =
-      fmt::format("{:>5}  {:>10}  {:>10}  {:>10}  {:>11}  {:>10}  {:>10}\n", "rank", "values",
-                  "gradients", "optimizer", "activations", "batches", "in all");
+  std::string text = fmt::format("{:>5}  {:>10}  {:>10}  {:>10}  {:>10}  {:>11}  {:>10}  {:>10}\n",
+                                 "rank", "values", "gradients", "optimizer", "snapshot",
+                                 "activations", "batches", "in all");
   for (size_t i = 0; i < plan.ranks.size(); ++i) {
     const RankPlan& rank = plan.ranks[i];
-    text += fmt::format("{:>5}  {:>10}  {:>10}  {:>10}  {:>11}  {:>10}  {:>10}\n", i,
+    text += fmt::format("{:>5}  {:>10}  {:>10}  {:>10}  {:>10}  {:>11}  {:>10}  {:>10}\n", i,
                         bytes_in_words(rank.state.values_bytes + rank.state.fixed_bytes),
                         bytes_in_words(rank.state.gradients_bytes),
                         bytes_in_words(rank.state.masters_bytes + rank.state.optimizer_bytes),
+                        bytes_in_words(rank.state.snapshot_bytes),
                         bytes_in_words(rank.activation_bytes), bytes_in_words(rank.batch_bytes),
                         bytes_in_words(rank.total_bytes()));
   }
+  if (plan.ranks.front().state.snapshot_bytes > 0)
+    text += "  snapshot: from the first checkpoint on that is written in the background\n";
   return text;
 }
 
@@ -110,6 +113,7 @@ std::string plan_as_json(const PlanQuestion& question, const Plan& plan) {
                              {"gradients_bytes", rank.state.gradients_bytes},
                              {"masters_bytes", rank.state.masters_bytes},
                              {"optimizer_bytes", rank.state.optimizer_bytes},
+                             {"snapshot_bytes", rank.state.snapshot_bytes},
                              {"activation_bytes", rank.activation_bytes},
                              {"batch_bytes", rank.batch_bytes},
                              {"total_bytes", rank.total_bytes()}});

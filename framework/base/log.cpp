@@ -2,6 +2,8 @@
 // says the area only.
 #include "triga/log.h"
 
+#include <fmt/chrono.h>
+#include <spdlog/formatter.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
@@ -9,6 +11,7 @@
 #include <atomic>
 #include <cstdio>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <shared_mutex>
 #include <vector>
 
@@ -32,6 +35,51 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
   return spdlog::level::err;
 }
 
+std::string_view text_of(spdlog::string_view_t view) {
+  return {view.data(), view.size()};
+}
+
+class JsonFormatter final : public spdlog::formatter {
+ public:
+  explicit JsonFormatter(int rank) : rank_(rank) {}
+
+  void format(const spdlog::details::log_msg& line, spdlog::memory_buf_t& out) override {
+    using std::chrono::floor, std::chrono::milliseconds, std::chrono::seconds;
+    const auto second = floor<seconds>(line.time);
+    const std::string time = fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
+                                         fmt::gmtime(std::chrono::system_clock::to_time_t(second)),
+                                         floor<milliseconds>(line.time - second).count());
+    const nlohmann::ordered_json object = {{"time", time},
+                                           {"level", level_word(line.level)},
+                                           {"area", text_of(line.logger_name)},
+                                           {"rank", rank_},
+                                           {"message", text_of(line.payload)}};
+    // What is not UTF-8 is shown as such rather than lost.
+    const std::string text =
+        object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+    out.append(text.data(), text.data() + text.size());
+  }
+  std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<JsonFormatter>(rank_);
+  }
+
+ private:
+  static const char* level_word(spdlog::level::level_enum level) {
+    switch (level) {
+      case spdlog::level::debug:
+        return "debug";
+      case spdlog::level::info:
+        return "info";
+      case spdlog::level::warn:
+        return "warning";
+      default:
+        return "error";
+    }
+  }
+
+  const int rank_;
+};
+
 /// `[area] warning: message`, the level in colour when the terminal wants that.
 std::string terminal_line(spdlog::level::level_enum level, std::string_view area,
                           std::string_view message, bool use_color) {
@@ -48,10 +96,7 @@ class TerminalSink final : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   void sink_it_(const spdlog::details::log_msg& line) override {
-    const auto text = [](spdlog::string_view_t view) {
-      return std::string_view(view.data(), view.size());
-    };
-    terminal_.print_line(terminal_line(line.level, text(line.logger_name), text(line.payload),
+    terminal_.print_line(terminal_line(line.level, text_of(line.logger_name), text_of(line.payload),
                                        terminal_.use_color()));
   }
   void flush_() override {}
@@ -88,7 +133,10 @@ LogOutputs::LogOutputs(const LogOutputOptions& options) : sinks_(std::make_uniqu
   if (!options.file.empty()) {
     try {
       auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file);
-      sink->set_pattern("%Y-%m-%d %H:%M:%S.%e %L [%n] %v");
+      if (options.is_json)
+        sink->set_formatter(std::make_unique<JsonFormatter>(options.rank));
+      else
+        sink->set_pattern("%Y-%m-%d %H:%M:%S.%e %L [%n] %v");
       sink->set_level(spdlog_level(options.file_level));
       sinks_->list.push_back(std::move(sink));
     } catch (const spdlog::spdlog_ex& error) {

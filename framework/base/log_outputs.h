@@ -16,6 +16,9 @@ struct LogOutputOptions {
   Terminal* terminal = nullptr;  // must outlive the outputs; null: none
   LogLevel file_level = LogLevel::kDebug;
   LogLevel terminal_level = LogLevel::kInfo;
+  /// Lines of the file are JSON objects: time (UTC), level, area, rank, message.
+  bool is_json = false;
+  int rank = 0;
 };
 
 /// log() writes here while the object lives; at most one at a time. Without one, warnings and

@@ -84,6 +84,8 @@ template std::map<std::string, std::string> json_member<std::map<std::string, st
     const Json&, const std::string&, const std::string&);
 template std::map<std::string, double> json_member<std::map<std::string, double>>(
     const Json&, const std::string&, const std::string&);
+template std::vector<double> json_member<std::vector<double>>(const Json&, const std::string&,
+                                                              const std::string&);
 template std::vector<std::string> json_member<std::vector<std::string>>(const Json&,
                                                                         const std::string&,
                                                                         const std::string&);

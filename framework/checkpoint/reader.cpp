@@ -92,7 +92,8 @@ std::vector<std::string> verify_sizes(FileSystem& files, const Path& directory) 
   return problems;
 }
 
-CheckpointSearch find_checkpoint(FileSystem& files, const Path& run_dir) {
+CheckpointSearch find_checkpoint(FileSystem& files, const Path& run_dir,
+                                 std::optional<int64_t> before) {
   const Path checkpoints = run_dir / kCheckpointsFolder;
   return as_checkpoint([&] {
     CheckpointSearch search;
@@ -100,6 +101,7 @@ CheckpointSearch find_checkpoint(FileSystem& files, const Path& run_dir) {
       search = {};
       bool has_vanished = false;
       for (const auto& candidate : newest_first(files, checkpoints)) {
+        if (before && candidate.step >= *before) continue;
         const Path directory = checkpoints / candidate.name;
         const auto problems = verify_checkpoint(files, directory);
         if (problems.empty()) {

@@ -49,8 +49,9 @@ struct CheckpointSearch {
 };
 
 /// In `run_dir`/checkpoints. Reads every byte of the newest, and of older ones while it finds
-/// something wrong.
-CheckpointSearch find_checkpoint(FileSystem& files, const Path& run_dir);
+/// something wrong. `before`: only those of earlier steps.
+CheckpointSearch find_checkpoint(FileSystem& files, const Path& run_dir,
+                                 std::optional<int64_t> before = std::nullopt);
 
 /// The directories in `directory`/checkpoints, newest first, whatever their state; those that a
 /// save is replacing as well. Nothing: it is no run directory.

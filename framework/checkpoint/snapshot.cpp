@@ -98,7 +98,12 @@ std::string to_json(const TrainingState& state) {
                {"best_step", state.best_step},
                {"evaluated_step", state.evaluated_step},
                {"evaluations_without_improvement", state.evaluations_without_improvement},
-               {"data", state.data}};
+               {"data", state.data},
+               {"losses", state.losses},
+               {"spikes_in_a_row", state.spikes_in_a_row},
+               {"first_spike_step", state.first_spike_step},
+               {"rollbacks", state.rollbacks},
+               {"left_out_steps", state.left_out_steps}};
   if (state.best_value && std::isfinite(*state.best_value)) json["best_value"] = *state.best_value;
   return json.dump(2) + "\n";
 }
@@ -121,6 +126,12 @@ TrainingState training_state_from_json(const std::string& text, const std::strin
   state.evaluations_without_improvement =
       json_member<int64_t>(json, "evaluations_without_improvement", where);
   state.data = json_member<std::map<std::string, std::string>>(json, "data", where);
+  if (!json.contains("losses")) return state;  // as the first runs wrote it
+  state.losses = json_member<std::vector<double>>(json, "losses", where);
+  state.spikes_in_a_row = json_member<int64_t>(json, "spikes_in_a_row", where);
+  state.first_spike_step = json_member<int64_t>(json, "first_spike_step", where);
+  state.rollbacks = json_member<int64_t>(json, "rollbacks", where);
+  state.left_out_steps = json_member<int64_t>(json, "left_out_steps", where);
   return state;
 }
 

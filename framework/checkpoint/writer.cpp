@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "checkpoint/guard.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/reader.h"
 #include "comm/local_communicator.h"
@@ -58,34 +59,6 @@ std::vector<Path> folders_of(const Manifest& manifest) {
   ordered.push_back("");
   return ordered;
 }
-
-/// How a step of a save went on this rank, and then on all.
-struct SaveOutcome {
-  std::string failure;  // "": it went well
-  bool is_full = false;
-
-  template <class Action>
-  void attempt(const Action& action) {
-    try {
-      action();
-    } catch (const FileError& error) {
-      failure = error.what();
-      is_full = error.is_full();
-    }
-  }
-
-  /// Takes over the failure of the first rank that has one. Returns whether there is one.
-  bool agree(Communicator& ranks, std::string_view what) {
-    const std::string mine = failure.empty() ? "" : (is_full ? "f" : "e") + failure;
-    for (const std::string& text : ranks.all_gather_text(mine, what)) {
-      if (text.empty()) continue;
-      is_full = text[0] == 'f';
-      failure = text.substr(1);
-      return true;
-    }
-    return false;
-  }
-};
 
 }  // namespace
 
@@ -161,56 +134,20 @@ Path CheckpointWriter::save(const Snapshot& snapshot) {
 }
 
 Path CheckpointWriter::save(const Snapshot& snapshot, Communicator& ranks) {
-  const bool is_first = ranks.rank() == 0;
-  const int64_t step = snapshot.state.step;
-  const auto parts = parts_of(snapshot, options_.max_shard_bytes, ranks);
-  double bytes = 0;
-  for (const auto& part : parts) bytes += static_cast<double>(part.bytes());
-  ranks.all_reduce_values({&bytes, 1}, ReduceOp::kSum, "size of the checkpoint");
-  CheckpointDraft draft(files_, checkpoints_, step);
-  SaveOutcome outcome;
-  const auto give_up = [&] {
-    if (is_first) draft.discard();
-    const auto message =
-        fmt::format("the checkpoint of step {} was not saved; older ones are as they were: {}",
-                    step, outcome.failure);
-    if (outcome.is_full) throw DiskFullError(message);
-    throw CheckpointError(message);
-  };
-  if (is_first)
-    outcome.attempt([&] {
-      check_space(static_cast<uint64_t>(bytes));
-      draft.begin();
-    });
-  if (outcome.agree(ranks, "begin of the checkpoint")) give_up();
+  CheckpointSave save(*this, snapshot, ranks);
+  save.write();
+  save.agree_written(ranks);
+  save.commit();
+  return save.finish(ranks);
+}
 
-  Manifest mine{step, {}, {}, {}};
-  outcome.attempt([&] {
-    for (const auto& part : parts) mine.files.push_back(draft.write(part));
-  });
-  const auto manifests =
-      ranks.all_gather_text(to_json(mine), "files of the checkpoint that are written");
-  if (outcome.agree(ranks, "files of the checkpoint")) give_up();
-
-  if (is_first)
-    outcome.attempt([&] {
-      Manifest manifest{step, snapshot.environment, snapshot.metrics, {}};
-      for (const std::string& text : manifests)
-        for (FileRecord& record : manifest_from_json(text, "a rank's files").files)
-          manifest.files.push_back(std::move(record));
-      draft.commit(std::move(manifest));
-    });
-  if (outcome.agree(ranks, "end of the checkpoint")) give_up();
-  if (!is_first) return draft.directory();
-  try {
-    clear_leftovers();
+void CheckpointWriter::remove_after(int64_t step) {
+  as_checkpoint([&] {
+    for (const auto& name : files_.list(checkpoints_))
+      if (const auto found = step_of(name); found && *found > step)
+        remove_checkpoint(files_, checkpoints_ / name);
     tidy(step);
-  } catch (const FileError& error) {
-    warnings_.push_back(
-        fmt::format("the checkpoint of step {} is saved, but older ones were not tidied up: {}",
-                    step, error.what()));
-  }
-  return draft.directory();
+  });
 }
 
 std::vector<std::string> CheckpointWriter::take_warnings() {

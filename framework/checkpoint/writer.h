@@ -6,7 +6,8 @@
 //   links latest and best, sync; then old ones are renamed to .trash, sync, and deleted
 //
 // CheckpointDraft is one directory in the making, for several writers; CheckpointWriter does a
-// whole save, all ranks together.
+// whole save, all ranks together; CheckpointSave is such a save in its parts, of which those that
+// take long may run on a thread of their own (background_writer.h).
 #pragma once
 
 #include <optional>
@@ -51,6 +52,8 @@ struct WriterOptions {
   uint64_t max_shard_bytes = uint64_t{5} << 30;  // of tensors in one file
 };
 
+class CheckpointSave;
+
 /// One run writes to a directory (its lease sees to that). Not thread-safe; a save may run on any
 /// thread.
 class CheckpointWriter {
@@ -70,10 +73,15 @@ class CheckpointWriter {
   /// Of one rank alone.
   Path save(const Snapshot& snapshot);
 
+  /// Removes what is newer than a step, durably, and points the links anew: the run goes on from
+  /// there another way. Of rank 0. Throws: CheckpointError.
+  void remove_after(int64_t step);
+
   /// Sentences about what went wrong since the last call without harm to the new checkpoint.
   std::vector<std::string> take_warnings();
 
  private:
+  friend class CheckpointSave;
   void check_space(uint64_t bytes);
   void clear_leftovers();
   void tidy(std::optional<int64_t> known_good);
@@ -84,6 +92,46 @@ class CheckpointWriter {
   Path checkpoints_;
   WriterOptions options_;
   std::vector<std::string> warnings_;
+};
+
+/// One save: write() on every rank, agree_written(), commit() on every rank, finish(), in this order.
+/// write() and commit() do not communicate and may run on any thread; a file that fails is said by
+/// the collective part after them. One save of a writer at a time.
+class CheckpointSave {
+ public:
+  /// Looks whether there is room, and makes the draft. Both must outlive the save, tensors included
+  /// in which nothing may change until agree_written(). Collective. Throws: as
+  /// CheckpointWriter::save().
+  CheckpointSave(CheckpointWriter& writer, const Snapshot& snapshot, Communicator& ranks);
+
+  void write();  // this rank's files
+  /// Collective. Throws: as CheckpointWriter::save(), on all ranks, when one could not write.
+  void agree_written(Communicator& ranks);
+  void commit();  // on rank 0: makes it visible, and removes older ones; elsewhere nothing
+  /// Collective. Throws: as CheckpointWriter::save().
+  Path finish(Communicator& ranks);
+
+  int64_t step() const { return manifest_.step; }
+
+ private:
+  /// How a part went on this rank, and then on all.
+  struct Outcome {
+    std::string failure;  // "": it went well
+    bool is_full = false;
+    template <class Action>
+    void attempt(const Action& action);
+    /// Takes over the failure of the first rank that has one. Returns whether there is one.
+    bool agree(Communicator& ranks, std::string_view what);
+  };
+  [[noreturn]] void give_up();
+
+  CheckpointWriter& writer_;
+  const bool is_first_;
+  std::vector<CheckpointPart> parts_;  // of this rank
+  Manifest manifest_;                  // without the files
+  std::vector<FileRecord> written_;    // of this rank, then on rank 0 of all
+  CheckpointDraft draft_;
+  Outcome outcome_;
 };
 
 }  // namespace triga

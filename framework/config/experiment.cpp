@@ -164,6 +164,13 @@ void describe(Fields& fields, Experiment& config) {
       return std::nullopt;
     return "early stopping needs data.validation and eval.every_steps above 0";
   });
+  fields.rule("train.spikes.max_rollbacks", [&config]() -> std::optional<std::string> {
+    const bool saves = config.checkpoint.every_steps > 0 || config.checkpoint.every_minutes;
+    if (saves || !config.train.spikes || config.train.spikes->max_rollbacks == 0)
+      return std::nullopt;
+    return "there are no checkpoints to go back to: checkpoint.every_steps is 0 and "
+           "checkpoint.every_minutes is not set; allowed: 0";
+  });
   fields.rule("checkpoint.keep_best", [&config]() -> std::optional<std::string> {
     if (!config.checkpoint.keep_best || config.data.validation) return std::nullopt;
     return "needs data.validation, by which checkpoints are compared";

@@ -51,6 +51,15 @@ struct GlobalBatchConfig {
   std::optional<int64_t> tokens;
 };
 
+/// When a loss is so far above those before it that its step is not trusted.
+struct SpikesConfig {
+  int64_t window = 128;      // steps whose losses a loss is compared with
+  double z_score = 6;        // how many standard deviations above their mean is a spike
+  int64_t max_in_a_row = 3;  // so many make the run go back to a checkpoint
+  int64_t max_rollbacks = 3;
+  ConfigNode place;
+};
+
 struct TrainConfig {
   std::optional<int64_t> max_steps;  // exactly one of the three is set
   std::optional<int64_t> max_epochs;
@@ -64,6 +73,7 @@ struct TrainConfig {
   std::string device = "auto";
   bool deterministic = true;
   int64_t max_skipped_steps = 10;  // in a row
+  std::optional<SpikesConfig> spikes;
   ConfigNode place;
 };
 
@@ -117,7 +127,9 @@ struct KeepBestConfig {
 };
 
 struct CheckpointConfig {
-  int64_t every_steps = 500;  // 0: after the last step only
+  int64_t every_steps = 500;            // 0: not by steps
+  std::optional<double> every_minutes;  // beside every_steps
+  bool asynchronous = true;             // written while training goes on
   int64_t keep_last = 3;
   std::optional<KeepBestConfig> keep_best;  // resolved: set when data.validation is
 };
@@ -130,7 +142,10 @@ struct SamplesConfig {
 };
 
 struct LogConfig {
+  enum class Format { kText, kJson };
   int64_t every_steps = 10;
+  Format format = Format::kText;           // of the lines of log/
+  std::optional<int64_t> prometheus_port;  // on the host of rank 0; empty: no metrics by HTTP
   int64_t gradient_norms_every_steps = 0;  // 0: never
   std::optional<SamplesConfig> samples;
 };

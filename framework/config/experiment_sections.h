@@ -11,6 +11,7 @@ void describe(Fields& fields, InitConfig& config);
 void describe(Fields& fields, ModelConfig& config);
 void describe(Fields& fields, DataConfig& config);
 void describe(Fields& fields, GlobalBatchConfig& config);
+void describe(Fields& fields, SpikesConfig& config);
 void describe(Fields& fields, TrainConfig& config);
 void describe(Fields& fields, GroupConfig& config);
 void describe(Fields& fields, OptimizerConfig& config);

@@ -43,6 +43,33 @@ void describe(Fields& fields, GlobalBatchConfig& config) {
   });
 }
 
+void describe(Fields& fields, SpikesConfig& config) {
+  fields.field("window", config.window)
+      .help(
+          "A loss is compared with those of so many steps before it that were no spikes; there is "
+          "no verdict before there are so many.")
+      .unit("steps")
+      .at_least(8)
+      .at_most(10000)
+      .known_as({"window_size", "history", "rolling_window"});
+  fields.field("z_score", config.z_score)
+      .help("So many standard deviations above the mean of the window is a spike.")
+      .above(0)
+      .known_as({"zscore", "threshold", "num_std", "sigma"});
+  fields.field("max_in_a_row", config.max_in_a_row)
+      .help(
+          "So many spikes in a row, and the run goes back to the newest good checkpoint from "
+          "before them; their data are left out then.")
+      .unit("steps")
+      .at_least(1)
+      .known_as({"patience", "max_consecutive", "consecutive"});
+  fields.field("max_rollbacks", config.max_rollbacks)
+      .help("The run ends with status 7 where it would have to go back once more. 0: never back.")
+      .at_least(0)
+      .known_as({"max_restarts", "num_rollbacks"});
+  fields.place(config.place);
+}
+
 void describe(Fields& fields, TrainConfig& config) {
   fields.place(config.place);
   fields.field("max_steps", config.max_steps)
@@ -118,9 +145,22 @@ void describe(Fields& fields, TrainConfig& config) {
           "ends with status 7.")
       .unit("steps")
       .at_least(1);
+  fields.field("spikes", config.spikes)
+      .help(
+          "Passes over steps whose loss is far above those before it: the update of such a step "
+          "is skipped, and after several in a row the run goes back to a checkpoint from before "
+          "them and leaves their data out. Not set: no loss that is finite is too large.")
+      .known_as({"loss_spikes", "spike_detection", "skip_spikes", "loss_spike_threshold",
+                 "spiky_loss_factor", "check_for_spiky_loss"});
   fields.rule("", [&config]() -> std::optional<std::string> {
     if (num_set(config.max_steps, config.max_epochs, config.max_minutes) == 1) return std::nullopt;
     return "expected exactly one of max_steps, max_epochs and max_minutes";
+  });
+  fields.rule("spikes.max_in_a_row", [&config]() -> std::optional<std::string> {
+    if (!config.spikes || config.spikes->max_in_a_row <= config.max_skipped_steps)
+      return std::nullopt;
+    return c10::str("the run would end before, by train.max_skipped_steps; allowed: up to ",
+                    config.max_skipped_steps);
   });
   fields.rule("deterministic", [&config]() -> std::optional<std::string> {
     if (config.deterministic || config.device != "cpu") return std::nullopt;
@@ -280,11 +320,24 @@ void describe(Fields& fields, KeepBestConfig& config) {
 
 void describe(Fields& fields, CheckpointConfig& config) {
   fields.field("every_steps", config.every_steps)
-      .help("Save after so many steps, and after the last. 0: after the last only.")
+      .help("Save after so many steps, and after the last. 0: not by steps.")
       .unit("steps")
       .at_least(0)
       .known_as({"save_steps", "save_interval", "save_freq", "save_strategy", "every_n_train_steps",
                  "checkpoint_interval", "save_every"});
+  fields.field("every_minutes", config.every_minutes)
+      .help(
+          "Save also when so much time has passed since the last time; the clock of rank 0 counts.")
+      .unit("minutes")
+      .above(0)
+      .empty_word("none")
+      .known_as({"train_time_interval", "save_interval_minutes", "checkpoint_interval_minutes",
+                 "every_n_minutes"});
+  fields.field("asynchronous", config.asynchronous)
+      .help(
+          "Copy what is saved, and write it while training goes on; takes memory of the host for "
+          "the copy. false: training waits until it is written. Changes nothing in the run.")
+      .known_as({"async_save", "async_checkpoint", "async_mode", "use_async", "dist_async_save"});
   fields.field("keep_last", config.keep_last)
       .help("How many of the newest stay.")
       .at_least(1)
@@ -315,6 +368,21 @@ void describe(Fields& fields, LogConfig& config) {
       .at_least(1)
       .known_as({"logging_steps", "log_interval", "log_every_n_steps", "disp_freq", "log_freq",
                  "print_freq", "steps_per_print"});
+  fields
+      .choice("format", config.format,
+              {{"text", LogConfig::Format::kText}, {"json", LogConfig::Format::kJson}})
+      .help(
+          "Lines of log/rank-N.log: text for people, or a JSON object each, with time, level, "
+          "area, rank and message, for what collects logs.")
+      .known_as({"log_format", "json_logs", "log_json"});
+  fields.field("prometheus_port", config.prometheus_port)
+      .help(
+          "Rank 0 serves the newest metrics at http://HOST:PORT/metrics, in the text format of "
+          "Prometheus. 0: a port that is free, which the log says.")
+      .at_least(0)
+      .at_most(65535)
+      .empty_word("none")
+      .known_as({"metrics_port", "exporter_port", "prometheus"});
   fields.field("gradient_norms_every_steps", config.gradient_norms_every_steps)
       .help(
           "In the first step and after so many, write how large gradients inside of layers are to "

@@ -11,7 +11,9 @@ namespace {
 
 using Kind = ConfigNode::Kind;
 
-constexpr std::array<std::string_view, 3> kFree = {"parallel", "launch", "log"};
+// What changes nothing in a run.
+constexpr std::array<std::string_view, 5> kFree = {
+    "parallel", "launch", "log", "checkpoint.asynchronous", "checkpoint.every_minutes"};
 constexpr std::array<std::string_view, 3> kLimits = {"train.max_steps", "train.max_epochs",
                                                      "train.max_minutes"};
 
@@ -34,7 +36,8 @@ bool is_larger_limit(const std::string& path, const ConfigNode& before, const Co
 
 bool is_allowed(const std::string& path, const ConfigNode* before, const ConfigNode* now) {
   if (contains(kFree, path)) return true;
-  if (before == nullptr || now == nullptr) return false;
+  if (before == nullptr || now == nullptr)  // a key that another version has, and that is not set
+    return (before != nullptr ? before : now)->kind == Kind::kNull;
   if (path == "learning_rate_schedule.decay_steps" && now->kind == Kind::kNull) return true;
   return is_larger_limit(path, *before, *now);
 }

@@ -18,6 +18,8 @@ MemoryPlan plan_memory(const MemoryQuestion& question) {
   if (question.compute_type != at::kFloat) plan.masters_bytes = owned * kFloatBytes;
   plan.optimizer_bytes = question.num_states * owned * kFloatBytes;
   plan.fixed_bytes = question.fixed_bytes;
+  if (question.keeps_snapshot)
+    plan.snapshot_bytes = (all + question.num_states * owned) * kFloatBytes + question.fixed_bytes;
   return plan;
 }
 

@@ -6,6 +6,8 @@
 //   masters (bf16 only)      P           P/n          P/n           4
 //   optimizer (k states)     k P         k P/n        k P/n         4
 //   fixed: frozen parameters and buffers, as they are
+//   snapshot: what the rank that writes most copies of all that before a checkpoint is written
+//   in the background: values in fp32, its share of the states, frozen parameters
 //
 // P trainable parameters of a stage with padding, n data-parallel ranks; slots: memory for up to
 // three buckets (GradientReducer::slot_sizes) and a part of each.
@@ -19,9 +21,10 @@ namespace triga {
 
 struct MemoryPlan {
   int64_t values_bytes = 0, gradients_bytes = 0, masters_bytes = 0, optimizer_bytes = 0;
-  int64_t fixed_bytes = 0;
+  int64_t fixed_bytes = 0, snapshot_bytes = 0;
   int64_t total_bytes() const {
-    return values_bytes + gradients_bytes + masters_bytes + optimizer_bytes + fixed_bytes;
+    return values_bytes + gradients_bytes + masters_bytes + optimizer_bytes + fixed_bytes +
+           snapshot_bytes;
   }
 };
 
@@ -34,6 +37,7 @@ struct MemoryQuestion {
   int zero = 0;
   int num_states = 0;  // k
   at::ScalarType compute_type = at::kFloat;
+  bool keeps_snapshot = false;  // in the same memory: checkpoints are written in the background
 };
 
 MemoryPlan plan_memory(const MemoryQuestion& question);

@@ -126,19 +126,19 @@ class Strategy {
   /// The model as a function, for samplers; lives as long as the strategy.
   Predictor& predictor() { return *predictor_; }
 
-  /// Whole fp32 tensors that this rank is to write into a checkpoint: every parameter and buffer,
-  /// and the optimizer's states as `<parameter>.<state>`, each on one rank. While the average is
-  /// shown, the weights are the state `raw` in its place. Some are views of live ones: write them
-  /// before the next update.
+  /// Whole fp32 tensors on the host that this rank is to write into a checkpoint: every parameter
+  /// and buffer, and the optimizer's states as `<parameter>.<state>`, each on one rank. While the
+  /// average is shown, the weights are the state `raw` in its place. With `buffers` all lie there
+  /// and stay as they are; without, some are views of live ones: write them before the next update.
   struct NamedTensor {
     std::string component, name;
     at::Tensor value;
   };
-  std::vector<NamedTensor> collect_weights();
-  std::vector<NamedTensor> collect_optimizer_state();
+  std::vector<NamedTensor> collect_weights(HostBuffers* buffers = nullptr);
+  std::vector<NamedTensor> collect_optimizer_state(HostBuffers* buffers = nullptr);
   /// What layers of this rank remember, of a model that carries its state, by the names of
   /// checkpoints (carried_state.h). Not collective.
-  std::vector<NamedTensor> collect_sequence_state() const;
+  std::vector<NamedTensor> collect_sequence_state(HostBuffers* buffers = nullptr) const;
   /// One that was stored, if a layer of this rank has it; `read` gives its value. Not collective.
   void restore_sequence_state(const CarriedName& name, const std::function<at::Tensor()>& read);
   /// The optimizer's states that this rank owns a part of. `read(name, first, into)` fills a flat

@@ -9,45 +9,57 @@
 #include "parallel/strategy.h"
 
 namespace triga {
+namespace {
 
-std::vector<Strategy::NamedTensor> Strategy::collect_weights() {
+/// In fp32 on the host; in `buffers`, if there are any.
+at::Tensor on_host(const std::string& name, const at::Tensor& value, HostBuffers* buffers) {
+  const at::Tensor detached = value.detach();
+  if (buffers == nullptr) return detached.to(at::kCPU, at::kFloat).contiguous();
+  return buffers->keep(name, detached.to(at::kFloat));
+}
+
+}  // namespace
+
+std::vector<Strategy::NamedTensor> Strategy::collect_weights(HostBuffers* buffers) {
   gatherer_.await_all();
   std::vector<NamedTensor> collected;
   if (options_.compute_type != at::kFloat) {
     for (const auto& [parameter, value] :
-         collector_.collect(store_.masters(), "weights", /*to_first=*/true))
+         collector_.collect(store_.masters(), "weights", /*to_first=*/true, buffers))
       if (model_.is_first_owner(parameter->name))
-        collected.push_back({parameter->component, parameter->name, value.cpu()});
+        collected.push_back(
+            {parameter->component, parameter->name, on_host(parameter->name, value, buffers)});
   }
   if (data_.rank() != 0) return {};
   for (const StoredParameter& parameter : store_.parameters()) {
     if (!model_.is_first_owner(parameter.name)) continue;
-    if (parameter.exact.defined())
-      collected.push_back({parameter.component, parameter.name, parameter.exact});
-    else if (options_.compute_type == at::kFloat || !parameter.is_trainable)
-      collected.push_back(
-
-          {parameter.component, parameter.name, parameter.value.detach().to(at::kCPU, at::kFloat)});
+    const bool is_collected = options_.compute_type != at::kFloat && parameter.is_trainable;
+    if (is_collected && !parameter.exact.defined()) continue;
+    const at::Tensor& value = parameter.exact.defined() ? parameter.exact : parameter.value;
+    collected.push_back(
+        {parameter.component, parameter.name, on_host(parameter.name, value, buffers)});
   }
   return collected;
 }
 
-std::vector<Strategy::NamedTensor> Strategy::collect_optimizer_state() {
+std::vector<Strategy::NamedTensor> Strategy::collect_optimizer_state(HostBuffers* buffers) {
   std::vector<NamedTensor> collected;
   for (size_t i = 0; i < optimizer_.state_names().size(); ++i) {
     const std::string state = stored_state_name(i);
     for (const auto& [parameter, value] :
-         collector_.collect(optimizer_.state(i), state, /*to_first=*/false))
-      if (model_.is_first_owner(parameter->name))
-        collected.push_back({parameter->component, parameter->name + "." + state, value.cpu()});
+         collector_.collect(optimizer_.state(i), state, /*to_first=*/false, buffers)) {
+      if (!model_.is_first_owner(parameter->name)) continue;
+      const std::string name = parameter->name + "." + state;
+      collected.push_back({parameter->component, name, on_host(name, value, buffers)});
+    }
   }
   return collected;
 }
 
-std::vector<Strategy::NamedTensor> Strategy::collect_sequence_state() const {
+std::vector<Strategy::NamedTensor> Strategy::collect_sequence_state(HostBuffers* buffers) const {
   std::vector<NamedTensor> collected;
   for (const auto& [name, value] : carried_.entries())
-    collected.push_back({"", to_text(name), value.to(at::kCPU, at::kFloat).contiguous()});
+    collected.push_back({"", to_text(name), on_host(to_text(name), value, buffers)});
   return collected;
 }
 

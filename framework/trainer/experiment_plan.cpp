@@ -110,6 +110,10 @@ PlanQuestion plan_question(const Experiment& experiment, const Assembly& assembl
   question.bucket_bytes = experiment.parallel.bucket_bytes.value_or(options.bucket_bytes);
   question.compute_type = options.compute_type;
   question.prefetched_steps = experiment.data.prefetch;
+  // Beside a GPU the snapshot lies in memory of the host, which is another one.
+  question.keeps_snapshot =
+      experiment.checkpoint.asynchronous && experiment.train.device != "cuda" &&
+      (experiment.checkpoint.every_steps > 0 || experiment.checkpoint.every_minutes.has_value());
   question.schedule = first_schedule(experiment, assembly, grid);
   if (experiment.parallel.partition.word == "auto")
     question.bounds = planned_bounds(question, most_bytes);

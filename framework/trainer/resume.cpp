@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <sstream>
+
 #include "checkpoint/reader.h"
 #include "config/kind_sections.h"
 #include "config/resume_difference.h"
@@ -120,6 +122,38 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
   }
   decision.kind = StartDecision::Kind::kResume;
   decision.checkpoint = search.directory;
+  return decision;
+}
+
+std::string to_text(const StartDecision& decision) {
+  const auto number = [](std::optional<int64_t> value) {
+    return value ? std::to_string(*value) : std::string();
+  };
+  return fmt::format(
+      "{}\n{}\n{}\n{}\n{}\n", static_cast<int>(decision.kind),
+      decision.checkpoint ? decision.checkpoint->string() : "", number(decision.decay_steps),
+      number(decision.bucket_bytes),
+      decision.partition ? fmt::format("cuts {}", fmt::join(*decision.partition, " ")) : "");
+}
+
+StartDecision start_decision_from_text(const std::string& text) {
+  std::istringstream lines(text);
+  std::string kind, checkpoint, decay_steps, bucket_bytes, partition;
+  std::getline(lines, kind);
+  std::getline(lines, checkpoint);
+  std::getline(lines, decay_steps);
+  std::getline(lines, bucket_bytes);
+  std::getline(lines, partition);
+  StartDecision decision;
+  decision.kind = static_cast<StartDecision::Kind>(std::stoi(kind));
+  if (!checkpoint.empty()) decision.checkpoint = checkpoint;
+  if (!decay_steps.empty()) decision.decay_steps = std::stoll(decay_steps);
+  if (!bucket_bytes.empty()) decision.bucket_bytes = std::stoll(bucket_bytes);
+  if (!partition.empty()) {
+    decision.partition.emplace();
+    std::istringstream cuts(partition.substr(partition.find(' ')));
+    for (int64_t cut; cuts >> cut;) decision.partition->push_back(cut);
+  }
   return decision;
 }
 

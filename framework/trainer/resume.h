@@ -37,4 +37,8 @@ struct StartDecision {
 StartDecision decide_start(FileSystem& files, const StartRequest& request,
                            const ConfigNode& resolved);
 
+/// What a decision of rank 0 looks like as text, for the other ranks: a line a value, without notes.
+std::string to_text(const StartDecision& decision);
+StartDecision start_decision_from_text(const std::string& text);
+
 }  // namespace triga

@@ -27,17 +27,17 @@ const ComponentFiles& files_of(const ModelDirectory& model, const std::string& c
 }  // namespace
 
 Snapshot take_snapshot(Strategy& strategy, const Architecture& architecture,
-                       const Tokenizer* tokenizer) {
+                       const Tokenizer* tokenizer, HostBuffers* buffers) {
   Snapshot snapshot;
   snapshot.model = architecture.model_directory();
   if (tokenizer != nullptr)
     for (const auto& [name, content] : tokenizer->files()) snapshot.files[name] = content;
-  for (const Strategy::NamedTensor& tensor : strategy.collect_weights())
+  for (const Strategy::NamedTensor& tensor : strategy.collect_weights(buffers))
     snapshot.weights[tensor.component][tensor.name] = tensor.value;
   TensorsByName& optimizer = snapshot.training[kOptimizer];
-  for (const Strategy::NamedTensor& tensor : strategy.collect_optimizer_state())
+  for (const Strategy::NamedTensor& tensor : strategy.collect_optimizer_state(buffers))
     optimizer[tensor.name] = tensor.value;
-  for (const Strategy::NamedTensor& tensor : strategy.collect_sequence_state())
+  for (const Strategy::NamedTensor& tensor : strategy.collect_sequence_state(buffers))
     snapshot.training[kSequenceState][tensor.name] = tensor.value;
   return snapshot;
 }

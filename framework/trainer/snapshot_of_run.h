@@ -16,10 +16,11 @@
 
 namespace triga {
 
-/// Weights, optimizer state and model files. The tensors are views of the live ones: write them
-/// before the next update. `tokenizer`: may be null.
+/// Weights, optimizer state and model files. The tensors are copied into `buffers`; without (null)
+/// they are views of the live ones: write them before the next update. `tokenizer`: may be null.
+/// Collective.
 Snapshot take_snapshot(Strategy& strategy, const Architecture& architecture,
-                       const Tokenizer* tokenizer);
+                       const Tokenizer* tokenizer, HostBuffers* buffers = nullptr);
 
 /// Weights and optimizer state, to the bit, whatever layout wrote them. Throws: CheckpointError
 /// that names the tensor.

@@ -3,13 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <utility>
 
 #include "base/memory_meter.h"
 #include "config/resolve.h"
 #include "trainer/file_deadline.h"
 #include "trainer/profile.h"
-#include "trainer/snapshot_of_run.h"
+#include "trainer/spikes.h"
 #include "trainer/step_batches.h"
 #include "triga/log.h"
 
@@ -34,19 +36,12 @@ LoaderOptions loader_options(const TrainerInputs& inputs, const Dataset& dataset
   return options;
 }
 
-std::optional<int64_t> step_limit(const Experiment& experiment, const BatchPlan& plan) {
+std::optional<int64_t> step_limit(const Experiment& experiment, const BatchPlan& plan,
+                                  int64_t left_out_steps) {
   if (experiment.train.max_steps) return experiment.train.max_steps;
-  if (experiment.train.max_epochs) return plan.steps_in_epochs(*experiment.train.max_epochs);
+  if (experiment.train.max_epochs)
+    return plan.steps_in_epochs(*experiment.train.max_epochs) - left_out_steps;
   return std::nullopt;
-}
-
-WriterOptions writer_options(const Experiment& experiment) {
-  WriterOptions options;
-  options.retention.keep_last = experiment.checkpoint.keep_last;
-  if (const auto& best = experiment.checkpoint.keep_best)
-    options.retention.keep_best =
-        KeepBest{best->metric, best->mode == KeepBestConfig::Mode::kMax, best->count};
-  return options;
 }
 
 }  // namespace
@@ -57,30 +52,33 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
       state_(state),
       plan_(*inputs.assembly.train,
             plan_options_of(inputs.experiment, *inputs.assembly.architecture)),
-      max_steps_(step_limit(inputs.experiment, plan_)),
-      loader_(loader_options(inputs, *inputs.assembly.train, "train"), plan_, state.step,
-              max_steps_),
+      max_steps_(step_limit(inputs.experiment, plan_, state.left_out_steps)),
+      loader_(loader_options(inputs, *inputs.assembly.train, "train"), plan_,
+              state.step + state.left_out_steps,
+              max_steps_ ? std::optional(*max_steps_ + state.left_out_steps) : std::nullopt),
       seconds_before_(state.train_seconds) {
   // The decay is that of the first start: it stays when the limit grows.
-  const int64_t usual = max_steps_ ? default_decay_steps(inputs.resolved, *max_steps_) : 0;
+  const int64_t usual =
+      max_steps_
+          ? default_decay_steps(inputs.resolved, step_limit(inputs.experiment, plan_, 0).value())
+          : 0;
   const int64_t decay_steps = inputs.decay_steps.value_or(usual);
   schedule_ = inputs.assembly.make_schedule(decay_steps);
   ConfigNode resolved = inputs.resolved;
   if (decay_steps > 0) set_default_decay_steps(resolved, decay_steps);
   resolved_ = write_resolved(resolved);
-  writer_ = std::make_unique<CheckpointWriter>(inputs.files, inputs.directory.checkpoints(),
-                                               writer_options(inputs.experiment),
-                                               inputs.grid.rank() == 0);
+  saves_ = std::make_unique<RunSaves>(inputs_, strategy_, resolved_, state.step);
+  if (inputs.gone_back_to) last_metrics_ = *inputs.gone_back_to;
   if (inputs.experiment.log.samples)
     samples_.emplace(inputs.experiment, inputs.assembly, inputs.grid, inputs.files,
                      inputs.directory);
-  saved_step_ = state.step > 0 ? state.step : -1;
   state_.data = inputs.data;
 }
 
 Outcome Trainer::run() {
   const Experiment& experiment = inputs_.experiment;
   started_ = Clock::now();
+  if (inputs_.gone_back_to) save(/*is_last=*/false);  // what it leaves out is known from now on
   if (state_.step > 0 && is_due(experiment.eval.every_steps) &&
       state_.evaluated_step != state_.step) {  // it was stopped before this evaluation
     evaluate();
@@ -106,21 +104,30 @@ Outcome Trainer::run() {
                                     static_cast<double>(use.peak_bytes) * 1e-6));
     }
     judge_skipped(report);
+    if (has_many_spikes_) break;
     const bool is_limit = is_limit_reached();
     // The last step is evaluated before it is saved, so that its checkpoint can be the best.
     if ((is_due(experiment.eval.every_steps) || is_limit) && !stop_agreed_) evaluate();
     is_over = is_limit || out_of_patience_;
     make_samples(/*is_last=*/is_over);
     is_over = is_over || stop_agreed_;
-    if (is_due(experiment.checkpoint.every_steps) || is_over) save(is_over);
+    // In a series of spikes the way back must stay; a checkpoint that is due comes after it.
+    is_save_due_ = is_save_due_ || saves_->is_due(state_.step);
+    if (is_over || (is_save_due_ && state_.spikes_in_a_row == 0)) {
+      save(is_over);
+      is_save_due_ = false;
+    }
   }
   end_profile();
+  saves_->finish();
+  if (has_many_spikes_) return Outcome::kSpikes;
+  bool is_saved = saves_->saved_step() == state_.step;
   if (!stop_agreed_ && state_.evaluated_step != state_.step) {  // nothing was left to train
     evaluate();
-    saved_step_ = -1;
+    is_saved = false;
   }
   make_samples(/*is_last=*/true);
-  if (saved_step_ != state_.step) save(/*is_last=*/true);
+  if (!is_saved) save(/*is_last=*/true);
   if (stop_agreed_) return Outcome::kStopped;
   return out_of_patience_ ? Outcome::kStoppedEarly : Outcome::kDone;
 }
@@ -162,13 +169,14 @@ Trainer::StepReport Trainer::train_step() {
   const auto start = Clock::now();
   StepReport report;
   inputs_.grid.world().set_step(state_.step);
-  const StepPlan plan = plan_.step(state_.step);
+  const StepPlan plan = plan_of(state_.step);
   if (plan.first_position == plan.epoch * inputs_.assembly.train->size())
     strategy_.forget_sequences();  // an epoch begins
   const bool watches_gradients = is_watched(state_.step + 1);
   if (watches_gradients) strategy_.watch_gradients();
   const std::vector<Batch> microbatches = next_microbatches();  // 1 data: my share of the step
-  double votes[] = {inputs_.stop_requested ? 1.0 : 0.0};
+  std::array<double, 1 + RunSaves::kNumVotes> votes = {inputs_.stop_requested ? 1.0 : 0.0};
+  saves_->cast_votes(std::span(votes).subspan<1>());
   report.loss = strategy_.forward_backward(microbatches, state_.step,
                                            votes);  // 2 gradients of the global mean
   if (watches_gradients) report.gradient_norms = strategy_.take_gradient_norms();
@@ -176,19 +184,13 @@ Trainer::StepReport Trainer::train_step() {
       strategy_.clip_gradients(inputs_.experiment.train.clip_norm);  //   norm over the whole model
   report.learning_rate =
       inputs_.experiment.optimizer.learning_rate * schedule_->factor(state_.step);
-  // The same numbers on every rank, so the same verdict.
-  if (report.loss.count() == 0)
-    report.why_skipped = "no sample of the step has anything to learn (count 0)";
-  if (!std::isfinite(report.loss.mean()))
-    report.why_skipped = "the loss is not finite";
-  else if (!std::isfinite(report.grad_norm))
-    report.why_skipped = "the gradient is not finite";
-  report.is_skipped = !report.why_skipped.empty();
+  judge_step(report);
   if (report.is_skipped)
     strategy_.skip();
   else
     strategy_.update(report.learning_rate);  // 3 optimizer
   stop_agreed_ = votes[0] > 0;
+  saves_->take_votes(std::span(std::as_const(votes)).subspan<1>());
   ++state_.step;
   state_.epoch = plan.epoch;
   state_.samples = plan.first_position + plan.num_samples;
@@ -197,6 +199,24 @@ Trainer::StepReport Trainer::train_step() {
   state_.train_seconds = seconds_before_ + seconds_since(started_);
   report.seconds = seconds_since(start);
   return report;
+}
+
+/// From the same numbers on every rank, so the same verdict.
+void Trainer::judge_step(StepReport& report) {
+  const double loss = report.loss.mean();
+  const auto& spikes = inputs_.experiment.train.spikes;
+  if (!std::isfinite(loss))
+    report.why_skipped = "the loss is not finite";
+  else if (!std::isfinite(report.grad_norm))
+    report.why_skipped = "the gradient is not finite";
+  else if (report.loss.count() == 0)
+    report.why_skipped = "no sample of the step has anything to learn (count 0)";
+  else if (spikes) {
+    report.why_skipped = spike_in_words(loss, *spikes, state_);
+    report.is_spike = !report.why_skipped.empty();
+    if (!report.is_spike) remember_loss(loss, *spikes, state_);
+  }
+  report.is_skipped = !report.why_skipped.empty();
 }
 
 bool Trainer::is_limit_reached() const {
@@ -211,6 +231,7 @@ bool Trainer::is_limit_reached() const {
 void Trainer::judge_skipped(const StepReport& report) {
   if (!report.is_skipped) {
     state_.skipped_in_a_row = 0;
+    state_.spikes_in_a_row = 0;
     return;
   }
   ++state_.skipped_steps;
@@ -219,21 +240,41 @@ void Trainer::judge_skipped(const StepReport& report) {
   if (inputs_.grid.rank() == 0)
     log_warning("train", "step ", state_.step, " is skipped: ", report.why_skipped, " (",
                 state_.skipped_in_a_row, " in a row, ", limit, " end the run)");
-  if (state_.skipped_in_a_row >= limit)
-    throw DivergedError(
-        fmt::format("the run diverged: {} steps in a row were skipped up to step {}; the last time "
-                    "{}.\n  Try a lower "
-                    "optimizer.learning_rate, a longer warm-up or a lower train.clip_norm; the "
-                    "newest checkpoint is from step {}.",
-                    state_.skipped_in_a_row, state_.step, report.why_skipped,
-                    std::max<int64_t>(saved_step_, 0)));
+  if (report.is_spike) count_spike(report);
+  if (has_many_spikes_ || state_.skipped_in_a_row < limit) return;
+  saves_->finish();
+  throw DivergedError(
+      fmt::format("the run diverged: {} steps in a row were skipped up to step {}; the last time "
+                  "{}.\n  Try a lower "
+                  "optimizer.learning_rate, a longer warm-up or a lower train.clip_norm; the "
+                  "newest checkpoint is from step {}.",
+                  state_.skipped_in_a_row, state_.step, report.why_skipped,
+                  std::max<int64_t>(saves_->saved_step(), 0)));
+}
+
+void Trainer::count_spike(const StepReport& report) {
+  if (state_.spikes_in_a_row++ == 0) state_.first_spike_step = state_.step;
+  const SpikesConfig& spikes = *inputs_.experiment.train.spikes;
+  if (state_.spikes_in_a_row < spikes.max_in_a_row) return;
+  if (state_.rollbacks < spikes.max_rollbacks) {
+    has_many_spikes_ = true;
+    return;
+  }
+  saves_->finish();
+  throw DivergedError(fmt::format(
+      "the run diverged: {} spikes of the loss in a row up to step {}, and it has gone back to a "
+      "checkpoint {} times (train.spikes.max_rollbacks); the last time {}.\n  Try a lower "
+      "optimizer.learning_rate, or look at the data that it stumbles over; the newest checkpoint "
+      "is from step {}.",
+      state_.spikes_in_a_row, state_.step, state_.rollbacks, report.why_skipped,
+      std::max<int64_t>(saves_->saved_step(), 0)));
 }
 
 void Trainer::log_step(const StepReport& report) {
   if (inputs_.grid.rank() != 0) return;
   MetricRecord line;
   line.step = state_.step;
-  const StepPlan plan = plan_.step(state_.step - 1);
+  const StepPlan plan = plan_of(state_.step - 1);
   line.values = {{"loss", report.loss.mean()},
                  {"grad_norm", report.grad_norm},
                  {"learning_rate", report.learning_rate},
@@ -351,44 +392,6 @@ void Trainer::make_samples(bool is_last) {
   if (!samples || inputs_.grid.rank() != 0) return;
   samples_->write(*samples);
   for (MetricSink* sink : sinks_) sink->record_samples(*samples);
-}
-
-Snapshot Trainer::snapshot() {
-  Snapshot snapshot =
-      take_snapshot(strategy_, *inputs_.assembly.architecture, inputs_.assembly.tokenizer.get());
-  snapshot.state = state_;
-  snapshot.resolved = resolved_;
-  snapshot.environment = inputs_.environment;
-  if (state_.evaluated_step == state_.step) snapshot.metrics = last_metrics_;
-  return snapshot;
-}
-
-/// All ranks write their files, and go on when the last one is durable. A failure to save does not
-/// end a run that goes on: the older checkpoints stay.
-bool Trainer::save(bool is_last) {
-  const TraceSpan span(&inputs_.trace, TraceKind::kCheckpoint, "checkpoint");
-  inputs_.grid.world().progress().report(state_.step, "saving a checkpoint");
-  if (inputs_.lease != nullptr) inputs_.lease->check();
-  const FileDeadline patience(inputs_.grid.world(), communication_timeout(inputs_.experiment));
-  std::string failure;
-  strategy_.show_average();
-  try {
-    writer_->save(snapshot(), inputs_.grid.world());
-    for (const std::string& warning : writer_->take_warnings()) log_warning("checkpoint", warning);
-  } catch (const CheckpointError& error) {
-    failure = error.what();  // the same on every rank
-  }
-  strategy_.show_weights();
-  inputs_.grid.world().progress().report(state_.step, "");
-  if (failure.empty()) {
-    saved_step_ = state_.step;
-    return true;
-  }
-  if (is_last) throw CheckpointError(failure);
-  if (inputs_.grid.rank() == 0)
-    log_warning("checkpoint", "step ", state_.step,
-                " could not be saved; the run goes on, older checkpoints stay: ", failure);
-  return false;
 }
 
 }  // namespace triga

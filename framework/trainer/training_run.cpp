@@ -6,20 +6,16 @@
 #include <fmt/ranges.h>
 
 #include <new>
-#include <sstream>
 
 #include "base/log_outputs.h"
 #include "base/memory_meter.h"
 #include "base/progress_bar.h"
 #include "checkpoint/environment.h"
 #include "checkpoint/initialize.h"
+#include "checkpoint/reader.h"
 #include "comm/process_grid.h"
 #include "config/placed.h"
-#include "metrics/console.h"
-#include "metrics/gradient_log.h"
-#include "metrics/json_lines.h"
 #include "metrics/run_status.h"
-#include "metrics/tensorboard.h"
 #include "parallel/data_parallel/bucket_size.h"
 #include "parallel/pipeline/schedule_text.h"
 #include "trainer/failure_report.h"
@@ -27,6 +23,7 @@
 #include "trainer/lease.h"
 #include "trainer/model_check.h"
 #include "trainer/pipeline_setup.h"
+#include "trainer/run_sinks.h"
 #include "trainer/snapshot_of_run.h"
 #include "trainer/step_batches.h"
 #include "trainer/trainer.h"
@@ -34,39 +31,6 @@
 
 namespace triga {
 namespace {
-
-/// What a decision of rank 0 looks like as text, for the others: a line a value.
-std::string encode(const StartDecision& decision) {
-  const auto number = [](std::optional<int64_t> value) {
-    return value ? std::to_string(*value) : std::string();
-  };
-  return fmt::format(
-      "{}\n{}\n{}\n{}\n{}\n", static_cast<int>(decision.kind),
-      decision.checkpoint ? decision.checkpoint->string() : "", number(decision.decay_steps),
-      number(decision.bucket_bytes),
-      decision.partition ? fmt::format("cuts {}", fmt::join(*decision.partition, " ")) : "");
-}
-
-StartDecision decode(const std::string& text) {
-  std::istringstream lines(text);
-  std::string kind, checkpoint, decay_steps, bucket_bytes, partition;
-  std::getline(lines, kind);
-  std::getline(lines, checkpoint);
-  std::getline(lines, decay_steps);
-  std::getline(lines, bucket_bytes);
-  std::getline(lines, partition);
-  StartDecision decision;
-  decision.kind = static_cast<StartDecision::Kind>(std::stoi(kind));
-  if (!checkpoint.empty()) decision.checkpoint = checkpoint;
-  if (!decay_steps.empty()) decision.decay_steps = std::stoll(decay_steps);
-  if (!bucket_bytes.empty()) decision.bucket_bytes = std::stoll(bucket_bytes);
-  if (!partition.empty()) {
-    decision.partition.emplace();
-    std::istringstream cuts(partition.substr(partition.find(' ')));
-    for (int64_t cut; cuts >> cut;) decision.partition->push_back(cut);
-  }
-  return decision;
-}
 
 /// This process's libraries and processor, with the versions that only the command knows.
 Environment environment_of(const TrainingRunOptions& options) {
@@ -120,8 +84,9 @@ class Run {
   ExitStatus say_finished();
   void open_directory();
   ExitStatus train(const StartDecision& decision);
+  Outcome go_back(TrainerInputs& inputs);
   TrainingState load(const StartDecision& decision);
-  void open_sinks(const TrainingState& state, const TrainerInputs& inputs);
+  void open_sinks(const TrainingState& state);
   int64_t choose_bucket_bytes(const ProcessGrid& grid, const StartDecision& decision,
                               ConfigNode& resolved);
   std::vector<size_t> choose_cut(const StartDecision& decision, ConfigNode& resolved);
@@ -179,7 +144,7 @@ StartDecision Run::decide() {
   // rank 0 talks. Until then rank 0 reads every byte of a checkpoint.
   const FileDeadline patience(world_, communication_timeout(experiment_));
   const std::string text = world_.broadcast_text(
-      problem.empty() ? encode(decision)
+      problem.empty() ? to_text(decision)
                       : fmt::format("!{}\n{}", static_cast<int>(status), problem),
       0, "where to start");
   if (text.starts_with('!')) {
@@ -190,7 +155,7 @@ StartDecision Run::decide() {
     throw ConfigError(message);
   }
   const std::vector<std::string> notes = decision.notes;
-  decision = decode(text);
+  decision = start_decision_from_text(text);
   decision.notes = notes;
   return decision;
 }
@@ -217,6 +182,8 @@ void Run::open_directory() {
   LogOutputOptions log;
   log.file = (directory_.logs() / fmt::format("rank-{}.log", world_.rank())).string();
   log.terminal = options_.terminal;
+  log.is_json = experiment_.log.format == LogConfig::Format::kJson;
+  log.rank = world_.rank();
   log_ = std::make_unique<LogOutputs>(log);
 }
 
@@ -296,23 +263,11 @@ TrainingState Run::load(const StartDecision& decision) {
   return {};
 }
 
-void Run::open_sinks(const TrainingState& state, const TrainerInputs& inputs) {
+void Run::open_sinks(const TrainingState& state) {
   if (!is_first_) return;
-  if (options_.terminal != nullptr) {
-    ConsoleOptions console;
-    console.first_step = state.step;
-    console.total_steps = trainer_->max_steps();
-    if (experiment_.train.max_minutes)
-      console.total_seconds = *experiment_.train.max_minutes * 60 - state.train_seconds;
-    sinks_.push_back(std::make_unique<ConsoleSink>(*options_.terminal, console));
-  }
-  sinks_.push_back(std::make_unique<JsonLinesSink>(inputs.files, directory_.metrics(), state.step));
-  sinks_.push_back(
-      std::make_unique<TensorBoardSink>(directory_.tensorboard().string(), state.step));
-  if (experiment_.log.gradient_norms_every_steps > 0)
-    sinks_.push_back(std::make_unique<GradientLog>(
-        inputs.files, GradientFiles{directory_.gradients(), directory_.gradients_plot()},
-        experiment_.name, state.step));
+  sinks_ = triga::open_sinks({experiment_, options_.files, directory_, options_.terminal,
+                              trainer_->max_steps(), world_.host(0)},
+                             state);
   for (const auto& sink : sinks_) trainer_->add_sink(*sink);
 }
 
@@ -429,12 +384,14 @@ ExitStatus Run::train(const StartDecision& decision) {
                        options_.stop_requested,
                        trace_,
                        options_.profile_steps,
-                       data_fingerprints()};
+                       data_fingerprints(),
+                       std::nullopt};
   trainer_ = std::make_unique<Trainer>(inputs, *strategy_, state);
   if (is_first_) atomic_write(options_.files, directory_.resolved(), trainer_->resolved());
-  open_sinks(state, inputs);
+  open_sinks(state);
   say_start(state, MemoryMeter::use(world_.device()).now_bytes - bytes_before);
-  const Outcome outcome = trainer_->run();
+  Outcome outcome = trainer_->run();
+  while (outcome == Outcome::kSpikes) outcome = go_back(inputs);
 
   sinks_.clear();
   const ExitStatus exit_status =
@@ -453,6 +410,44 @@ ExitStatus Run::train(const StartDecision& decision) {
   }
   world_.barrier("end of the run");
   return exit_status;
+}
+
+/// To the newest good checkpoint from before the spikes. What was read since then is left out.
+Outcome Run::go_back(TrainerInputs& inputs) {
+  const TrainingState spikes = trainer_->state();
+  sinks_.clear();
+  trainer_.reset();
+  StartDecision decision;
+  {
+    const FileDeadline patience(world_, communication_timeout(experiment_));  // reads every byte
+    std::string found;
+    if (is_first_)
+      found = find_checkpoint(options_.files, directory_.root, spikes.first_spike_step)
+                  .directory.value_or("")
+                  .string();
+    decision.checkpoint = world_.broadcast_text(found, 0, "where to go back to");
+  }
+  if (decision.checkpoint->empty())
+    throw DivergedError(fmt::format(
+        "the run diverged: {} spikes of the loss in a row up to step {}, and there is no good "
+        "checkpoint from before them to go back to.\n  Try a lower optimizer.learning_rate, or "
+        "save more often (checkpoint.every_steps, checkpoint.keep_last).",
+        spikes.spikes_in_a_row, spikes.step));
+  TrainingState state = load(decision);
+  strategy_->forget_sequences();  // their data do not go on
+  state.left_out_steps = spikes.step + spikes.left_out_steps - state.step;
+  state.rollbacks = spikes.rollbacks + 1;
+  state.train_seconds = spikes.train_seconds;
+  step_ = state.step;
+  if (is_first_)
+    log_warning("train", "went back from step ", spikes.step, " to ", state.step, " after ",
+                spikes.spikes_in_a_row, " spikes of the loss in a row; the data of the ",
+                spikes.step - state.step, " steps in between are left out (", state.left_out_steps,
+                " steps since the start of the run)");
+  inputs.gone_back_to = read_manifest(options_.files, *decision.checkpoint).metrics;
+  trainer_ = std::make_unique<Trainer>(inputs, *strategy_, state);
+  open_sinks(state);
+  return trainer_->run();
 }
 
 void Run::write_status(RunStatus::State state, const std::string& cause,

@@ -1,6 +1,7 @@
 """The benchmarks, by the names of the bars in docs/performance.md."""
 
 import os
+import shutil
 import statistics
 import time
 
@@ -124,6 +125,55 @@ def families(rounds):
         add("ddpm: U-Net 32, 64, 64 on 28 x 28, batch 16",
             interleave(rounds, triga=lambda: place.triga_seconds(experiment, 1, 1, 10),
                        pytorch=lambda: place.pytorch_seconds(1, 1, **options)), "images/s", batch)
+    return rows
+
+
+def write_seconds(folder, place, repetitions=5):
+    """Seconds to write the files of a folder again, each with fsync, and to sync their folder; the copy before goes afterwards."""
+    contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    seconds = []
+    for number in range(repetitions):
+        copy = place.folder / f"copy-{number}"
+        copy.mkdir()
+        start = time.perf_counter()
+        for i, content in enumerate(contents):
+            with open(copy / str(i), "wb", buffering=0) as file:
+                for begin in range(0, len(content), 1 << 20):
+                    file.write(memoryview(content)[begin:begin + (1 << 20)])
+                os.fsync(file.fileno())
+        descriptor = os.open(copy, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        seconds.append(time.perf_counter() - start)
+        shutil.rmtree(place.folder / f"copy-{number - 1}", ignore_errors=True)
+    shutil.rmtree(copy)
+    return statistics.median(seconds[1:])
+
+
+def checkpoints(rounds):
+    """P8: what a save takes from training: GPT 12 x 384 of 24.5 million parameters with AdamW (294 MB), one rank on all cores."""
+    rows = Rows()
+    with Workplace() as place:
+        experiment = place.experiment({**LARGE_VOCABULARY, "context_length": 64}, 4, 140)
+        settings = ("checkpoint.every_steps=20", "checkpoint.keep_last=1", "log.every_steps=1")
+        files = []
+
+        def triga(asynchronous):
+            extra, folder = place.save_seconds(experiment, (*settings, f"checkpoint.asynchronous={asynchronous}"))
+            files[:] = [folder]
+            return statistics.median(extra)
+
+        def torch_save():
+            line = [PYTHON, PYTORCH / "save.py", place.folder, 6]
+            for key, value in pytorch_options(LARGE_VOCABULARY).items():
+                line += [f"--{key}", value]
+            return statistics.median(json_lines(run(line))[0]["seconds"][1:])
+
+        samples = interleave(rounds, asynchronous=lambda: triga("true"), torch_save=torch_save)
+        rows.add("asynchronous, extra time of all steps until it is there", "s", samples["asynchronous"], samples["torch_save"], 0.15,
+                 0.05, other_name="torch.save, synchronous")
+        samples = interleave(rounds, synchronous=lambda: triga("false"), written=lambda: write_seconds(files[0], place))
+        rows.add("synchronous", "s", samples["synchronous"], samples["written"], 1.3, 1.1, other_name="writing the same bytes, fsync")
     return rows
 
 
@@ -271,5 +321,5 @@ def one_gpu(rounds):
 
 
 CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P5": pipeline, "plan": plan, "P6": clip_and_update,
-         "P7": families, "P9": launch, "recompute": recompute, "scaling": scaling, "P10": one_gpu}
+         "P7": families, "P8": checkpoints, "P9": launch, "recompute": recompute, "scaling": scaling, "P10": one_gpu}
 NEEDS_GPU = {"P10"}

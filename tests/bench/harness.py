@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import statistics
 import struct
 import subprocess
@@ -146,6 +147,23 @@ log: {{every_steps: 10}}
         first = next(l for l in lines if l["step"] >= warmup)
         self.losses["triga"].append(statistics.mean(line["loss"] for line in lines[-5:]))
         return (lines[-1]["train_seconds"] - first["train_seconds"]) / (lines[-1]["step"] - first["step"])
+
+    def save_seconds(self, experiment, settings):
+        """What each save but the first took from training: the steps from its snapshot until it is there, against the median of
+        the others; and the files of the last checkpoint."""
+        folder = self.folder / "run"
+        shutil.rmtree(folder, ignore_errors=True)
+        run([TRIGA, "train", experiment, "--run-dir", folder, *(word for setting in settings for word in ("--set", setting))],
+            cwd=self.folder)
+        ends = {line["step"]: line["train_seconds"] for line in json_lines((folder / "metrics.jsonl").read_text())}
+        seconds = {step: ends[step] - ends[step - 1] for step in ends if step - 1 in ends}  # a save counts in the step after it
+        saves = re.findall(r"step (\d+) is saved, (\d+) steps later", (folder / "log" / "rank-0.log").read_text())
+        windows = [range(int(step) + 1, int(step) + max(1, int(later)) + 1) for step, later in saves]
+        windows = [window for window in windows if window[-1] in seconds]
+        busy = {step for window in windows for step in window}
+        usual = statistics.median(taken for step, taken in seconds.items() if step not in busy and step > 5)
+        extra = [sum(seconds[step] for step in window) - len(window) * usual for window in windows[1:]]
+        return extra, (folder / "checkpoints" / "latest").resolve()
 
     def activation_megabytes(self, experiment, settings):
         """What lives at the peak of the first step beside what the start had taken."""

@@ -44,6 +44,24 @@ class ResumeTest(TrigaTest):
             for step in expected:
                 self.assertAlmostEqual(got[step] / expected[step], 1, delta=tolerance)
 
+    def test_layouts_may_change_again_and_again(self):
+        """Data-parallel, pipeline and sharding, each start another way: every sample once, and the curve of one process."""
+        straight = self.launch(1, "straight", *STEPS, "--set", "train.max_steps=60")
+        decay = ("--set", "learning_rate_schedule={kind: cosine, warmup_steps: 5, decay_steps: 60}")
+        layouts = ((3, 1, 1), (2, 2, 1), (4, 2, 2), (1, 1, 0), (3, 3, 1), (4, 1, 2))
+        for i, (ranks, pp, zero) in enumerate(layouts, 1):
+            run = self.launch(ranks, "moving", *STEPS, *decay, "--set", f"train.max_steps={10 * i}", "--set", f"parallel.zero={zero}",
+                              "--set", f"parallel.pp={pp}")
+        for name, tolerance in (("loss", 2e-6), ("grad_norm", 5e-6)):
+            expected, got = straight.column(name), run.column(name)
+            self.assertEqual(expected.keys(), got.keys())
+            for step in expected:
+                self.assertAlmostEqual(got[step] / expected[step], 1, delta=tolerance, msg=f"{name} of step {step}")
+        expected, got = (json.loads((one.directory / "checkpoints" / "latest" / "training" / "state.json").read_text())
+                         for one in (straight, run))
+        for key in ("step", "epoch", "position", "samples", "tokens"):
+            self.assertEqual(got[key], expected[key], key)
+
     def test_a_finished_run_says_so(self):
         self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")
         before = sorted(p.name for p in (self.folder / "run").rglob("*"))

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cerrno>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -33,6 +34,10 @@ class FaultyFiles : public FileSystem {
   /// What each operation was: "rename step-00000010.tmp".
   const std::vector<std::string>& log() const { return log_; }
   bool has_struck() const { return has_struck_; }
+  /// Called before each operation, in its thread: it may take its time.
+  void before_each(std::function<void(const std::string& operation)> call) {
+    before_each_ = std::move(call);
+  }
 
   std::unique_ptr<WritableFile> create(const Path& path) override {
     count("create", path);
@@ -116,6 +121,7 @@ class FaultyFiles : public FileSystem {
   }
 
   void count(const char* action, const Path& path) {
+    if (before_each_) before_each_(std::string(action) + " " + path.filename().string());
     std::lock_guard lock(mutex_);
     if (has_crashed_) throw SimulatedCrash{};
     log_.push_back(std::string(action) + " " + path.filename().string());
@@ -131,6 +137,7 @@ class FaultyFiles : public FileSystem {
 
   FileSystem& files_;
   Fault fault_;
+  std::function<void(const std::string&)> before_each_;
   std::mutex mutex_;
   std::vector<std::string> log_;
   bool has_struck_ = false, has_crashed_ = false;

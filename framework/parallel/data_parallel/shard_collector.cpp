@@ -16,7 +16,8 @@ int ShardCollector::collector_of(size_t bucket, bool to_first) const {
 
 std::vector<ShardCollector::Collected> ShardCollector::collect(const at::Tensor& owned,
                                                                const std::string& what,
-                                                               bool to_first) {
+                                                               bool to_first,
+                                                               HostBuffers* buffers) {
   std::vector<at::Tensor> whole(store_.buckets().size());
   data_.begin_group();
   for (size_t bucket = 0; bucket < whole.size(); ++bucket) {
@@ -32,7 +33,9 @@ std::vector<ShardCollector::Collected> ShardCollector::collect(const at::Tensor&
       data_.send(mine, collector, name);
       continue;
     }
-    whole[bucket] = at::empty({of.range.size()}, mine.options());
+    whole[bucket] = buffers != nullptr && mine.is_cpu()
+                        ? buffers->take(name, {of.range.size()}, mine.scalar_type())
+                        : at::empty({of.range.size()}, mine.options());
     for (int rank = 0; rank < data_.size(); ++rank) {
       const FlatRange part = of.part(rank, data_.size());
       const at::Tensor place =

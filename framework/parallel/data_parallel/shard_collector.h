@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/host_buffers.h"
 #include "comm/communicator.h"
 #include "parameters/parameter_store.h"
 
@@ -22,8 +23,10 @@ class ShardCollector {
   };
   /// `owned`: fp32 [num_owned] of each rank. Gives the whole tensors of the parameters whose
   /// buckets are dealt to this rank; views where nothing is sharded. `to_first`: all go to rank 0
-  /// instead. Collective. Throws: CommError.
-  std::vector<Collected> collect(const at::Tensor& owned, const std::string& what, bool to_first);
+  /// instead. On the CPU, what is put together lies in `buffers`, unless that is null. Collective.
+  /// Throws: CommError.
+  std::vector<Collected> collect(const at::Tensor& owned, const std::string& what, bool to_first,
+                                 HostBuffers* buffers = nullptr);
 
  private:
   int collector_of(size_t bucket, bool to_first) const;

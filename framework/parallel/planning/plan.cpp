@@ -88,6 +88,7 @@ MemoryPlan state_of(const PlanQuestion& question, const Parameters& parameters) 
   memory.zero = question.zero;
   memory.num_states = question.num_states;
   memory.compute_type = question.compute_type;
+  memory.keeps_snapshot = question.keeps_snapshot;
   return plan_memory(memory);
 }
 

@@ -28,6 +28,7 @@ struct PlanQuestion {
   bool bucket_bytes_are_set = false;  // by the experiment; a run would measure them otherwise
   at::ScalarType compute_type = at::kFloat;
   int64_t prefetched_steps = 2;  // whose batches wait
+  bool keeps_snapshot = false;   // MemoryQuestion::keeps_snapshot
 };
 
 struct StagePlan {
@@ -41,7 +42,7 @@ struct StagePlan {
 
 /// Bytes of the allocator, at the worst moment of a step.
 struct RankPlan {
-  MemoryPlan state;              // parameters, gradients, optimizer
+  MemoryPlan state;              // parameters, gradients, optimizer, snapshot
   int64_t activation_bytes = 0;  // of all microbatches held at once, and what is computed with them
   int64_t batch_bytes = 0;       // of this step and those read ahead
   double update_seconds = 0;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
@@ -38,6 +39,23 @@ TEST(Log, GoesToTheRanksFileWithTimeLevelAndArea) {
   EXPECT_THAT(lines[0], MatchesRegex("[-0-9]+ [0-9:.]+ I \\[data\\] read 12 files"));
   EXPECT_THAT(lines[1], HasSubstr(" E [comm] rank 2 is gone"));
   EXPECT_THAT(lines[2], HasSubstr(" D [comm] all_reduce"));
+}
+
+TEST(Log, GivesAJsonObjectALineWhenAsked) {
+  const TemporaryFolder folder;
+  const LogOutputs outputs({.file = folder / "rank-3.log", .is_json = true, .rank = 3});
+  log_warning("data", "a \"quoted\"\nline and \xff, no UTF-8");
+  log(LogLevel::kDebug, "comm", "all_reduce");
+  const auto lines = lines_of(folder / "rank-3.log");
+  ASSERT_EQ(lines.size(), 2u);
+  const auto first = nlohmann::json::parse(lines[0]), second = nlohmann::json::parse(lines[1]);
+  EXPECT_THAT(first["time"].get<std::string>(),
+              MatchesRegex("[0-9]+-[0-9]+-[0-9]+T[0-9]+:[0-9]+:[0-9]+\\.[0-9][0-9][0-9]Z"));
+  EXPECT_EQ(first["level"], "warning");
+  EXPECT_EQ(first["area"], "data");
+  EXPECT_EQ(first["rank"], 3);
+  EXPECT_EQ(first["message"], "a \"quoted\"\nline and \xEF\xBF\xBD, no UTF-8");
+  EXPECT_EQ(second["level"], "debug");
 }
 
 TEST(Log, AppendsToTheFileOfAnEarlierStart) {

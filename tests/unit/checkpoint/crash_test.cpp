@@ -8,9 +8,11 @@
 #include <functional>
 #include <set>
 
+#include "checkpoint/background_writer.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/reader.h"
 #include "checkpoint/writer.h"
+#include "comm/local_communicator.h"
 #include "tests/support/faulty_files.h"
 #include "tests/support/memory_files.h"
 #include "tests/support/small_snapshot.h"
@@ -77,10 +79,23 @@ MemoryFiles prepared(const Scene& scene) {
   return files;
 }
 
+enum class Way { kWaiting, kInBackground };
+
+void save(CheckpointWriter& writer, const Snapshot& snapshot, Way way) {
+  if (way == Way::kWaiting) {
+    writer.save(snapshot);
+    return;
+  }
+  const auto alone = make_single_communicator();
+  BackgroundWriter background(writer);
+  background.start(snapshot, *alone);
+  background.finish(*alone);
+}
+
 // A start of the run, and its save.
-void start_and_save(FileSystem& files, const Scene& scene) {
+void start_and_save(FileSystem& files, const Scene& scene, Way way = Way::kWaiting) {
   CheckpointWriter writer(files, kCheckpoints, {scene.retention});
-  writer.save(scene.saved);
+  save(writer, scene.saved, way);
 }
 
 // Reads everything through the names that a training run uses.
@@ -156,7 +171,14 @@ std::vector<Power> powers() {
   return powers;
 }
 
-TEST(CrashDuringASave, LeavesTheOldOrTheNewCheckpointAndTheNextStartGoesOn) {
+class CrashDuringASave : public testing::TestWithParam<Way> {};
+class ErrorDuringASave : public testing::TestWithParam<Way> {};
+INSTANTIATE_TEST_SUITE_P(Ways, CrashDuringASave,
+                         testing::Values(Way::kWaiting, Way::kInBackground));
+INSTANTIATE_TEST_SUITE_P(Ways, ErrorDuringASave,
+                         testing::Values(Way::kWaiting, Way::kInBackground));
+
+TEST_P(CrashDuringASave, LeavesTheOldOrTheNewCheckpointAndTheNextStartGoesOn) {
   for (const auto& scene : scenes()) {
     const MemoryFiles disk = prepared(scene);
     int64_t num_old = 0, num_new = 0;
@@ -166,7 +188,7 @@ TEST(CrashDuringASave, LeavesTheOldOrTheNewCheckpointAndTheNextStartGoesOn) {
         MemoryFiles memory(disk);
         FaultyFiles dying(memory, {Fault::Kind::kCrash, operation});
         try {
-          start_and_save(dying, scene);
+          start_and_save(dying, scene, GetParam());
           has_ended = true;
         } catch (const test::SimulatedCrash&) {
         }
@@ -234,7 +256,7 @@ TEST(CrashWhileClearingUp, LosesNothing) {
 
 // An operation that fails, but the process lives: the save says so and leaves nothing, or succeeds
 // and says what it left.
-TEST(ErrorDuringASave, LeavesTheOldCheckpointOrAWholeNewOne) {
+TEST_P(ErrorDuringASave, LeavesTheOldCheckpointOrAWholeNewOne) {
   for (const auto& scene : scenes()) {
     const MemoryFiles disk = prepared(scene);
     for (const auto kind : {Fault::Kind::kError, Fault::Kind::kErrorFromHereOn}) {
@@ -248,7 +270,7 @@ TEST(ErrorDuringASave, LeavesTheOldCheckpointOrAWholeNewOne) {
         try {
           writer = std::make_unique<CheckpointWriter>(failing, kCheckpoints,
                                                       WriterOptions{scene.retention});
-          writer->save(scene.saved);
+          save(*writer, scene.saved, GetParam());
         } catch (const CheckpointError& error) {
           refused = error.what();
         }
@@ -274,7 +296,7 @@ TEST(ErrorDuringASave, LeavesTheOldCheckpointOrAWholeNewOne) {
 }
 
 // With one error the rest of the disk works: then no trace of the failed save is left.
-TEST(ErrorDuringASave, LeavesNoTrace) {
+TEST_P(ErrorDuringASave, LeavesNoTrace) {
   const Scene scene = scenes()[1];
   const MemoryFiles disk = prepared(scene);
   for (int64_t operation = 1;; ++operation) {
@@ -283,7 +305,7 @@ TEST(ErrorDuringASave, LeavesNoTrace) {
     bool is_refused = false;
     try {
       CheckpointWriter writer(failing, kCheckpoints, {scene.retention});
-      writer.save(scene.saved);
+      save(writer, scene.saved, GetParam());
     } catch (const CheckpointError&) {
       is_refused = true;
     }

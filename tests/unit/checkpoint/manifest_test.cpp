@@ -96,6 +96,11 @@ TEST(TrainingState, ReadsBackToTheBit) {
   state.train_seconds = 0.1 + 0.2;
   state.best_value = 1.0 / 3;
   state.best_step = 12;
+  state.losses = {0.1 + 0.2, 1.0 / 3};
+  state.spikes_in_a_row = 2;
+  state.first_spike_step = 11;
+  state.rollbacks = 1;
+  state.left_out_steps = 7;
   EXPECT_EQ(training_state_from_json(to_json(state), "S"), state);
   state.best_value.reset();
   EXPECT_EQ(training_state_from_json(to_json(state), "S"), state);

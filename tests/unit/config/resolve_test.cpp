@@ -254,6 +254,10 @@ TEST(ResumeDifference, IsWhatChangesTheRun) {
   };
   EXPECT_THAT(paths({}), SizeIs(0));
   EXPECT_THAT(paths({"parallel.dp=2", "launch.ranks_per_node=4", "log.every_steps=1"}), SizeIs(0));
+  EXPECT_THAT(paths({"checkpoint.asynchronous=false", "checkpoint.every_minutes=5",
+                     "log.format=json", "log.prometheus_port=9100"}),
+              SizeIs(0));
+  EXPECT_THAT(paths({"train.spikes={window: 16}"}), ElementsAre("train.spikes"));
   EXPECT_THAT(paths({"train.max_steps=3000"}), SizeIs(0));
   EXPECT_THAT(paths({"train.max_steps=1000"}), ElementsAre("train.max_steps"));
   EXPECT_THAT(paths({"train.max_steps=", "train.max_epochs=9"}),

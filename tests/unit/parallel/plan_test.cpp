@@ -149,6 +149,19 @@ TEST(Plan, OfOneRankIsASum) {
   EXPECT_EQ(plan.stages[0].num_parameters, 4 * (kWidth + 1000 * 10));
 }
 
+TEST(Plan, CountsTheCopyThatIsWrittenInTheBackground) {
+  PlanQuestion question = question_of("1f1b", 1, 3);
+  question.dp = 2;
+  question.zero = 1;
+  EXPECT_EQ(make_plan(question).ranks[0].state.snapshot_bytes, 0);
+  const int64_t without = make_plan(question).most_bytes();
+  question.keeps_snapshot = true;
+  const Plan plan = make_plan(question);
+  // Of the rank that writes most: values and frozen ones, and its half of two states.
+  EXPECT_EQ(plan.ranks[0].state.snapshot_bytes, 2 * 4 * kWidth * 4 + 4 * 1000 * 10 * 4);
+  EXPECT_EQ(plan.most_bytes(), without + plan.ranks[0].state.snapshot_bytes);
+}
+
 TEST(Plan, OfAPipelineIsItsSchedule) {
   const Plan plan = make_plan(question_of("1f1b", 2, 4));
   // Each stage 2 s forward and 4 s backward, with (p - 1) / (m + p - 1) of it idle.

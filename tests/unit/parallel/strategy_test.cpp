@@ -345,6 +345,55 @@ TEST(Memory, IsWhatTheFormulaSays) {
       }
 }
 
+/// What a rank would write into a checkpoint, by name.
+std::map<std::string, at::Tensor> collected(Strategy& strategy, HostBuffers* buffers) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& tensor : strategy.collect_weights(buffers))
+    tensors["weights " + tensor.name] = buffers ? tensor.value : tensor.value.clone();
+  for (const auto& tensor : strategy.collect_optimizer_state(buffers))
+    tensors["optimizer " + tensor.name] = buffers ? tensor.value : tensor.value.clone();
+  return tensors;
+}
+
+void expect_equal(const std::map<std::string, at::Tensor>& a,
+                  const std::map<std::string, at::Tensor>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, tensor] : a) EXPECT_TRUE(tensor.equal(b.at(name))) << name;
+}
+
+TEST(Snapshot, InBuffersStaysWhatItWasWhileTrainingGoesOn) {
+  for (const int num_ranks : {1, 3})
+    for (const int zero : {0, 1, 2})
+      for (const auto type : {at::kFloat, at::kBFloat16})
+        testing::run_ranks(num_ranks, [&](Communicator& world) {
+          Strategy::Options options;
+          options.bucket_bytes = 64;
+          options.zero = zero;
+          options.compute_type = type;
+          Mlp architecture;
+          Strategy strategy(architecture, world, options, make_optimizer("adamw"));
+          strategy.parameters().initialize(4);
+          const auto train_step = [&](int64_t step) {
+            std::vector<Batch> batches = {make_batch(step, world.rank(), 3)};
+            batches[0].fields.set("x", batches[0]["x"].to(type));
+            strategy.forward_backward(batches, step);
+            strategy.clip_gradients(1);
+            strategy.update(0.1);
+          };
+          HostBuffers buffers;
+          for (int64_t step = 0; step < 3; step += 2) {
+            train_step(step);
+            const auto expected = collected(strategy, nullptr);
+            const auto kept = collected(strategy, &buffers);
+            train_step(step + 1);
+            expect_equal(kept, expected);
+          }
+          const int64_t bytes = buffers.num_bytes();
+          collected(strategy, &buffers);
+          EXPECT_EQ(buffers.num_bytes(), bytes) << "memory is taken once";
+        });
+}
+
 TEST(Recomputation, GivesTheBitsOfNone) {
   for (const int zero : {0, 2})
     for (const int num_ranks : {1, 3}) {

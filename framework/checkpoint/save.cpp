@@ -1,0 +1,99 @@
+// One save in its parts: CheckpointSave of writer.h.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "checkpoint/writer.h"
+
+namespace triga {
+
+template <class Action>
+void CheckpointSave::Outcome::attempt(const Action& action) {
+  try {
+    action();
+  } catch (const FileError& error) {
+    failure = error.what();
+    is_full = error.is_full();
+  }
+}
+
+bool CheckpointSave::Outcome::agree(Communicator& ranks, std::string_view what) {
+  const std::string mine = failure.empty() ? "" : (is_full ? "f" : "e") + failure;
+  for (const std::string& text : ranks.all_gather_text(mine, what)) {
+    if (text.empty()) continue;
+    is_full = text[0] == 'f';
+    failure = text.substr(1);
+    return true;
+  }
+  return false;
+}
+
+CheckpointSave::CheckpointSave(CheckpointWriter& writer, const Snapshot& snapshot,
+                               Communicator& ranks)
+    : writer_(writer),
+      is_first_(ranks.rank() == 0),
+      parts_(parts_of(snapshot, writer.options_.max_shard_bytes, ranks)),
+      manifest_{snapshot.state.step, snapshot.environment, snapshot.metrics, {}},
+      draft_(writer.files_, writer.checkpoints_, snapshot.state.step) {
+  double bytes = 0;
+  for (const auto& part : parts_) bytes += static_cast<double>(part.bytes());
+  ranks.all_reduce_values({&bytes, 1}, ReduceOp::kSum, "size of the checkpoint");
+  if (is_first_)
+    outcome_.attempt([&] {
+      writer_.check_space(static_cast<uint64_t>(bytes));
+      draft_.begin();
+    });
+  if (outcome_.agree(ranks, "begin of the checkpoint")) give_up();
+}
+
+void CheckpointSave::write() {
+  outcome_.attempt([&] {
+    for (const auto& part : parts_) written_.push_back(draft_.write(part));
+  });
+}
+
+void CheckpointSave::agree_written(Communicator& ranks) {
+  const Manifest mine{step(), {}, {}, std::exchange(written_, {})};
+  const auto manifests =
+      ranks.all_gather_text(to_json(mine), "files of the checkpoint that are written");
+  if (outcome_.agree(ranks, "files of the checkpoint")) give_up();
+  parts_.clear();
+  if (!is_first_) return;
+  for (const std::string& text : manifests)
+    for (FileRecord& record : manifest_from_json(text, "a rank's files").files)
+      written_.push_back(std::move(record));
+}
+
+void CheckpointSave::commit() {
+  if (!is_first_) return;
+  outcome_.attempt([&] {
+    Manifest manifest = manifest_;
+    manifest.files = std::move(written_);
+    draft_.commit(std::move(manifest));
+  });
+  if (!outcome_.failure.empty()) return;
+  try {
+    writer_.clear_leftovers();
+    writer_.tidy(step());
+  } catch (const FileError& error) {
+    writer_.warnings_.push_back(
+        fmt::format("the checkpoint of step {} is saved, but older ones were not tidied up: {}",
+                    step(), error.what()));
+  }
+}
+
+Path CheckpointSave::finish(Communicator& ranks) {
+  if (outcome_.agree(ranks, "end of the checkpoint")) give_up();
+  return draft_.directory();
+}
+
+void CheckpointSave::give_up() {
+  if (is_first_) draft_.discard();
+  const auto message =
+      fmt::format("the checkpoint of step {} was not saved; older ones are as they were: {}",
+                  step(), outcome_.failure);
+  if (outcome_.is_full) throw DiskFullError(message);
+  throw CheckpointError(message);
+}
+
+}  // namespace triga

@@ -1,0 +1,70 @@
+#include "metrics/prometheus.h"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <cmath>
+#include <utility>
+
+namespace triga {
+namespace {
+
+/// Letters, digits and '_' only.
+std::string metric_name(const std::string& name) {
+  std::string safe = "triga_";
+  for (const char c : name) safe += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  return safe;
+}
+
+std::string label_value(const std::string& text) {
+  std::string safe;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') safe += '\\';
+    if (c == '\n')
+      safe += "\\n";
+    else
+      safe += c;
+  }
+  return safe;
+}
+
+std::string number(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
+  return fmt::format("{}", value);
+}
+
+}  // namespace
+
+PrometheusSink::PrometheusSink(int port, const std::string& run)
+    : run_(label_value(run)),
+      endpoint_(port, "text/plain; version=0.0.4; charset=utf-8", [this] { return text(); }) {}
+
+void PrometheusSink::record(const MetricRecord& record) {
+  if (record.split == "gradients") return;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, value] : record.values)
+    values_[metric_name(name)][record.split.empty() ? "train" : record.split] = value;
+}
+
+void PrometheusSink::step_done(int64_t step) {
+  const std::lock_guard lock(mutex_);
+  step_ = step;
+}
+
+std::string PrometheusSink::text() const {
+  const std::lock_guard lock(mutex_);
+  std::string text = fmt::format(
+      "# HELP triga_step Optimizer steps done.\n# TYPE triga_step gauge\n"
+      "triga_step{{run=\"{}\"}} {}\n",
+      run_, step_);
+  for (const auto& [name, by_split] : values_) {
+    text += fmt::format("# HELP {0} The newest value of the run.\n# TYPE {0} gauge\n", name);
+    for (const auto& [split, value] : by_split)
+      text += fmt::format("{}{{run=\"{}\",split=\"{}\"}} {}\n", name, run_, label_value(split),
+                          number(value));
+  }
+  return text;
+}
+
+}  // namespace triga

@@ -1,0 +1,35 @@
+// PrometheusSink: the newest metrics of a run, for who asks: http://HOST:PORT/metrics in the text
+// format of Prometheus (version 0.0.4). triga_loss{run="tiny",split="train"} 2.5
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "metrics/http_endpoint.h"
+#include "metrics/metric_sink.h"
+
+namespace triga {
+
+class PrometheusSink final : public MetricSink {
+ public:
+  /// `port` 0: one that is free. Throws: Error when the port cannot be had.
+  PrometheusSink(int port, const std::string& run);
+
+  /// Gradients inside of layers are left out: they are no single numbers.
+  void record(const MetricRecord& record) override;
+  void step_done(int64_t step) override;
+
+  int port() const { return endpoint_.port(); }
+  /// What is served.
+  std::string text() const;
+
+ private:
+  const std::string run_;  // as the value of a label
+  mutable std::mutex mutex_;
+  int64_t step_ = 0;
+  std::map<std::string, std::map<std::string, double>> values_;  // [name of the metric][split]
+  HttpEndpoint endpoint_;  // the last member: its thread reads the others
+};
+
+}  // namespace triga

@@ -1,0 +1,108 @@
+#include "metrics/prometheus.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <limits>
+
+#include "tests/support/message_of.h"
+#include "triga/error.h"
+
+namespace triga {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+/// A connection to a port of this host.
+class Client {
+ public:
+  explicit Client(int port) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    TRIGA_CHECK(connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0,
+                "nobody listens on port ", port);
+  }
+  ~Client() { close(socket_); }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  void say(std::string_view text) const { send(socket_, text.data(), text.size(), MSG_NOSIGNAL); }
+  std::string answer() const {
+    std::string all;
+    char piece[512];
+    for (ssize_t n; (n = recv(socket_, piece, sizeof piece, 0)) > 0;)
+      all.append(piece, static_cast<size_t>(n));
+    return all;
+  }
+
+ private:
+  int socket_;
+};
+
+std::string ask(int port, const std::string& path) {
+  const Client client(port);
+  client.say("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  return client.answer();
+}
+
+TEST(PrometheusSink, ServesTheNewestOfEachMetricUnderItsTypeOnce) {
+  PrometheusSink sink(0, "a \"run\"");
+  sink.record({.step = 1, .split = "", .values = {{"loss", 3.0}}});
+  sink.record({.step = 2,
+               .split = "",
+               .values = {{"loss", 2.5}, {"grad_norm", std::numeric_limits<double>::infinity()}}});
+  sink.record({.step = 2,
+               .split = "validation",
+               .values = {{"loss", 2.25}, {"top-5", std::numeric_limits<double>::quiet_NaN()}}});
+  sink.record({.step = 2, .split = "gradients", .values = {{"h.0.first", 1.0}}});
+  sink.step_done(2);
+  const std::string expected =
+      "# HELP triga_step Optimizer steps done.\n# TYPE triga_step gauge\n"
+      "triga_step{run=\"a \\\"run\\\"\"} 2\n"
+      "# HELP triga_grad_norm The newest value of the run.\n# TYPE triga_grad_norm gauge\n"
+      "triga_grad_norm{run=\"a \\\"run\\\"\",split=\"train\"} +Inf\n"
+      "# HELP triga_loss The newest value of the run.\n# TYPE triga_loss gauge\n"
+      "triga_loss{run=\"a \\\"run\\\"\",split=\"train\"} 2.5\n"
+      "triga_loss{run=\"a \\\"run\\\"\",split=\"validation\"} 2.25\n"
+      "# HELP triga_top_5 The newest value of the run.\n# TYPE triga_top_5 gauge\n"
+      "triga_top_5{run=\"a \\\"run\\\"\",split=\"validation\"} NaN\n";
+  EXPECT_EQ(sink.text(), expected);
+  const std::string answer = ask(sink.port(), "/metrics");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+  EXPECT_THAT(answer, HasSubstr(c10::str("Content-Length: ", expected.size(), "\r\n")));
+  EXPECT_THAT(answer, EndsWith("\r\n\r\n" + expected));
+}
+
+TEST(PrometheusSink, AnswersNothingElse) {
+  const PrometheusSink sink(0, "run");
+  EXPECT_THAT(ask(sink.port(), "/"), StartsWith("HTTP/1.1 404 Not Found\r\n"));
+  EXPECT_THAT(ask(sink.port(), "/metrics.txt"), StartsWith("HTTP/1.1 404 Not Found\r\n"));
+}
+
+TEST(PrometheusSink, OutlivesClientsThatSayNothingOrTooMuch) {
+  const PrometheusSink sink(0, "run");
+  const Client silent(sink.port());
+  {
+    const Client talkative(sink.port());
+    talkative.say(std::string(20000, 'x'));
+  }
+  EXPECT_THAT(ask(sink.port(), "/metrics"), HasSubstr("triga_step{run=\"run\"} 0\n"));
+}
+
+TEST(PrometheusSink, SaysThatAPortIsTaken) {
+  const PrometheusSink sink(0, "run");
+  EXPECT_THAT(
+      test::message_of<Error>([&] { PrometheusSink second(sink.port(), "other"); }),
+      HasSubstr(c10::str("cannot serve on port ", sink.port(), ": Address already in use")));
+}
+
+}  // namespace
+}  // namespace triga
