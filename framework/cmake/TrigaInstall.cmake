@@ -28,6 +28,7 @@ install(DIRECTORY experiments/ DESTINATION share/triga/experiments
   PATTERN data_catalogue.yaml EXCLUDE)
 install(FILES experiments/data_catalogue.yaml DESTINATION share/triga)
 install(FILES README.md LICENSE CHANGELOG.md DESTINATION share/triga)
+install(DIRECTORY docs DESTINATION share/triga)  # what the scaffold and error messages point to
 install(DIRECTORY DESTINATION etc/triga)
 
 # In place of the system's libicudata (icu_without_data.cpp says why), in a folder where no program of the build tree looks.

@@ -13,6 +13,7 @@
 #include "conformance/layout_check.h"
 #include "conformance/metric_check.h"
 #include "conformance/subject.h"
+#include "conformance/undeclared.h"
 #include "parallel/pipeline/flow.h"
 
 namespace triga::conformance {
@@ -180,6 +181,7 @@ const std::vector<Check>& architecture_checks() {
   static const std::vector<Check> checks = {
       {"layers are the same every time and take no memory", layers_are_the_same_every_time},
       {"collate is a function of its arguments", collate_is_a_function},
+      {"what is trained is declared", everything_trained_is_declared},
       {"every parameter gets a finite gradient", every_parameter_gets_a_gradient},
       {"gradients equal finite differences", compare_gradients},
       {"the same bits come again", same_bits},

@@ -43,6 +43,12 @@ CutModel::CutModel(const Architecture& architecture, const std::vector<size_t>& 
   store_->initialize(seed);
 }
 
+CutModel CutModel::everywhere(const Architecture& architecture) {
+  std::vector<size_t> cuts;
+  for (size_t cut = 1; cut < architecture.layers().size(); ++cut) cuts.push_back(cut);
+  return CutModel(architecture, cuts);
+}
+
 Record CutModel::train(const std::vector<Batch>& batches, bool carry_state) {
   Record record;
   for (size_t step = 0; step < batches.size(); ++step) {
@@ -68,6 +74,13 @@ void CutModel::compute_gradients(const Batch& batch) {
   Record record;
   backward(forward(batch, 0, false, record), batch);
   statistics_.clear();
+}
+
+std::vector<StageRun> CutModel::forward(const Batch& batch) {
+  Record record;
+  auto runs = forward(batch, 0, false, record);
+  statistics_.clear();
+  return runs;
 }
 
 Activations CutModel::evaluate(const Batch& batch) {

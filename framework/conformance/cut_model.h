@@ -24,6 +24,9 @@ class CutModel final : public Predictor {
   /// from `seed`.
   CutModel(const Architecture& architecture, const std::vector<size_t>& cuts, uint64_t seed = 5);
 
+  /// Each layer a stage.
+  static CutModel everywhere(const Architecture& architecture);
+
   /// A step of plain gradient descent for each batch. `carry_state`: layers are given state by
   /// sequence.
   Record train(const std::vector<Batch>& batches, bool carry_state);
@@ -32,12 +35,16 @@ class CutModel final : public Predictor {
   double loss(const Batch& batch);
   void compute_gradients(const Batch& batch);
 
+  /// What each stage did with a batch of training.
+  std::vector<StageRun> forward(const Batch& batch);
+
   /// The outputs in Mode::kEvaluate.
   Activations evaluate(const Batch& batch);
   /// The outputs in Mode::kGenerate. Requires: uncut.
   Activations predict(const Batch& batch, SequenceState* state) override;
 
   size_t num_layers() const { return specs_.size(); }
+  const std::string& layer_name(size_t layer) const { return specs_[layer].name; }
   const ParameterStore& parameters() const { return *store_; }
 
  private:

@@ -58,6 +58,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "x is another one every time"},
         Finding{Fault::kNoRow, "collate is a function of its arguments",
                 "size does not have a row for each sample"},
+        Finding{Fault::kUndeclared, "what is trained is declared",
+                "layer first uses a tensor that requires a gradient, of shape [5]"},
         Finding{Fault::kUnusedParameter, "every parameter gets a finite gradient",
                 "gradient of first.unused is zero"},
         Finding{Fault::kHalfGradient, "gradients equal finite differences",

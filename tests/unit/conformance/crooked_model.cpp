@@ -18,6 +18,7 @@ class First final : public Layer {
   explicit First(Fault fault) : fault_(fault) {
     weight_ = parameter("first.weight", {kWidth, kInputs}, Init::normal(0.5));
     if (fault == Fault::kUnusedParameter) parameter("first.unused", {2}, Init::ones());
+    if (fault == Fault::kUndeclared) own_ = at::ones({kWidth}).set_requires_grad(true);
     if (fault == Fault::kAllocates) weight_.bind(at::zeros({kWidth, kInputs}));
   }
   Activations forward(const Activations&, LayerContext& context) override {
@@ -28,6 +29,7 @@ class First final : public Layer {
     if (fault_ == Fault::kRowWithoutGradient)
       weight = at::cat({weight.slice(0, 0, 2), weight.slice(0, 2).detach()});
     at::Tensor hidden = at::tanh(at::linear(x, weight));
+    if (own_.defined()) hidden = hidden * own_;
     if (fault_ == Fault::kDefaultGenerator) hidden = hidden + at::rand_like(hidden) * 0.1;
     if (fault_ == Fault::kCountsCalls) hidden = hidden * (1 + 0.01 * ++g_calls);
     return {{"hidden", dropout(hidden, 0.2, context, "hidden")}};
@@ -36,6 +38,7 @@ class First final : public Layer {
  private:
   Fault fault_;
   Parameter weight_;
+  at::Tensor own_;
 };
 
 class Second final : public Layer {

@@ -15,6 +15,7 @@ enum class Fault {
   kAllocates,           // a layer makes its parameter's memory itself
   kCollateDraws,        // collate draws from LibTorch's generator
   kNoRow,               // a field of the batch has no row for each sample
+  kUndeclared,          // a layer trains a tensor of its own
   kUnusedParameter,     // a parameter that nothing reads
   kHalfGradient,        // a gradient of half its size
   kRowWithoutGradient,  // a part of a parameter whose gradient is lost
