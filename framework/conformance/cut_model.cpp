@@ -161,11 +161,22 @@ void CutModel::update(int64_t step, Record& record) {
   store_->flat_values().sub_(store_->flat_gradients(), /*alpha=*/0.1);
 }
 
+namespace {
+
+/// NaN is itself here: what is not finite is the business of one check, not of all.
+bool is_same(const at::Tensor& a, const at::Tensor& b) {
+  if (a.equal(b)) return true;
+  return a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type() &&
+         at::allclose(a, b, /*rtol=*/0, /*atol=*/0, /*equal_nan=*/true);
+}
+
+}  // namespace
+
 std::vector<std::string> differences(const Record& a, const Record& b) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : a) {
     const auto other = b.find(name);
-    if (other == b.end() || !tensor.equal(other->second)) names.push_back(name);
+    if (other == b.end() || !is_same(tensor, other->second)) names.push_back(name);
   }
   for (const auto& [name, tensor] : b)
     if (!a.contains(name)) names.push_back(name);

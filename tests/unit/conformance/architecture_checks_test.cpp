@@ -34,6 +34,14 @@ TEST(ArchitectureChecks, HaveNothingAgainstAModelThatKeepsEveryPromise) {
     EXPECT_THAT(run(check, Fault::kNone), IsEmpty()) << check.claim;
 }
 
+TEST(ArchitectureChecks, TakeWhatIsNotANumberForTheSameOnEveryLayout) {
+  for (const Check& check : conformance::architecture_checks())
+    for (const char* claim : {"the same bits come again", "every cut is the uncut model to the bit",
+                              "several ranks are one process"})
+      if (std::string(check.claim) == claim)
+        EXPECT_THAT(run(check, Fault::kNotANumber), IsEmpty()) << claim;
+}
+
 class Finds : public ::testing::TestWithParam<Finding> {};
 
 TEST_P(Finds, TheFault) {
@@ -62,6 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "layer first uses a tensor that requires a gradient, of shape [5]"},
         Finding{Fault::kUnusedParameter, "every parameter gets a finite gradient",
                 "gradient of first.unused is zero"},
+        Finding{Fault::kNotANumber, "every parameter gets a finite gradient", "loss is not finite"},
         Finding{Fault::kHalfGradient, "gradients equal finite differences",
                 "the loss changes with first.weight along its gradient"},
         Finding{Fault::kRowWithoutGradient, "gradients equal finite differences",

@@ -29,6 +29,7 @@ class First final : public Layer {
     if (fault_ == Fault::kRowWithoutGradient)
       weight = at::cat({weight.slice(0, 0, 2), weight.slice(0, 2).detach()});
     at::Tensor hidden = at::tanh(at::linear(x, weight));
+    if (fault_ == Fault::kNotANumber) hidden = at::log(hidden);
     if (own_.defined()) hidden = hidden * own_;
     if (fault_ == Fault::kDefaultGenerator) hidden = hidden + at::rand_like(hidden) * 0.1;
     if (fault_ == Fault::kCountsCalls) hidden = hidden * (1 + 0.01 * ++g_calls);

@@ -17,6 +17,7 @@ enum class Fault {
   kNoRow,               // a field of the batch has no row for each sample
   kUndeclared,          // a layer trains a tensor of its own
   kUnusedParameter,     // a parameter that nothing reads
+  kNotANumber,          // a logarithm of what is negative
   kHalfGradient,        // a gradient of half its size
   kRowWithoutGradient,  // a part of a parameter whose gradient is lost
   kDefaultGenerator,    // forward() draws from LibTorch's generator
