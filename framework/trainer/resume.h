@@ -37,4 +37,8 @@ struct StartDecision {
 StartDecision decide_start(FileSystem& files, const StartRequest& request,
                            const ConfigNode& resolved);
 
+/// Whether the run there, if one is there, has ended regularly. Reads no checkpoint. Throws:
+/// ConfigError when it is of another experiment, as decide_start does.
+bool is_finished_run(FileSystem& files, const RunDirectory& directory, const ConfigNode& resolved);
+
 }  // namespace triga
