@@ -86,6 +86,14 @@ if ((now <= before)); then
 fi
 job=$SLURM_JOB_ID
 if [[ -n ${SLURM_ARRAY_TASK_ID-} ]]; then job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; fi
+state=$(scontrol show job -o "$job" 2>/dev/null | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p')
+case $state in
+  RUNNING | TIMEOUT | "") ;;
+  *)  # scancel, or a requeue from elsewhere
+    echo "triga: exit status $outcome at step $now; Slurm has ended the job ($state)"
+    exit "$outcome"
+    ;;
+esac
 echo "triga: exit status $outcome at step $now; the job goes back into the queue"
 scontrol requeue "$job" || echo "triga: it cannot; the same triga submit goes on"
 exit "$outcome"

@@ -8,6 +8,8 @@
 //     to the ranks alike, and SIGKILL after KillWait: ranks save on the first;
 //   - --kill-on-bad-exit: ranks whose peer died are ended (SIGTERM, SIGKILL after KillWait), not
 //     left waiting for it;
+//   - a job that Slurm ends (scancel, a requeue by somebody) has another state than RUNNING when its
+//     script gets to know: requeueing it from there would undo scancel;
 //   - srun's status is the largest of its ranks': status.json holds the true one.
 #pragma once
 

@@ -11,8 +11,9 @@ import unittest
 from slurm_cluster import NODES, SlurmCluster, wait_until
 from triga_runner import BUILD, TRIGA, Run, TrigaTest, environment, state_hash
 
-# Some tens of seconds on two ranks of one core.
-LONG = {"train.max_steps": 5000, "log.every_steps": 50, "eval.every_steps": 0, "checkpoint.every_steps": 250}
+# On two ranks of one core; how many steps it has is measured, so that it lasts for two time limits of Slurm and a bit.
+LONG = {"train.max_steps": 0, "log.every_steps": 50, "eval.every_steps": 0, "checkpoint.every_steps": 250}
+LONG_SECONDS = 80
 SHORT = {"train.max_steps": 20, "log.every_steps": 5, "eval.every_steps": 10, "checkpoint.every_steps": 10}
 TWO_NODES = {"launch.nodes": 2, "launch.ranks_per_node": 1, "launch.cpus_per_rank": 1, "launch.memory": "500M"}
 
@@ -31,6 +32,21 @@ class SlurmTest(TrigaTest):
         cls.addClassCleanup(setattr, tempfile, "tempdir", tempfile.tempdir)
         tempfile.tempdir = "/var/tmp"  # that nodes share
         cls.cluster = cls.enterClassContext(SlurmCluster())
+
+    def setUp(self):
+        super().setUp()
+        if not LONG["train.max_steps"]:
+            steps = 400
+            done = self.srun("--mpi=pmix", TRIGA, "train", self.experiment, "--run-dir", "rate",
+                             *settings(LONG, {"train.max_steps": steps}))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            times = sorted(Run(done, self.folder / "rate").column("step_seconds").values())
+            LONG["train.max_steps"] = max(1000, int(LONG_SECONDS / times[len(times) // 2]) // 250 * 250)
+            print(f"the long run has {LONG['train.max_steps']} steps", flush=True)
+
+    def srun(self, *line):
+        return subprocess.run(["srun", "-N2", "-n2", *map(str, line)], cwd=self.folder, env=self.environment(), capture_output=True,
+                              text=True, timeout=120)
 
     def tearDown(self):
         self.cluster.run("scancel", "--me", check=False)
@@ -101,7 +117,7 @@ class SlurmTest(TrigaTest):
     def test_two_requeues_lose_nothing(self):
         expected = self.uninterrupted()
         job = self.submit("requeued", LONG, TWO_NODES, {"launch.time": 20})
-        for step in (250, 1500):
+        for step in (250, LONG["train.max_steps"] // 2):
             self.wait_for_step("requeued", step)
             self.cluster.run("scontrol", "requeue", job)
             self.cluster.wait_for_state(job, "RUNNING")
@@ -109,16 +125,18 @@ class SlurmTest(TrigaTest):
         log = self.log("requeued", job)
         self.assertIn("start 3", log)
         self.assertEqual(log.count("stopped on a signal at step"), 2, "SIGTERM of a requeue leaves time to save")
+        self.assertEqual(log.count("Slurm has ended the job"), 2)
+        self.assertNotIn("back into the queue", log)
         self.assertEqual(state_hash(run.directory), expected)
 
     def test_the_time_limit_loses_nothing(self):
         expected = self.uninterrupted()
         limits = {"launch.time": 1, "launch.save_before_seconds": 50}
-        job = self.submit("limited", {**LONG}, TWO_NODES, limits)
+        job = self.submit("limited", LONG, TWO_NODES, limits)
         run = self.wait_for_end("limited", job, timeout=600)
         log = self.log("limited", job)
         self.assertIn("got SIGUSR1", log)
-        self.assertIn("start 3", log, "the run is too short for this test, or the machine too fast")
+        self.assertIn("start 3", log)
         self.assertEqual(log.count("the job goes back into the queue"), log.count("stopped on a signal at step"))
         self.assertNotIn("DUE TO TIME LIMIT", log)
         self.assertEqual(state_hash(run.directory), expected)
@@ -174,10 +192,10 @@ class SlurmTest(TrigaTest):
         self.wait_until_nodes_are_empty()
         status = Run(subprocess.CompletedProcess([], 0, "", ""), self.folder / "cancelled").status_json()
         self.assertEqual(status["state"], "stopped", self.log("cancelled", job))
-        again = self.submit("cancelled", {**LONG, "train.max_steps": status["step"] + 5}, TWO_NODES)
-        # Another limit is a larger one, or another experiment; only its start is looked at here.
-        self.assertNotEqual(again, job)
-        wait_until("the second job has ended", lambda: self.cluster.job(again)["JobState"] not in ("PENDING", "RUNNING", "COMPLETING"))
+        self.assertNotIn("back into the queue", self.log("cancelled", job))
+        again = self.submit("cancelled", LONG, TWO_NODES, {"launch.ranks_per_node": 2})
+        self.wait_for_step("cancelled", status["step"] + 1)
+        self.assertIn(f"from step {status['step']}", self.log("cancelled", again))
 
     def salloc(self, *line):
         return subprocess.run(["salloc", "-N2", "--ntasks-per-node=1", *map(str, line)], cwd=self.folder, env=self.environment(),
@@ -196,8 +214,7 @@ class SlurmTest(TrigaTest):
         self.assertLessEqual(hosts, set(NODES))
 
     def test_tasks_without_pmix_are_refused(self):
-        done = subprocess.run(["srun", "-N2", "-n2", "--mpi=none", TRIGA, "train", self.experiment], cwd=self.folder,
-                              env=self.environment(), capture_output=True, text=True, timeout=60)
+        done = self.srun("--mpi=none", TRIGA, "train", self.experiment)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("srun started 2 tasks without PMIx", done.stderr)
 

@@ -2,6 +2,7 @@
 for sbatch, srun and scontrol write down how they were called; tests/cluster has real ones."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -28,6 +29,10 @@ eval "$OUTCOME"
 """
 
 SCONTROL = """#!/bin/bash
+if [[ $1 == show ]]; then
+  echo "JobId=$4 JobName=tiny JobState=${JOB_STATE-RUNNING} Reason=None"
+  exit
+fi
 echo "$@" >"$STAND_INS/scontrol.called"
 exit "${SCONTROL_STATUS-0}"
 """
@@ -130,6 +135,13 @@ class Submit(SubmitCase):
         self.assertIn("in job 12 of Slurm (2 hosts), but not started by srun or mpirun: a run of one rank", alone.stderr)
         self.assertIn("1 rank", alone.stdout)
 
+    def test_recipes_are_whole_shell_and_yaml(self):
+        recipes = pathlib.Path(__file__).resolve().parents[2] / "launchers" / "recipes"
+        for script in recipes.glob("*.sh"):
+            self.assertEqual(subprocess.run(["bash", "-n", script]).returncode, 0, script)
+        printed = self.submit("--print", "--site", recipes / "site.yaml").stdout
+        self.assertIn("#SBATCH --gpus-per-node=4\n", printed)
+
     def test_several_hosts_that_nobody_names_are_refused(self):
         refused = self.command("launch", self.experiment, "--set", "launch.nodes=2")
         self.assertEqual(refused.returncode, 2)
@@ -210,6 +222,13 @@ class Script(SubmitCase):
     def test_where_requeueing_is_off_it_says_how_to_go_on(self):
         said = self.check("status stopped 10 75; exit 75", 75, "requeue 42", SCONTROL_STATUS=1)
         self.assertIn("the same triga submit goes on", said)
+
+    def test_a_job_that_slurm_has_ended_is_left_alone(self):
+        for state in ("CANCELLED", "PENDING", "PREEMPTED"):
+            said = self.check("status stopped 10 75; exit 75", 75, None, JOB_STATE=state)
+            self.assertIn(f"Slurm has ended the job ({state})", said)
+            (self.run_dir / "status.json").unlink()
+        self.check("status stopped 10 75; exit 75", 75, "requeue 42", JOB_STATE="TIMEOUT")
 
     def test_signals_reach_the_step_as_usr1(self):
         outcome = "trap 'status stopped 10 75; exit 75' USR1; touch $STAND_INS/ready; while :; do sleep 0.1; done"
