@@ -23,10 +23,10 @@ void check_launch(const LoadedExperiment& loaded) {
   } catch (const ConfigError& error) {
     auto problems = error.problems;
     for (ConfigError::Problem& problem : problems)
-      problem.message += c10::str(launch.nodes == 1
-                                      ? " (launch.ranks_per_node is "
-                                      : " (launch.nodes * launch.ranks_per_node is ",
-                                  num_ranks, "; for another number of ranks: triga check -n RANKS)");
+      problem.message +=
+          c10::str(launch.nodes == 1 ? " (launch.ranks_per_node is "
+                                     : " (launch.nodes * launch.ranks_per_node is ",
+                   num_ranks, "; for another number of ranks: triga check -n RANKS)");
     throw ConfigError(std::move(problems));
   }
 }
@@ -65,10 +65,9 @@ void add_check(CLI::App& app, Command& command) {
       "check", "Check an experiment: keys, values, plugins, data. Needs no GPU and no MPI.");
   options->experiment.add_file_to(*sub);
   options->experiment.add_site_to(*sub);
-  sub->add_option(
-      "-n", options->num_ranks,
-      "Number of ranks that are to share its work. Default: launch.nodes * "
-      "launch.ranks_per_node, as `triga launch` and `triga submit` have it");
+  sub->add_option("-n", options->num_ranks,
+                  "Number of ranks that are to share its work. Default: launch.nodes * "
+                  "launch.ranks_per_node, as `triga launch` and `triga submit` have it");
   sub->footer(
       "\nExamples:\n  triga check experiments/quickstart.yaml\n"
       "  triga check a.yaml -n 8 --set parallel.dp=8\n\n"

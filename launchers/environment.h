@@ -50,19 +50,19 @@ void widen_default_binding(const VariableLookup& variable);
 int num_threads(const CoreCounts& cores, int local_size);
 
 struct CommandEnvironment {
-  std::filesystem::path executable;  // of the running command, absolute
-  std::filesystem::path prefix;      // the build or install tree: bin/.., with lib/triga/plugins
-  std::string data_dir;              // TRIGA_DATA_DIR, else "data"
-  std::string data_mirror;           // TRIGA_DATA_MIRROR; "": none
+  std::filesystem::path executable;     // of the running command, absolute
+  std::filesystem::path prefix;         // the build or install tree: bin/.., with lib/triga/plugins
+  std::string data_dir;                 // TRIGA_DATA_DIR, else "data"
+  std::string data_mirror;              // TRIGA_DATA_MIRROR; "": none
   std::vector<std::string> site_files;  // those that are there, of the install and of the user
-  std::filesystem::path cache_dir;   // TRIGA_CACHE_DIR, else under XDG_CACHE_HOME or ~/.cache
+  std::filesystem::path cache_dir;      // TRIGA_CACHE_DIR, else under XDG_CACHE_HOME or ~/.cache
   std::vector<std::filesystem::path>
       plugin_folders;                             // the tree's own, then those of TRIGA_PLUGIN_PATH
   std::optional<PluginSearchPath::Found> plugin;  // that a command is about; not of the environment
   Placement placement;
   std::optional<Allocation> allocation;  // the job that this process is in, as a rank or not
-  bool is_terminal = false;  // standard output
-  bool use_color = false;    // NO_COLOR is not set
+  bool is_terminal = false;              // standard output
+  bool use_color = false;                // NO_COLOR is not set
   int terminal_columns = 80;
   bool is_root = false;
 };

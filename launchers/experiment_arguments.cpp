@@ -42,9 +42,10 @@ void ExperimentArguments::add_to(CLI::App& app) {
 
 void ExperimentArguments::add_site_to(CLI::App& app) {
   uses_site = true;
-  app.add_option("--site", site,
-                 "Site file: laid over `launch` of the experiment, after <prefix>/etc/triga/site.yaml "
-                 "and ~/.config/triga/site.yaml")
+  app.add_option(
+         "--site", site,
+         "Site file: laid over `launch` of the experiment, after <prefix>/etc/triga/site.yaml "
+         "and ~/.config/triga/site.yaml")
       ->type_name("FILE");
 }
 

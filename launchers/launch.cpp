@@ -90,8 +90,7 @@ std::vector<std::string> command_line(const CommandEnvironment& environment,
   add_variables(config, places, line);
   for (const auto& further : {config.mpirun, arguments.mpirun_arguments})
     line.insert(line.end(), further.begin(), further.end());
-  for (const std::string& word : rank_program(config, environment.executable))
-    line.push_back(word);
+  for (const std::string& word : rank_program(config, environment.executable)) line.push_back(word);
   line.emplace_back("train");
   ExperimentArguments of_ranks = arguments.experiment;
   if (of_ranks.progress == "auto")  // they see a terminal of mpirun's
@@ -222,9 +221,10 @@ void add_launch(CLI::App& app, Command& command) {
   arguments->experiment.add_site_to(*sub);
   sub->add_option("-n,--ranks", arguments->places.num_ranks,
                   "Number of ranks. Default: launch.ranks_per_node on each host");
-  sub->add_option("-N,--nodes", arguments->places.num_hosts,
-                  "Number of hosts. Default: those of --hosts, or all of the job that this runs in; "
-                  "outside of one launch.nodes, or 1 with -n")
+  sub->add_option(
+         "-N,--nodes", arguments->places.num_hosts,
+         "Number of hosts. Default: those of --hosts, or all of the job that this runs in; "
+         "outside of one launch.nodes, or 1 with -n")
       ->check(CLI::Range(1, 100000));
   sub->add_option("--hosts", arguments->places.hosts, "Hosts to run on, by ssh: --hosts a,b")
       ->delimiter(',')

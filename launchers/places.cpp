@@ -13,8 +13,8 @@ int num_hosts_of(const PlacesRequest& request, const Places& places, const Launc
   if (request.num_hosts) return *request.num_hosts;
   const bool is_known = !places.hosts.empty() || places.allocation;
   if (!is_known) return request.num_ranks ? 1 : static_cast<int>(config.nodes);
-  const int num_known = places.hosts.empty() ? places.allocation->num_hosts
-                                             : static_cast<int>(places.hosts.size());
+  const int num_known =
+      places.hosts.empty() ? places.allocation->num_hosts : static_cast<int>(places.hosts.size());
   return request.num_ranks ? std::clamp(*request.num_ranks, 1, num_known) : num_known;
 }
 
@@ -25,8 +25,8 @@ void check(const PlacesRequest& request, const Places& places) {
     throw ConfigError(c10::str("-N: ", places.num_hosts, " hosts for -n ", places.num_ranks,
                                "; at least one rank a host"));
   if (!places.hosts.empty() && places.num_hosts > static_cast<int>(places.hosts.size()))
-    throw ConfigError(c10::str("-N: ", places.num_hosts, " hosts, but --hosts names ",
-                               places.hosts.size()));
+    throw ConfigError(
+        c10::str("-N: ", places.num_hosts, " hosts, but --hosts names ", places.hosts.size()));
   if (places.allocation && places.num_hosts > places.allocation->num_hosts)
     throw ConfigError(
         c10::str("-N: ", places.num_hosts, " hosts, but this is ", describe(*places.allocation)));
@@ -58,8 +58,8 @@ Places choose_places(const PlacesRequest& request, const std::optional<Allocatio
   places.hosts = request.hosts;
   if (places.hosts.empty()) places.allocation = allocation;
   places.num_hosts = num_hosts_of(request, places, config);
-  places.num_ranks = request.num_ranks.value_or(places.num_hosts *
-                                                static_cast<int>(config.ranks_per_node));
+  places.num_ranks =
+      request.num_ranks.value_or(places.num_hosts * static_cast<int>(config.ranks_per_node));
   check(request, places);
   if (!places.hosts.empty()) places.hosts.resize(static_cast<size_t>(places.num_hosts));
   return places;

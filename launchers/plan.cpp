@@ -31,8 +31,7 @@ struct PlanArguments {
 
 GridShape grid_of(const LoadedExperiment& loaded, std::optional<int> num_ranks) {
   const ParallelConfig& parallel = loaded.experiment().parallel;
-  const auto ranks =
-      num_ranks.value_or(static_cast<int>(loaded.experiment().launch.num_ranks()));
+  const auto ranks = num_ranks.value_or(static_cast<int>(loaded.experiment().launch.num_ranks()));
   loaded.check_grid(ranks);
   return resolve_grid(ranks, parallel.dp, parallel.pp);
 }

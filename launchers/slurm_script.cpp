@@ -141,8 +141,8 @@ std::string directives(const SlurmJob& job) {
   text += directive("account", launch.account);
   text += directive("array", launch.array);
   text += directive("chdir", job.working_directory.string());
-  text += directive("output",
-                    slurm_log(escaped, launch.array.empty() ? "%j" : "%A", "%a").string());
+  text +=
+      directive("output", slurm_log(escaped, launch.array.empty() ? "%j" : "%A", "%a").string());
   text += "#SBATCH --open-mode=append\n#SBATCH --requeue\n";
   if (launch.save_before_seconds > 0)
     text += fmt::format("#SBATCH --signal=B:USR1@{}\n", launch.save_before_seconds);
@@ -165,10 +165,9 @@ std::string set_up(const SlurmJob& job) {
 
 std::string step(const SlurmJob& job) {
   const LaunchConfig& launch = job.launch;
-  std::vector<std::string> arguments = {
-      fmt::format("--nodes={}", launch.nodes),
-      fmt::format("--ntasks={}", launch.num_ranks()),
-      fmt::format("--ntasks-per-node={}", launch.ranks_per_node)};
+  std::vector<std::string> arguments = {fmt::format("--nodes={}", launch.nodes),
+                                        fmt::format("--ntasks={}", launch.num_ranks()),
+                                        fmt::format("--ntasks-per-node={}", launch.ranks_per_node)};
   if (launch.cpus_per_rank)  // a step does not take it over from its job
     arguments.push_back(fmt::format("--cpus-per-task={}", *launch.cpus_per_rank));
   for (const char* further : {"--mpi=pmix", "--kill-on-bad-exit=1", "--export=ALL"})

@@ -48,8 +48,7 @@ SlurmJob make_job(const CommandEnvironment& environment, const SubmitArguments& 
                          {"--profile", std::to_string(experiment.profile_steps)});
   if (experiment.fresh) job.first_arguments = {"--fresh"};
   if (experiment.resume != "auto")
-    job.first_arguments = {"--resume",
-                           fs::absolute(experiment.resume).lexically_normal().string()};
+    job.first_arguments = {"--resume", fs::absolute(experiment.resume).lexically_normal().string()};
   job.written_by = fmt::format("A job of Triga, by {}", environment.executable.string());
   return job;
 }
@@ -131,7 +130,8 @@ void add_submit(CLI::App& app, Command& command) {
       "  triga submit a.yaml --set launch.array=0-7 --set "
       "'train.seed=${env:SLURM_ARRAY_TASK_ID}'\n"
       "  triga submit a.yaml --site my-cluster.yaml --sbatch=--dependency=afterok:12\n\n"
-      "The job saves before its time limit and goes back into the queue until the run is done; so it "
+      "The job saves before its time limit and goes back into the queue until the run is done; so "
+      "it "
       "does after a lost\nhost, as long as each start gains steps. docs/clusters.md says more.");
   sub->callback([&command, arguments] {
     command.run = [&command, arguments] { return submit(command.environment, *arguments); };

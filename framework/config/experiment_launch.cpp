@@ -26,9 +26,10 @@ Problem has_line_break(const std::vector<std::string>& texts) {
 
 Problem not_a_time(const std::string& text) {
   if (text.empty() || matches(text, R"(\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2})")) return std::nullopt;
-  return c10::str("'", text,
-                  "' is no time of Slurm; allowed: minutes, such as 90, hours:minutes:seconds, such "
-                  "as 12:00:00, or days-hours:minutes:seconds, such as 2-00:00:00");
+  return c10::str(
+      "'", text,
+      "' is no time of Slurm; allowed: minutes, such as 90, hours:minutes:seconds, such "
+      "as 12:00:00, or days-hours:minutes:seconds, such as 2-00:00:00");
 }
 
 Problem not_a_memory(const std::string& text) {

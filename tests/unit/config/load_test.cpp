@@ -148,7 +148,8 @@ TEST(SiteFile, IsLaidOverLaunchKeyByKey) {
       "name: a\nlaunch: {nodes: 2, ranks_per_node: 1, environment: {A: 1, B: 2}, srun: [-a, -b]}\n",
       "launch:\n  ranks_per_node: 8\n  environment: {B: 3, C: 4}\n  srun: [-c]\n");
   auto expected = parse_yaml(
-      "name: a\nlaunch: {nodes: 2, ranks_per_node: 8, environment: {A: 1, B: 3, C: 4}, srun: [-c]}\n",
+      "name: a\nlaunch: {nodes: 2, ranks_per_node: 8, environment: {A: 1, B: 3, C: 4}, srun: "
+      "[-c]}\n",
       "expected.yaml");
   EXPECT_EQ(write_yaml(root), write_yaml(expected));
   EXPECT_EQ(root.find("launch")->find("ranks_per_node")->where(),

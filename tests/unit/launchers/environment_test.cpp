@@ -39,8 +39,10 @@ TEST(Placement, OfAProcessStartedByHandIsOneOfOne) {
 }
 
 TEST(Placement, OfAnAllocationIsOneOfOne) {
-  const Variables job = {{"SLURM_JOB_ID", "12"},     {"SLURM_NTASKS", "8"},
-                         {"SLURM_JOB_NUM_NODES", "2"}, {"SLURM_PROCID", "0"},
+  const Variables job = {{"SLURM_JOB_ID", "12"},
+                         {"SLURM_NTASKS", "8"},
+                         {"SLURM_JOB_NUM_NODES", "2"},
+                         {"SLURM_PROCID", "0"},
                          {"SLURM_STEP_NUM_TASKS", "8"}};
   EXPECT_FALSE(read_placement(lookup(job)).is_launched()) << "a batch script, or salloc's shell";
   // Slurm's own steps: the shell of salloc, a batch script, what is outside of all steps.
@@ -60,8 +62,8 @@ TEST(Placement, OfSeveralTasksWithoutPmixIsAProblem) {
       lookup({{"SLURM_STEP_ID", "0"}, {"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_PROCID", "1"}}));
   EXPECT_FALSE(place.is_launched());
   EXPECT_THAT(place.problem, testing::HasSubstr("2 tasks without PMIx"));
-  EXPECT_EQ(
-      read_placement(lookup({{"SLURM_STEP_ID", "3"}, {"SLURM_STEP_NUM_TASKS", "1"}})).problem, "");
+  EXPECT_EQ(read_placement(lookup({{"SLURM_STEP_ID", "3"}, {"SLURM_STEP_NUM_TASKS", "1"}})).problem,
+            "");
 }
 
 TEST(Placement, OfOpenMpi) {

@@ -26,9 +26,8 @@ VariableLookup lookup(const std::map<std::string, std::string>& variables) {
 }
 
 TEST(Allocation, OfSlurm) {
-  const auto found = read_allocation(lookup({{"SLURM_JOB_ID", "12"},
-                                             {"SLURM_JOB_NUM_NODES", "2"},
-                                             {"SLURM_JOB_NODELIST", "node[1-2]"}}));
+  const auto found = read_allocation(lookup(
+      {{"SLURM_JOB_ID", "12"}, {"SLURM_JOB_NUM_NODES", "2"}, {"SLURM_JOB_NODELIST", "node[1-2]"}}));
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->num_hosts, 2);
   EXPECT_EQ(describe(*found), "job 12 of Slurm (2 hosts: node[1-2])");
@@ -64,8 +63,8 @@ TEST(Places, AreThisHostUnlessSomethingElseIsKnown) {
   EXPECT_EQ(places.num_ranks, 4);
   EXPECT_EQ(places.num_hosts, 1);
   EXPECT_THAT(places.mpirun_arguments(), IsEmpty());
-  EXPECT_EQ(choose_places({.num_ranks = 2, .num_hosts = {}, .hosts = {}}, {}, config(4, 4)).num_hosts,
-            1)
+  EXPECT_EQ(
+      choose_places({.num_ranks = 2, .num_hosts = {}, .hosts = {}}, {}, config(4, 4)).num_hosts, 1)
       << "-n asks for ranks here";
 }
 
@@ -94,9 +93,10 @@ TEST(Places, AreNamedHostsBeforeAllElse) {
   EXPECT_EQ(places.num_hosts, 2);
   EXPECT_THAT(places.mpirun_arguments(),
               ElementsAre("--host", "a:3,b:3", "--map-by", "ppr:3:node"));
-  EXPECT_THAT(choose_places({.num_ranks = {}, .num_hosts = 1, .hosts = {"a", "b"}}, {}, config(1, 4))
-                  .mpirun_arguments(),
-              ElementsAre("--host", "a:4"));
+  EXPECT_THAT(
+      choose_places({.num_ranks = {}, .num_hosts = 1, .hosts = {"a", "b"}}, {}, config(1, 4))
+          .mpirun_arguments(),
+      ElementsAre("--host", "a:4"));
 }
 
 TEST(Places, AreRefusedWhereTheyAreTooFewOrNotKnown) {
