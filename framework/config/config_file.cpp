@@ -59,7 +59,6 @@ void merge_site(ConfigNode& root, const ConfigNode& site) {
   constexpr const char* kAllowed =
       "a site file has one key, launch, with what an experiment may "
       "have there, such as launch: {partition: gpu}";
-  if (site.kind != ConfigNode::Kind::kMapping) throw config_error(site, kAllowed);
   for (const auto& entry : site.entries) {
     if (entry.key != "launch") throw config_error(entry.value, c10::str("unknown key; ", kAllowed));
     if (entry.value.kind != ConfigNode::Kind::kMapping) throw config_error(entry.value, kAllowed);

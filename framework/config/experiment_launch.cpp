@@ -57,7 +57,7 @@ void describe_request(Fields& fields, LaunchConfig& config) {
   fields.field("nodes", config.nodes)
       .help("Hosts.")
       .at_least(1)
-      .at_most(100000)
+      .at_most(65536)
       .known_as({"num_nodes", "nnodes", "num_machines"});
   fields.field("ranks_per_node", config.ranks_per_node)
       .help("Processes on each host; with GPUs one for each.")

@@ -166,7 +166,6 @@ TEST(SiteFile, HasNoOtherKey) {
   const auto problem = [](const std::string& site) {
     return error_of([&] { with_site("name: a\n", site); });
   };
-  EXPECT_THAT(problem("- launch\n"), HasSubstr("site.yaml:1: a site file has one key"));
   EXPECT_THAT(problem("partition: gpu\n"),
               HasSubstr("site.yaml:1: partition: unknown key; a site file has one key"));
   EXPECT_THAT(problem("launch: gpu\n"), HasSubstr("site.yaml:1: launch: a site file has one key"));
