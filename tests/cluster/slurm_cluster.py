@@ -122,6 +122,8 @@ class SlurmCluster:
 
     def _spawn(self, line):
         log = open(self.folder / f"daemon-{len(self.processes)}.out", "w")
+        # Also when the test itself is killed, which then cleans nothing up.
+        line = ["setpriv", "--pdeathsig", "KILL", "--", *line]
         process = subprocess.Popen([str(word) for word in line], stdin=subprocess.DEVNULL, stdout=log,
                                    stderr=subprocess.STDOUT, start_new_session=True)
         log.close()
@@ -129,9 +131,9 @@ class SlurmCluster:
         return process
 
     def __exit__(self, *_):
-        # Nodes first: their first processes end with unshare (--kill-child), and with those all of a node.
+        # Nodes first: their first processes end with unshare (--kill-child), and with those all of a node. It ignores SIGTERM.
         for process in reversed(self.processes):
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGKILL if process in self.nodes.values() else signal.SIGTERM)
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
