@@ -16,14 +16,17 @@ namespace {
 
 /// Of the ranks that `triga launch` would start.
 void check_launch(const LoadedExperiment& loaded) {
-  const auto num_ranks = static_cast<int>(loaded.experiment().launch.ranks_per_node);
+  const LaunchConfig& launch = loaded.experiment().launch;
+  const auto num_ranks = static_cast<int>(launch.num_ranks());
   try {
     loaded.check_grid(num_ranks);
   } catch (const ConfigError& error) {
     auto problems = error.problems;
     for (ConfigError::Problem& problem : problems)
-      problem.message += c10::str(" (launch.ranks_per_node is ", num_ranks,
-                                  "; for another number of ranks: triga check -n RANKS)");
+      problem.message +=
+          c10::str(launch.nodes == 1 ? " (launch.ranks_per_node is "
+                                     : " (launch.nodes * launch.ranks_per_node is ",
+                   num_ranks, "; for another number of ranks: triga check -n RANKS)");
     throw ConfigError(std::move(problems));
   }
 }
@@ -33,7 +36,7 @@ void check_launch(const LoadedExperiment& loaded) {
 std::string check_experiment(const CommandEnvironment& environment,
                              const ExperimentArguments& arguments, std::optional<int> num_ranks) {
   const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kLook);
-  const auto launch_ranks = static_cast<int>(loaded.experiment().launch.ranks_per_node);
+  const auto launch_ranks = static_cast<int>(loaded.experiment().launch.num_ranks());
   if (num_ranks)
     loaded.check_grid(*num_ranks);
   else
@@ -61,10 +64,10 @@ void add_check(CLI::App& app, Command& command) {
   CLI::App* sub = app.add_subcommand(
       "check", "Check an experiment: keys, values, plugins, data. Needs no GPU and no MPI.");
   options->experiment.add_file_to(*sub);
-  sub->add_option(
-      "-n", options->num_ranks,
-      "Number of ranks that are to share its work. Default: launch.ranks_per_node, as `triga "
-      "launch` has it");
+  options->experiment.add_site_to(*sub);
+  sub->add_option("-n", options->num_ranks,
+                  "Number of ranks that are to share its work. Default: launch.nodes * "
+                  "launch.ranks_per_node, as `triga launch` and `triga submit` have it");
   sub->footer(
       "\nExamples:\n  triga check experiments/quickstart.yaml\n"
       "  triga check a.yaml -n 8 --set parallel.dp=8\n\n"

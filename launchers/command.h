@@ -19,6 +19,7 @@ struct Command {
 
 void add_train(CLI::App& app, Command& command);
 void add_launch(CLI::App& app, Command& command);
+void add_submit(CLI::App& app, Command& command);
 void add_check(CLI::App& app, Command& command);
 void add_plan(CLI::App& app, Command& command);
 void add_list(CLI::App& app, Command& command);

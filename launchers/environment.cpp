@@ -37,6 +37,15 @@ int tasks_of_node(const std::string& counts, int node) {
   return std::max(1, num_tasks);
 }
 
+/// Whether srun started this process. Batch scripts, the shell of salloc and what else Slurm runs of
+/// itself have numbers from 0xfffffff0 on, or none.
+bool is_slurm_step(const VariableLookup& variable) {
+  const std::string step = variable("SLURM_STEP_ID").value_or("");
+  return !step.empty() && step.size() <= 10 &&
+         step.find_first_not_of("0123456789") == std::string::npos &&
+         std::stoull(step) < 0xfffffff0;
+}
+
 /// Cores in a process's affinity mask; 0: not known.
 int num_cores_of(pid_t process) {
   cpu_set_t mask;
@@ -49,6 +58,21 @@ fs::path cache_folder() {
   if (const auto xdg = environment_variable("XDG_CACHE_HOME")) return fs::path(*xdg) / "triga";
   if (const auto home = environment_variable("HOME")) return fs::path(*home) / ".cache" / "triga";
   return fs::temp_directory_path() / "triga-cache";
+}
+
+/// The install's, then the user's.
+std::vector<std::string> find_site_files(const fs::path& prefix) {
+  std::vector<fs::path> folders = {prefix / "etc"};
+  if (const auto xdg = environment_variable("XDG_CONFIG_HOME"); xdg && !xdg->empty())
+    folders.emplace_back(*xdg);
+  else if (const auto home = environment_variable("HOME"))
+    folders.push_back(fs::path(*home) / ".config");
+  std::vector<std::string> files;
+  std::error_code ignored;
+  for (const fs::path& folder : folders)
+    if (const fs::path file = folder / "triga" / "site.yaml"; fs::exists(file, ignored))
+      files.push_back(file.string());
+  return files;
 }
 
 double quota_in(const std::string& path) {
@@ -87,7 +111,8 @@ std::optional<std::string> environment_variable(const std::string& name) {
 }
 
 /// Open MPI's mpirun sets OMPI_*; srun --mpi=pmix sets PMIX_RANK and Slurm's variables of the step.
-/// A bare allocation (salloc) sets SLURM_NTASKS too, but no rank: there, this process is alone.
+/// An allocation sets SLURM_NTASKS too, and where Slurm makes the shell of salloc a step of its own,
+/// PMIX_RANK as well: there, this process is alone.
 Placement read_placement(const VariableLookup& variable) {
   Placement place;
   if (variable("OMPI_COMM_WORLD_SIZE") && variable("OMPI_COMM_WORLD_RANK")) {
@@ -96,10 +121,18 @@ Placement read_placement(const VariableLookup& variable) {
     place.rank = number(variable("OMPI_COMM_WORLD_RANK"), 0);
     place.local_rank = number(variable("OMPI_COMM_WORLD_LOCAL_RANK"), 0);
     place.local_size = number(variable("OMPI_COMM_WORLD_LOCAL_SIZE"), 1);
-  } else if (variable("PMIX_RANK") && variable("SLURM_STEP_ID")) {
-    place.launcher = "PMIx";
-    place.world_size =
+  } else if (is_slurm_step(variable)) {
+    const int num_tasks =
         number(variable("SLURM_STEP_NUM_TASKS"), number(variable("SLURM_NTASKS"), 1));
+    if (!variable("PMIX_RANK")) {
+      if (num_tasks > 1)
+        place.problem = "srun started " + std::to_string(num_tasks) +
+                        " tasks without PMIx, so that each would be alone; start them with: srun "
+                        "--mpi=pmix (`srun --mpi=list` says what this Slurm has)";
+      return place;
+    }
+    place.launcher = "PMIx";
+    place.world_size = num_tasks;
     place.rank = number(variable("PMIX_RANK"), 0);
     place.local_rank = number(variable("SLURM_LOCALID"), 0);
     place.local_size = tasks_of_node(variable("SLURM_STEP_TASKS_PER_NODE").value_or("1"),
@@ -148,6 +181,7 @@ CommandEnvironment read_environment() {
   environment.data_mirror = environment_variable("TRIGA_DATA_MIRROR").value_or("");
   environment.cache_dir = fs::absolute(cache_folder());
   environment.plugin_folders.push_back(environment.prefix / "lib" / "triga" / "plugins");
+  environment.site_files = find_site_files(environment.prefix);
   const std::string more = environment_variable("TRIGA_PLUGIN_PATH").value_or("");
   for (size_t begin = 0; begin < more.size();) {
     const size_t end = std::min(more.find(':', begin), more.size());
@@ -156,6 +190,7 @@ CommandEnvironment read_environment() {
     begin = end + 1;
   }
   environment.placement = read_placement(environment_variable);
+  environment.allocation = read_allocation(environment_variable);
   environment.is_terminal = ::isatty(STDOUT_FILENO) == 1;
   environment.use_color = environment.is_terminal && !environment_variable("NO_COLOR");
   winsize window{};

@@ -4,12 +4,12 @@
 
 #include <cmath>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "launchers/allocation.h"
 #include "plugin_host/search_path.h"
 
 namespace triga {
@@ -17,15 +17,15 @@ namespace triga {
 /// This process's place among those that a launcher (mpirun, srun) started. Alone: one rank of one.
 struct Placement {
   std::string launcher;  // "Open MPI", "PMIx"; "" when started by hand
+  /// srun started several tasks that MPI cannot bring together; what to do instead.
+  std::string problem;
   int rank = 0, world_size = 1;
   int local_rank = 0, local_size = 1;  // on this host
   bool is_launched() const { return !launcher.empty(); }
 };
 
-/// Looks a variable up; nothing: it is not set.
-using VariableLookup = std::function<std::optional<std::string>(const std::string& name)>;
-
-/// From what launchers set: Open MPI's OMPI_*, or PMIx's and Slurm's of a step.
+/// From what launchers set: Open MPI's OMPI_*, or PMIx's and Slurm's of a step. What an allocation
+/// sets (salloc, a batch script) does not count.
 Placement read_placement(const VariableLookup& variable);
 
 /// What the ranks of this host have to compute on.
@@ -50,20 +50,26 @@ void widen_default_binding(const VariableLookup& variable);
 int num_threads(const CoreCounts& cores, int local_size);
 
 struct CommandEnvironment {
-  std::filesystem::path executable;  // of the running command, absolute
-  std::filesystem::path prefix;      // the build or install tree: bin/.., with lib/triga/plugins
-  std::string data_dir;              // TRIGA_DATA_DIR, else "data"
-  std::string data_mirror;           // TRIGA_DATA_MIRROR; "": none
-  std::filesystem::path cache_dir;   // TRIGA_CACHE_DIR, else under XDG_CACHE_HOME or ~/.cache
+  std::filesystem::path executable;     // of the running command, absolute
+  std::filesystem::path prefix;         // the build or install tree: bin/.., with lib/triga/plugins
+  std::string data_dir;                 // TRIGA_DATA_DIR, else "data"
+  std::string data_mirror;              // TRIGA_DATA_MIRROR; "": none
+  std::vector<std::string> site_files;  // those that are there, of the install and of the user
+  std::filesystem::path cache_dir;      // TRIGA_CACHE_DIR, else under XDG_CACHE_HOME or ~/.cache
   std::vector<std::filesystem::path>
       plugin_folders;                             // the tree's own, then those of TRIGA_PLUGIN_PATH
   std::optional<PluginSearchPath::Found> plugin;  // that a command is about; not of the environment
   Placement placement;
-  bool is_terminal = false;  // standard output
-  bool use_color = false;    // NO_COLOR is not set
+  std::optional<Allocation> allocation;  // the job that this process is in, as a rank or not
+  bool is_terminal = false;              // standard output
+  bool use_color = false;                // NO_COLOR is not set
   int terminal_columns = 80;
   bool is_root = false;
 };
+
+/// What the user may have set for the ranks as well.
+constexpr const char* kTrigaVariables[] = {"TRIGA_DATA_DIR", "TRIGA_CACHE_DIR",
+                                           "TRIGA_PLUGIN_PATH"};
 
 CommandEnvironment read_environment();
 

@@ -40,6 +40,15 @@ void ExperimentArguments::add_to(CLI::App& app) {
       ->type_name("N");
 }
 
+void ExperimentArguments::add_site_to(CLI::App& app) {
+  uses_site = true;
+  app.add_option(
+         "--site", site,
+         "Site file: laid over `launch` of the experiment, after <prefix>/etc/triga/site.yaml "
+         "and ~/.config/triga/site.yaml")
+      ->type_name("FILE");
+}
+
 std::vector<std::string> ExperimentArguments::to_command_line() const {
   std::vector<std::string> line = {file};
   if (progress != "auto") line.insert(line.end(), {"--progress", progress});

@@ -1,4 +1,5 @@
-// triga launch: starts all ranks on this machine through mpirun, and turns its status into ours.
+// triga launch: starts all ranks through mpirun, on this host or on several, and turns its status
+// into ours.
 //
 // What Open MPI 4.1's mpirun does, and what is done about it:
 //   - it refuses root, and more ranks than cores: both are allowed here, for containers and tests;
@@ -24,6 +25,8 @@
 #include "launchers/command.h"
 #include "launchers/experiment_arguments.h"
 #include "launchers/loaded_experiment.h"
+#include "launchers/places.h"
+#include "launchers/programs.h"
 #include "launchers/train.h"
 #include "launchers/wait_for_launcher.h"
 #include "metrics/run_status.h"
@@ -38,7 +41,7 @@ namespace fs = std::filesystem;
 
 struct LaunchArguments {
   ExperimentArguments experiment;
-  std::optional<int> num_ranks;
+  PlacesRequest places;
   std::vector<std::string> mpirun_arguments;
 };
 
@@ -53,28 +56,29 @@ void pass_on(int signal) {
   ::kill(pid, num_signals++ == 0 ? SIGUSR1 : SIGTERM);
 }
 
-fs::path find_program(const std::string& name) {
-  const std::string path = environment_variable("PATH").value_or("/usr/bin:/bin");
-  for (size_t begin = 0; begin <= path.size();) {
-    const size_t end = std::min(path.find(':', begin), path.size());
-    const fs::path candidate = fs::path(path.substr(begin, end - begin)) / name;
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-    begin = end + 1;
-  }
-  return {};
+/// Variables that ranks on other hosts would not have.
+void add_variables(const LaunchConfig& config, const Places& places,
+                   std::vector<std::string>& line) {
+  for (const auto& [name, value] : config.environment)
+    line.insert(line.end(), {"-x", name + "=" + value});
+  if (places.num_hosts == 1) return;
+  for (const char* name : kTrigaVariables)
+    if (environment_variable(name) && !config.environment.contains(name))
+      line.insert(line.end(), {"-x", name});
 }
 
 std::vector<std::string> command_line(const CommandEnvironment& environment,
-                                      const LaunchArguments& arguments, int num_ranks) {
+                                      const LaunchArguments& arguments, const LaunchConfig& config,
+                                      const Places& places) {
   const fs::path mpirun = find_program("mpirun");
   if (mpirun.empty())
-    throw ConfigError("mpirun is not in PATH: " + std::to_string(num_ranks) +
+    throw ConfigError("mpirun is not in PATH: " + std::to_string(places.num_ranks) +
                       " ranks need Open MPI. Install it (Debian: apt-get install openmpi-bin; "
                       "clusters: module load "
                       "openmpi), or train on one rank: triga train EXPERIMENT");
   std::vector<std::string> line = {mpirun.string(),
                                    "-n",
-                                   std::to_string(num_ranks),
+                                   std::to_string(places.num_ranks),
                                    "--oversubscribe",
                                    "--bind-to",
                                    "none",
@@ -82,8 +86,12 @@ std::vector<std::string> command_line(const CommandEnvironment& environment,
                                    "odls_base_sigkill_timeout",
                                    "3"};
   if (environment.is_root) line.push_back("--allow-run-as-root");
-  line.insert(line.end(), arguments.mpirun_arguments.begin(), arguments.mpirun_arguments.end());
-  line.insert(line.end(), {environment.executable.string(), "train"});
+  for (const std::string& word : places.mpirun_arguments()) line.push_back(word);
+  add_variables(config, places, line);
+  for (const auto& further : {config.mpirun, arguments.mpirun_arguments})
+    line.insert(line.end(), further.begin(), further.end());
+  for (const std::string& word : rank_program(config, environment.executable)) line.push_back(word);
+  line.emplace_back("train");
   ExperimentArguments of_ranks = arguments.experiment;
   if (of_ranks.progress == "auto")  // they see a terminal of mpirun's
     of_ranks.progress = environment.is_terminal ? "bar" : "lines";
@@ -175,15 +183,20 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
   const LoadedExperiment loaded(environment, arguments.experiment,
                                 LoadedExperiment::Purpose::kLook);
   const LaunchConfig& config = loaded.experiment().launch;
-  const int num_ranks = arguments.num_ranks.value_or(static_cast<int>(config.ranks_per_node));
-  if (num_ranks < 1) throw ConfigError(c10::str("-n: ", num_ranks, " ranks; at least 1"));
-  loaded.check_grid(num_ranks);
-  if (num_ranks == 1) return train(environment, arguments.experiment);  // one rank needs no MPI
+  const Places places = choose_places(arguments.places, environment.allocation, config);
+  loaded.check_grid(places.num_ranks);
+  if (places.allocation)
+    std::cerr << "triga: in " << describe(*places.allocation) << ": " << places.num_ranks
+              << (places.num_ranks == 1 ? " rank" : " ranks") << " on " << places.num_hosts
+              << (places.num_hosts == 1 ? " host\n" : " hosts\n");
+  // One rank needs no MPI; a container does not come of itself.
+  if (places.num_ranks == 1 && places.hosts.empty() && !config.container)
+    return train(environment, arguments.experiment);
   const RunDirectory directory{loaded.run_directory()};
   std::error_code ignored;
   const auto before = fs::last_write_time(directory.status(), ignored);
   const bool had_status = !ignored;
-  const int status = run_and_wait(command_line(environment, arguments, num_ranks));
+  const int status = run_and_wait(command_line(environment, arguments, config, places));
   const bool is_new = fs::exists(directory.status()) &&
                       (!had_status || fs::last_write_time(directory.status()) != before);
   if (is_new) return outcome_of(directory, status);
@@ -201,10 +214,21 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
 void add_launch(CLI::App& app, Command& command) {
   auto arguments = std::make_shared<LaunchArguments>();
   CLI::App* sub = app.add_subcommand(
-      "launch", "Start all ranks of an experiment on this machine (mpirun), and wait.");
+      "launch",
+      "Start all ranks of an experiment, here or on the hosts of a job or of --hosts (mpirun), and "
+      "wait.");
   arguments->experiment.add_to(*sub);
-  sub->add_option("-n,--ranks", arguments->num_ranks,
-                  "Number of ranks. Default: launch.ranks_per_node");
+  arguments->experiment.add_site_to(*sub);
+  sub->add_option("-n,--ranks", arguments->places.num_ranks,
+                  "Number of ranks. Default: launch.ranks_per_node on each host");
+  sub->add_option(
+         "-N,--nodes", arguments->places.num_hosts,
+         "Number of hosts. Default: those of --hosts, or all of the job that this runs in; "
+         "outside of one launch.nodes, or 1 with -n")
+      ->check(CLI::Range(1, 100000));
+  sub->add_option("--hosts", arguments->places.hosts, "Hosts to run on, by ssh: --hosts a,b")
+      ->delimiter(',')
+      ->type_name("HOST");
   sub->add_option("--mpirun", arguments->mpirun_arguments,
                   "Further arguments for mpirun, each with its own --mpirun")
       ->allow_extra_args(false)
@@ -212,7 +236,9 @@ void add_launch(CLI::App& app, Command& command) {
       ->take_all();
   sub->footer(
       "\nExamples:\n  triga launch experiments/quickstart.yaml -n 2\n"
-      "  triga launch a.yaml --set train.max_steps=50 --run-dir runs/short\n\n"
+      "  triga launch a.yaml --set train.max_steps=50 --run-dir runs/short\n"
+      "  triga launch a.yaml --hosts node1,node2 -n 16\n"
+      "  salloc -N 2 triga launch a.yaml\n\n"
       "Ctrl-C saves and stops (exit 75); the same command goes on. A second Ctrl-C stops at once, "
       "unsaved\n(exit 130: 128 and the number of the signal).");
   sub->callback([&command, arguments] {

@@ -37,8 +37,16 @@ LoadedExperiment::LoadedExperiment(const CommandEnvironment& environment,
   ConfigSource source;
   source.file = arguments.file;
   source.overrides = arguments.overrides;
+  if (arguments.uses_site) {
+    source.site_files = environment.site_files;
+    if (!arguments.site.empty()) source.site_files.push_back(arguments.site);
+  }
   source.variables.data_dir = environment.data_dir;
-  source.variables.environment = environment_variable;
+  source.variables.environment = [&arguments](const std::string& name) {
+    const auto value = environment_variable(name);
+    const auto stand_in = arguments.stand_ins.find(name);
+    return value || stand_in == arguments.stand_ins.end() ? value : stand_in->second;
+  };
   ConfigNode root = load_config(source);
   if (purpose == Purpose::kCompute) device_ = ChosenDevice(environment, root);
   for (const std::string& plugin : named_plugins(root)) kinds_.host().open(plugin);

@@ -37,6 +37,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   triga::add_train(app, command);
   triga::add_launch(app, command);
+  triga::add_submit(app, command);
   triga::add_check(app, command);
   triga::add_plan(app, command);
   triga::add_evaluate(app, command);

@@ -31,8 +31,7 @@ struct PlanArguments {
 
 GridShape grid_of(const LoadedExperiment& loaded, std::optional<int> num_ranks) {
   const ParallelConfig& parallel = loaded.experiment().parallel;
-  const auto ranks =
-      num_ranks.value_or(static_cast<int>(loaded.experiment().launch.ranks_per_node));
+  const auto ranks = num_ranks.value_or(static_cast<int>(loaded.experiment().launch.num_ranks()));
   loaded.check_grid(ranks);
   return resolve_grid(ranks, parallel.dp, parallel.pp);
 }
@@ -126,8 +125,10 @@ void add_plan(CLI::App& app, Command& command) {
   CLI::App* sub = app.add_subcommand(
       "plan", "Memory of each rank, time of each stage and the schedule, before anything runs.");
   arguments->experiment.add_file_to(*sub);
+  arguments->experiment.add_site_to(*sub);
   sub->add_option("-n", arguments->num_ranks,
-                  "Number of ranks that are to share the work. Default: launch.ranks_per_node")
+                  "Number of ranks that are to share the work. Default: launch.nodes * "
+                  "launch.ranks_per_node")
       ->check(wrong_number_of_ranks)
       ->type_name("RANKS");
   sub->add_option("--costs", arguments->costs,

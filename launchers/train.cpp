@@ -20,15 +20,20 @@ namespace {
 
 std::atomic<bool> stop_requested = false;
 
+bool second_signal_ends = true;
+
 /// The first signal asks for a save and an end at the next step; the second ends at once.
 void request_stop(int signal) {
-  if (stop_requested.exchange(true)) {
+  if (stop_requested.exchange(true) && second_signal_ends) {
     ::signal(signal, SIG_DFL);
     ::raise(signal);
   }
 }
 
-void catch_signals() {
+/// In a step of Slurm a rank gets several in the normal course, from the job's script and from Slurm
+/// itself, which kills what stays.
+void catch_signals(const Placement& placement) {
+  second_signal_ends = placement.launcher != "PMIx";
   for (int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) {
     struct sigaction action = {};
     action.sa_handler = request_stop;
@@ -69,13 +74,22 @@ std::string command_of(const CommandEnvironment& environment,
   ::_exit(static_cast<int>(error.status()));
 }
 
+/// A job has more than this process, which nobody started as one of several ranks.
+void say_alone(const CommandEnvironment& environment) {
+  if (environment.placement.is_launched() || !environment.allocation) return;
+  std::cerr << "triga: in " << describe(*environment.allocation)
+            << ", but not started by srun or mpirun: a run of one rank, on this host. On all that "
+               "the job has: triga launch EXPERIMENT\n";
+}
+
 }  // namespace
 
 ExitStatus train(const CommandEnvironment& environment, const ExperimentArguments& arguments) {
+  if (!environment.placement.problem.empty()) throw ConfigError(environment.placement.problem);
   prepare_to_compute(environment.placement.local_size);
   const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kCompute);
   loaded.check_grid(environment.placement.world_size);
-  catch_signals();
+  catch_signals(environment.placement);
   const std::unique_ptr<Communicator> world = open_world(environment, loaded);
 
   TerminalOptions terminal_options;
@@ -121,12 +135,20 @@ void add_train(CLI::App& app, Command& command) {
   arguments->add_to(*sub);
   sub->footer(
       "\nExamples:\n  triga train experiments/quickstart.yaml --set train.max_steps=50\n"
-      "  mpirun -n 4 --bind-to none triga train a.yaml\n\n"
+      "  mpirun -n 4 --bind-to none triga train a.yaml\n"
+      "  srun --mpi=pmix -N 2 --ntasks-per-node=4 --cpus-per-task=8 triga train a.yaml\n\n"
       "The same command again goes on where the run stopped. SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 "
       "save and stop "
-      "(exit 75); a second one stops at once.");
+      "(exit 75); a second one stops at once, but under srun, where Slurm itself ends what stays. "
+      "In "
+      "a batch script\nor a shell of salloc it is a run of one rank: the other hosts of a job are "
+      "for "
+      "srun and `triga launch`.");
   sub->callback([&command, arguments] {
-    command.run = [&command, arguments] { return train(command.environment, *arguments); };
+    command.run = [&command, arguments] {
+      say_alone(command.environment);
+      return train(command.environment, *arguments);
+    };
   });
 }
 

@@ -27,6 +27,7 @@ install(DIRECTORY experiments/ DESTINATION share/triga/experiments
   PATTERN quickstart.yaml EXCLUDE  # reads .deps/
   PATTERN data_catalogue.yaml EXCLUDE)
 install(FILES experiments/data_catalogue.yaml DESTINATION share/triga)
+install(DIRECTORY launchers/recipes DESTINATION share/triga USE_SOURCE_PERMISSIONS)
 install(FILES README.md LICENSE CHANGELOG.md DESTINATION share/triga)
 install(DIRECTORY docs DESTINATION share/triga)  # what the scaffold and error messages point to
 install(DIRECTORY DESTINATION etc/triga)

@@ -1,4 +1,4 @@
-// read_config_file and load_config.
+// read_config_file, merge_site and load_config.
 #include <c10/util/StringUtil.h>
 
 #include <algorithm>
@@ -37,7 +37,36 @@ std::string suggestion(const fs::path& folder, const std::string& name) {
   return "; that folder has " + join(names);
 }
 
+void lay_over(ConfigNode& under, const ConfigNode& over) {
+  if (under.kind != ConfigNode::Kind::kMapping || over.kind != ConfigNode::Kind::kMapping) {
+    under = over;
+    return;
+  }
+  for (const auto& entry : over.entries) {
+    const auto known =
+        std::find_if(under.entries.begin(), under.entries.end(),
+                     [&entry](const ConfigEntry& other) { return other.key == entry.key; });
+    if (known == under.entries.end())
+      under.add(entry.key, entry.value);
+    else
+      lay_over(known->value, entry.value);
+  }
+}
+
 }  // namespace
+
+void merge_site(ConfigNode& root, const ConfigNode& site) {
+  constexpr const char* kAllowed =
+      "a site file has one key, launch, with what an experiment may "
+      "have there, such as launch: {partition: gpu}";
+  for (const auto& entry : site.entries) {
+    if (entry.key != "launch") throw config_error(entry.value, c10::str("unknown key; ", kAllowed));
+    if (entry.value.kind != ConfigNode::Kind::kMapping) throw config_error(entry.value, kAllowed);
+    auto launch = ConfigNode::make_mapping();
+    launch.add("launch", entry.value);
+    lay_over(root, launch);
+  }
+}
 
 std::string read_config_file(const std::string& file) {
   const fs::path path(file);
@@ -67,6 +96,8 @@ std::string read_config_file(const std::string& file) {
 
 ConfigNode load_config(const ConfigSource& source) {
   ConfigNode root = parse_yaml(read_config_file(source.file), source.file);
+  for (const auto& file : source.site_files)
+    merge_site(root, parse_yaml(read_config_file(file), file));
   for (const auto& setting : source.overrides) apply_override(root, setting);
   expand_variables(root, source.variables);
   return root;

@@ -150,7 +150,10 @@ void describe(Fields& fields, Experiment& config) {
       .known_as({"checkpointing", "model_checkpoint"});
   fields.field("log", config.log).help("What is reported.").known_as({"logging"});
   fields.field("launch", config.launch)
-      .help("How `triga launch` starts the ranks.")
+      .help(
+          "How `triga launch` and `triga submit` start the ranks. Changes nothing in the run. What "
+          "belongs to a site (partition, modules, NCCL variables) may stand in a site file "
+          "(docs/clusters.md), which is laid over this.")
       .known_as({"cluster", "launcher"});
   describe_foreign(fields);
   fields.rule("name", [&config]() -> std::optional<std::string> {

@@ -6,6 +6,7 @@
 //                                                                       -> text of resolved.yaml
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -150,9 +151,30 @@ struct LogConfig {
   std::optional<SamplesConfig> samples;
 };
 
+/// What ranks run in, each of them.
+struct ContainerConfig {
+  ConfigPath image;
+  std::vector<std::string> command = {"apptainer", "exec"};  // the words before the image
+  std::string triga;  // path of the command in the image; "": where it is outside
+};
+
+/// How ranks are started. Never changes the run; a site file may change it (site_file.h).
 struct LaunchConfig {
   int64_t nodes = 1;
   int64_t ranks_per_node = 1;
+  std::optional<int64_t> gpus_per_node;  // empty: none are asked for
+  std::optional<int64_t> cpus_per_rank;  // empty: what the scheduler gives
+  std::string memory;                    // of a host, "64G"; "": what the scheduler gives
+  std::string time, partition, account;  // "": the scheduler's default
+  int64_t save_before_seconds = 120;     // before the time limit
+  std::string array;                     // "0-7%2"; "": one run
+  std::vector<std::string> modules;
+  std::vector<std::string> setup;  // lines of bash
+  std::map<std::string, std::string> environment;
+  std::optional<ContainerConfig> container;
+  std::vector<std::string> sbatch, srun, mpirun;  // further arguments, passed unchanged
+
+  int64_t num_ranks() const { return nodes * ranks_per_node; }
 };
 
 struct Experiment {

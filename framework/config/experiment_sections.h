@@ -22,6 +22,7 @@ void describe(Fields& fields, KeepBestConfig& config);
 void describe(Fields& fields, CheckpointConfig& config);
 void describe(Fields& fields, SamplesConfig& config);
 void describe(Fields& fields, LogConfig& config);
+void describe(Fields& fields, ContainerConfig& config);
 void describe(Fields& fields, LaunchConfig& config);
 
 /// Why this is no regular expression; nothing when it is one.

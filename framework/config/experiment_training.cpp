@@ -399,22 +399,6 @@ void describe(Fields& fields, LogConfig& config) {
       .known_as({"sample", "generate", "generation", "predict_with_generate"});
 }
 
-void describe(Fields& fields, LaunchConfig& config) {
-  fields.field("nodes", config.nodes)
-      .help("Hosts.")
-      .at_least(1)
-      .known_as({"num_nodes", "nnodes", "num_machines"});
-  fields.field("ranks_per_node", config.ranks_per_node)
-      .help("Processes on each host.")
-      .at_least(1)
-      .known_as(
-          {"nproc_per_node", "devices", "gpus", "num_processes", "tasks_per_node", "num_gpus"});
-  fields.rule("nodes", [&config]() -> std::optional<std::string> {
-    if (config.nodes == 1) return std::nullopt;
-    return "runs over several hosts are not there yet; allowed: 1";
-  });
-}
-
 void describe_foreign(Fields& fields) {
   fields.hint({"gradient_accumulation_steps", "accumulate_grad_batches", "grad_accumulation_steps",
                "optimizer_delay", "update_freq", "iter_size"},

@@ -22,6 +22,7 @@ struct ConfigSource {
   std::string file;
   std::vector<std::string> overrides;  // "train.max_steps=50", as given to --set
   Variables variables;
+  std::vector<std::string> site_files = {};  // laid over `launch` one by one, before the overrides
 };
 
 /// Throws: ConfigError (no such file, not YAML, a bad --set, an unknown variable).
@@ -29,6 +30,10 @@ ConfigNode load_config(const ConfigSource& source);
 
 /// The text of a file. Throws: ConfigError when there is none, with the nearest name in its folder.
 std::string read_config_file(const std::string& file);
+
+/// Lays the `launch` of a site file over that of an experiment: mappings key by key, other values in
+/// whole. A site file has no other key. Throws: ConfigError.
+void merge_site(ConfigNode& root, const ConfigNode& site);
 
 /// Applies one `--set`: "a.b[0].c=VALUE", VALUE as in YAML. Makes the mappings on the way. Throws:
 /// ConfigError.

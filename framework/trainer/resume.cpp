@@ -157,4 +157,13 @@ StartDecision start_decision_from_text(const std::string& text) {
   return decision;
 }
 
+bool is_finished_run(FileSystem& files, const RunDirectory& directory, const ConfigNode& resolved) {
+  if (!exists(files, directory.resolved())) return false;
+  const ConfigNode old =
+      parse_yaml(read_text(files, directory.resolved()), directory.resolved().string());
+  const std::vector<ConfigDifference> differences = differences_for_resume(old, resolved);
+  if (!differences.empty()) refuse(directory, differences);
+  return is_finished(files, directory, old, resolved);
+}
+
 }  // namespace triga

@@ -41,4 +41,8 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
 std::string to_text(const StartDecision& decision);
 StartDecision start_decision_from_text(const std::string& text);
 
+/// Whether the run there, if one is there, has ended regularly. Reads no checkpoint. Throws:
+/// ConfigError when it is of another experiment, as decide_start does.
+bool is_finished_run(FileSystem& files, const RunDirectory& directory, const ConfigNode& resolved);
+
 }  // namespace triga

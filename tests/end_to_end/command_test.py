@@ -26,7 +26,7 @@ class CommandTest(TrigaTest):
         top = self.command("--help")
         self.assertEqual(top.returncode, 0)
         self.assertIn("75 stopped on a signal", top.stdout)
-        for name in ("train", "launch", "check", "evaluate", "generate", "list", "describe", "checkpoint", "data"):
+        for name in ("train", "launch", "submit", "check", "evaluate", "generate", "list", "describe", "checkpoint", "data"):
             self.assertIn(name, top.stdout)
             own = self.command(name, "--help")
             self.assertEqual(own.returncode, 0, name)

@@ -22,6 +22,7 @@ inline CommandEnvironment test_environment() {
   environment.executable = TRIGA_COMMAND;  // opens plugins in a child first
   environment.prefix = environment.executable.parent_path().parent_path();
   environment.plugin_folders = {environment.prefix / "lib" / "triga" / "plugins"};
+  environment.site_files = {};
   environment.cache_dir = environment.prefix / "test-cache";
   return environment;
 }

@@ -137,5 +137,50 @@ TEST(Variable, EscapesSurviveExpansion) {
   }
 }
 
+ConfigNode with_site(const std::string& experiment, const std::string& site) {
+  ConfigNode root = parse_yaml(experiment, "a.yaml");
+  merge_site(root, parse_yaml(site, "site.yaml"));
+  return root;
+}
+
+TEST(SiteFile, IsLaidOverLaunchKeyByKey) {
+  const ConfigNode root = with_site(
+      "name: a\nlaunch: {nodes: 2, ranks_per_node: 1, environment: {A: 1, B: 2}, srun: [-a, -b]}\n",
+      "launch:\n  ranks_per_node: 8\n  environment: {B: 3, C: 4}\n  srun: [-c]\n");
+  auto expected = parse_yaml(
+      "name: a\nlaunch: {nodes: 2, ranks_per_node: 8, environment: {A: 1, B: 3, C: 4}, srun: "
+      "[-c]}\n",
+      "expected.yaml");
+  EXPECT_EQ(write_yaml(root), write_yaml(expected));
+  EXPECT_EQ(root.find("launch")->find("ranks_per_node")->where(),
+            "site.yaml:2: launch.ranks_per_node")
+      << "errors name the file that says so";
+}
+
+TEST(SiteFile, MayBringAllOfLaunch) {
+  EXPECT_EQ(write_yaml(with_site("name: a\n", "launch: {partition: gpu}\n")),
+            write_yaml(parse_yaml("name: a\nlaunch: {partition: gpu}\n", "expected.yaml")));
+}
+
+TEST(SiteFile, HasNoOtherKey) {
+  const auto problem = [](const std::string& site) {
+    return error_of([&] { with_site("name: a\n", site); });
+  };
+  EXPECT_THAT(problem("partition: gpu\n"),
+              HasSubstr("site.yaml:1: partition: unknown key; a site file has one key"));
+  EXPECT_THAT(problem("launch: gpu\n"), HasSubstr("site.yaml:1: launch: a site file has one key"));
+}
+
+TEST_F(ConfigFile, LaterSiteFilesAndSettingsWin) {
+  ConfigSource source;
+  source.file = write("a.yaml", "name: a\nlaunch: {nodes: 1, account: a, partition: a, time: 1}\n");
+  source.site_files = {write("first.yaml", "launch: {account: b, partition: b, time: 2}\n"),
+                       write("second.yaml", "launch: {partition: c, time: 3}\n")};
+  source.overrides = {"launch.time=4"};
+  EXPECT_EQ(write_yaml(load_config(source)),
+            write_yaml(parse_yaml(
+                "name: a\nlaunch: {nodes: 1, account: b, partition: c, time: 4}\n", "x.yaml")));
+}
+
 }  // namespace
 }  // namespace triga

@@ -193,8 +193,7 @@ TEST(Experiment, TestsItsRules) {
 TEST(Experiment, RefusesWhatIsNotThereYet) {
   for (const std::string change :
        {"parallel.partition=[2, 1]", "parallel.zero=3", "parallel.recompute=all",
-        "train.precision=fp16", "train.device=tpu", "launch.nodes=2",
-        "parallel.pipeline_schedule=zb"})
+        "train.precision=fp16", "train.device=tpu", "parallel.pipeline_schedule=zb"})
     EXPECT_THAT(problems_with({change}), SizeIs(1)) << change;
   EXPECT_THAT(problems_with({"train.device=cpu", "train.deterministic=false"}), SizeIs(1));
   EXPECT_FALSE(resolve({"train.deterministic=false"}).experiment.train.deterministic);

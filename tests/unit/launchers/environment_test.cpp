@@ -38,6 +38,34 @@ TEST(Placement, OfAProcessStartedByHandIsOneOfOne) {
   }
 }
 
+TEST(Placement, OfAnAllocationIsOneOfOne) {
+  const Variables job = {{"SLURM_JOB_ID", "12"},
+                         {"SLURM_NTASKS", "8"},
+                         {"SLURM_JOB_NUM_NODES", "2"},
+                         {"SLURM_PROCID", "0"},
+                         {"SLURM_STEP_NUM_TASKS", "8"}};
+  EXPECT_FALSE(read_placement(lookup(job)).is_launched()) << "a batch script, or salloc's shell";
+  // Slurm's own steps: the shell of salloc, a batch script, what is outside of all steps.
+  for (const char* step : {"4294967290", "4294967291", "4294967292", "4294967294", "batch", ""}) {
+    Variables variables = job;
+    variables["SLURM_STEP_ID"] = step;
+    variables["PMIX_RANK"] = "0";
+    const Placement place = read_placement(lookup(variables));
+    EXPECT_FALSE(place.is_launched()) << step;
+    EXPECT_EQ(place.world_size, 1);
+    EXPECT_EQ(place.problem, "");
+  }
+}
+
+TEST(Placement, OfSeveralTasksWithoutPmixIsAProblem) {
+  const Placement place = read_placement(
+      lookup({{"SLURM_STEP_ID", "0"}, {"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_PROCID", "1"}}));
+  EXPECT_FALSE(place.is_launched());
+  EXPECT_THAT(place.problem, testing::HasSubstr("2 tasks without PMIx"));
+  EXPECT_EQ(read_placement(lookup({{"SLURM_STEP_ID", "3"}, {"SLURM_STEP_NUM_TASKS", "1"}})).problem,
+            "");
+}
+
 TEST(Placement, OfOpenMpi) {
   const Placement place = read_placement(lookup({{"OMPI_COMM_WORLD_SIZE", "8"},
                                                  {"OMPI_COMM_WORLD_RANK", "5"},

@@ -1,0 +1,34 @@
+// Places: the hosts that `triga launch` starts ranks on, and how many on each.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/experiment.h"
+#include "launchers/allocation.h"
+
+namespace triga {
+
+/// What the command line says.
+struct PlacesRequest {
+  std::optional<int> num_ranks, num_hosts;
+  std::vector<std::string> hosts;
+};
+
+struct Places {
+  std::vector<std::string> hosts;        // by name; empty: those of the job, or this one
+  std::optional<Allocation> allocation;  // that hosts are taken from
+  int num_hosts = 1, num_ranks = 1;
+
+  int ranks_per_host() const { return (num_ranks + num_hosts - 1) / num_hosts; }
+  /// mpirun finds the hosts of a job of Slurm by itself.
+  std::vector<std::string> mpirun_arguments() const;
+};
+
+/// Named hosts, else those of the job that this runs in, else this one. Throws: ConfigError when
+/// they are too few, or nobody knows which they are.
+Places choose_places(const PlacesRequest& request, const std::optional<Allocation>& allocation,
+                     const LaunchConfig& config);
+
+}  // namespace triga

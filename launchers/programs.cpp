@@ -1,0 +1,45 @@
+#include "launchers/programs.h"
+
+#include <unistd.h>
+
+#include "launchers/environment.h"
+
+namespace triga {
+
+namespace fs = std::filesystem;
+
+fs::path find_program(const std::string& name) {
+  const std::string path = environment_variable("PATH").value_or("/usr/bin:/bin");
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find(':', begin), path.size());
+    const fs::path candidate = fs::path(path.substr(begin, end - begin)) / name;
+    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    begin = end + 1;
+  }
+  return {};
+}
+
+std::string shell_word(const std::string& text) {
+  constexpr const char* kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string(R"('\'')") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string shell_line(const std::vector<std::string>& words) {
+  std::string line;
+  for (const std::string& word : words) line += (line.empty() ? "" : " ") + shell_word(word);
+  return line;
+}
+
+std::vector<std::string> rank_program(const LaunchConfig& config, const fs::path& executable) {
+  if (!config.container) return {executable.string()};
+  std::vector<std::string> words = config.container->command;
+  words.push_back(config.container->image.path);
+  words.push_back(config.container->triga.empty() ? executable.string() : config.container->triga);
+  return words;
+}
+
+}  // namespace triga

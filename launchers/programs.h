@@ -1,0 +1,24 @@
+// Programs that are started: where they lie, how their arguments are written for a shell, and what
+// each rank runs.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "config/experiment.h"
+
+namespace triga {
+
+/// In PATH; empty: it is not there.
+std::filesystem::path find_program(const std::string& name);
+
+/// One word for bash, in quotes only where it needs them.
+std::string shell_word(const std::string& text);
+std::string shell_line(const std::vector<std::string>& words);
+
+/// The words that start the command `triga`: in the container, where there is one.
+std::vector<std::string> rank_program(const LaunchConfig& config,
+                                      const std::filesystem::path& executable);
+
+}  // namespace triga

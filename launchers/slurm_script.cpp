@@ -1,0 +1,199 @@
+#include "launchers/slurm_script.h"
+
+#include <fmt/format.h>
+
+#include "launchers/programs.h"
+
+namespace triga {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Behind the part that differs from job to job: run_dir, rank and first are set there.
+constexpr const char* kRun = R"bash(
+# From here on the same in every job of Triga.
+
+# A number of status.json; nothing where it holds none.
+field() { sed -n "s/^ *\"$1\": *\([0-9]\{1,\}\).*/\1/p" "$run_dir/status.json" 2>/dev/null; }
+
+# How far the run has come: the step of its last status, or of its newest checkpoint.
+progress() {
+  local step saved
+  step=$(field step)
+  saved=$(readlink "$run_dir/checkpoints/latest")
+  saved=${saved##*-}
+  step=$((10#${step:-0})) saved=$((10#${saved:-0}))
+  echo $((step > saved ? step : saved))
+}
+
+ask_to_save() {
+  echo "triga: the job got SIG$1; the ranks are asked to save and stop"
+  if [[ -n $step ]]; then kill -USR1 "$step" 2>/dev/null; fi
+}
+for signal in INT TERM USR1 USR2; do trap "ask_to_save $signal" "$signal"; done
+
+start=("${first[@]}")
+before=0
+if ((${SLURM_RESTART_COUNT:-0} > 0)); then start=(--resume auto); fi
+if [[ ${start[0]} != --fresh ]]; then before=$(progress); fi
+echo "triga: job $SLURM_JOB_ID, start $((${SLURM_RESTART_COUNT:-0} + 1)), on $SLURM_JOB_NODELIST: $run_dir from step $before"
+
+# Ranks that were killed could not give the run's folder up: it is theirs until they are silent for a minute.
+for ((i = 0; i < 40 && ${SLURM_RESTART_COUNT:-0} > 0; ++i)); do
+  touched=$(stat -c %Y "$run_dir/lease.json" 2>/dev/null) || break
+  if (($(date +%s) - touched > 65)); then break; fi
+  sleep 2
+done
+
+stamp=$(stat -c %y "$run_dir/status.json" 2>/dev/null)
+srun "${step_arguments[@]}" "${rank[@]}" "${start[@]}" &
+step=$!
+wait "$step"
+status=$?
+while kill -0 "$step" 2>/dev/null; do  # a signal ended the wait, not srun
+  wait "$step"
+  status=$?
+done
+wait "$step" 2>/dev/null
+last=$?
+if ((last != 127)); then status=$last; fi
+trap '' INT TERM USR1 USR2
+
+# The run's own word counts, if it is of this start; srun has merged the statuses of the ranks.
+if [[ $(stat -c %y "$run_dir/status.json" 2>/dev/null) == "$stamp" ]]; then
+  echo "triga: the run did not begin; the reason is above (exit status $status)"
+  exit "$status"
+fi
+outcome=$(field exit_status)
+now=$(progress)
+if [[ -z $outcome ]]; then
+  outcome=6
+  cause="all ranks ended without a report, srun with status $status"
+  printf '{\n  "state": "failed",\n  "cause": "%s",\n  "step": %d,\n  "exit_status": 6\n}\n' "$cause" "$now" \
+    >"$run_dir/.status.json.$SLURM_JOB_ID" && mv "$run_dir/.status.json.$SLURM_JOB_ID" "$run_dir/status.json"
+  echo "triga: $cause (killed: out of memory, kill -9, a lost host); the logs of ranks: $run_dir/log"
+fi
+case $outcome in
+  6 | 75) ;;  # a lost peer; stopped on a signal: started again
+  *)
+    echo "triga: ended at step $now with exit status $outcome"
+    exit "$outcome"
+    ;;
+esac
+if ((now <= before)); then
+  echo "triga: exit status $outcome, and no step was gained since step $before: not started again"
+  exit "$outcome"
+fi
+job=$SLURM_JOB_ID
+if [[ -n ${SLURM_ARRAY_TASK_ID-} ]]; then job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; fi
+state=$(scontrol show job -o "$job" 2>/dev/null | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p')
+case $state in
+  RUNNING | TIMEOUT | "") ;;
+  *)  # scancel, or a requeue from elsewhere
+    echo "triga: exit status $outcome at step $now; Slurm has ended the job ($state)"
+    exit "$outcome"
+    ;;
+esac
+echo "triga: exit status $outcome at step $now; the job goes back into the queue"
+scontrol requeue "$job" || echo "triga: it cannot; the same triga submit goes on"
+exit "$outcome"
+)bash";
+
+/// A value in a line of #SBATCH, which takes quotes as a shell does.
+std::string directive(const std::string& option, const std::string& value) {
+  if (value.empty()) return "";
+  std::string quoted = value;
+  if (value.find_first_of(" \t\"'\\#") != std::string::npos) {
+    quoted = "\"";
+    for (const char c : value) {
+      if (c == '"' || c == '\\') quoted += '\\';
+      quoted += c;
+    }
+    quoted += '"';
+  }
+  return fmt::format("#SBATCH --{}={}\n", option, quoted);
+}
+
+std::string number(const std::optional<int64_t>& value) {
+  return value ? std::to_string(*value) : "";
+}
+
+/// A path in which Slurm replaces %j and its likes.
+std::string without_patterns(const std::string& path) {
+  std::string escaped;
+  for (const char c : path) escaped += c == '%' ? "%%" : std::string(1, c);
+  return escaped;
+}
+
+std::string directives(const SlurmJob& job) {
+  const LaunchConfig& launch = job.launch;
+  SlurmJob escaped = job;
+  escaped.run_directory = without_patterns(job.run_directory.string());
+  std::string text;
+  text += directive("job-name", job.name);
+  text += directive("nodes", std::to_string(launch.nodes));
+  text += directive("ntasks-per-node", std::to_string(launch.ranks_per_node));
+  text += directive("cpus-per-task", number(launch.cpus_per_rank));
+  text += directive("gpus-per-node", number(launch.gpus_per_node));
+  text += directive("mem", launch.memory);
+  text += directive("time", launch.time);
+  text += directive("partition", launch.partition);
+  text += directive("account", launch.account);
+  text += directive("array", launch.array);
+  text += directive("chdir", job.working_directory.string());
+  text +=
+      directive("output", slurm_log(escaped, launch.array.empty() ? "%j" : "%A", "%a").string());
+  text += "#SBATCH --open-mode=append\n#SBATCH --requeue\n";
+  if (launch.save_before_seconds > 0)
+    text += fmt::format("#SBATCH --signal=B:USR1@{}\n", launch.save_before_seconds);
+  for (const auto& further : {launch.sbatch, job.sbatch})
+    for (const std::string& argument : further) text += fmt::format("#SBATCH {}\n", argument);
+  return text;
+}
+
+std::string set_up(const SlurmJob& job) {
+  std::string text;
+  if (!job.launch.modules.empty())
+    text += fmt::format("module load {}\n", shell_line(job.launch.modules));
+  for (const std::string& line : job.launch.setup) text += line + "\n";
+  std::map<std::string, std::string> variables = job.launch.environment;
+  variables.insert(job.variables.begin(), job.variables.end());  // those that are there stay
+  for (const auto& [name, value] : variables)
+    text += fmt::format("export {}={}\n", name, shell_word(value));
+  return text.empty() ? "" : "# Of the site.\n" + text + "\n";
+}
+
+std::string step(const SlurmJob& job) {
+  const LaunchConfig& launch = job.launch;
+  std::vector<std::string> arguments = {fmt::format("--nodes={}", launch.nodes),
+                                        fmt::format("--ntasks={}", launch.num_ranks()),
+                                        fmt::format("--ntasks-per-node={}", launch.ranks_per_node)};
+  if (launch.cpus_per_rank)  // a step does not take it over from its job
+    arguments.push_back(fmt::format("--cpus-per-task={}", *launch.cpus_per_rank));
+  for (const char* further : {"--mpi=pmix", "--kill-on-bad-exit=1", "--export=ALL"})
+    arguments.emplace_back(further);
+  arguments.insert(arguments.end(), launch.srun.begin(), launch.srun.end());
+  std::vector<std::string> rank = job.program;
+  rank.insert(rank.end(), job.arguments.begin(), job.arguments.end());
+  return fmt::format("step_arguments=({})\nrank=({} --run-dir \"$run_dir\")\nfirst=({})\n",
+                     shell_line(arguments), shell_line(rank), shell_line(job.first_arguments));
+}
+
+}  // namespace
+
+fs::path slurm_log(const SlurmJob& job, const std::string& number, const std::string& task) {
+  const std::string suffix = job.launch.array.empty() ? "" : "_" + task;
+  return job.run_directory.parent_path() /
+         fmt::format("{}-{}{}.log", job.run_directory.filename().string(), number, suffix);
+}
+
+std::string slurm_script(const SlurmJob& job) {
+  std::string text = fmt::format("#!/bin/bash\n# {}\n{}\n", job.written_by, directives(job));
+  text += set_up(job);
+  text += fmt::format("run_dir={}{}\n", shell_word(job.run_directory.string()),
+                      job.launch.array.empty() ? "" : "/$SLURM_ARRAY_TASK_ID");
+  text += step(job);
+  return text + kRun;
+}
+
+}  // namespace triga
