@@ -33,9 +33,8 @@ void check_launch(const LoadedExperiment& loaded) {
 
 }  // namespace
 
-std::string check_experiment(const CommandEnvironment& environment,
-                             const ExperimentArguments& arguments, std::optional<int> num_ranks) {
-  const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kLook);
+std::string check_experiment(const CommandEnvironment& environment, const LoadedExperiment& loaded,
+                             std::optional<int> num_ranks) {
   const auto launch_ranks = static_cast<int>(loaded.experiment().launch.num_ranks());
   if (num_ranks)
     loaded.check_grid(*num_ranks);
@@ -49,7 +48,7 @@ std::string check_experiment(const CommandEnvironment& environment,
   first_schedule(loaded.experiment(), assembly,
                  resolve_grid(num_ranks.value_or(launch_ranks), parallel.dp, parallel.pp));
   return fmt::format(
-      "{}: ok. {} {} of {:L} parameters; {:L} training samples{}", arguments.file,
+      "{}: ok. {} {} of {:L} parameters; {:L} training samples{}", loaded.file(),
       loaded.experiment().model.plugin, loaded.experiment().model.kind, num_parameters,
       assembly.train->size(),
       assembly.validation ? fmt::format(", {:L} for validation", assembly.validation->size()) : "");
@@ -76,8 +75,9 @@ void add_check(CLI::App& app, Command& command) {
       "start from.");
   sub->callback([&command, options] {
     command.run = [&command, options] {
-      std::cout << check_experiment(command.environment, options->experiment, options->num_ranks)
-                << "\n";
+      const LoadedExperiment loaded(command.environment, options->experiment,
+                                    LoadedExperiment::Purpose::kLook);
+      std::cout << check_experiment(command.environment, loaded, options->num_ranks) << "\n";
       return ExitStatus::kDone;
     };
   });

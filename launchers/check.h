@@ -5,13 +5,13 @@
 #include <string>
 
 #include "launchers/environment.h"
-#include "launchers/experiment_arguments.h"
+#include "launchers/loaded_experiment.h"
 
 namespace triga {
 
-/// A line that says what the experiment is. `num_ranks`: also whether so many ranks make its grid.
+/// A line that says what `loaded` (to look) is. `num_ranks`: also whether so many ranks make its grid.
 /// Throws: ConfigError, PluginError, DataError, CheckpointError for what is wrong.
-std::string check_experiment(const CommandEnvironment& environment,
-                             const ExperimentArguments& arguments, std::optional<int> num_ranks);
+std::string check_experiment(const CommandEnvironment& environment, const LoadedExperiment& loaded,
+                             std::optional<int> num_ranks);
 
 }  // namespace triga

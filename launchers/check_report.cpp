@@ -1,4 +1,5 @@
-// CheckReport, and what a crash says: written when a check begins, since a signal handler may not make words.
+// CheckReport, and what a crash says: written when a check begins, since a signal handler may not
+// make words.
 #include "launchers/check_report.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,5 @@
-// What `triga plugin check` prints: a line for each check, its problems, and a summary, also when the plugin crashes.
+// What `triga plugin check` prints: a line for each check, its problems, and a summary, also when
+// the plugin crashes.
 #pragma once
 
 #include <functional>

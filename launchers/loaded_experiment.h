@@ -42,6 +42,7 @@ class LoadedExperiment {
   LoadedExperiment(const CommandEnvironment& environment, const ExperimentArguments& arguments,
                    Purpose purpose);
 
+  const std::string& file() const { return arguments_.file; }
   const Experiment& experiment() const { return resolved_.experiment; }
   const ResolvedExperiment& resolved() const { return resolved_; }
   const OpenRegistry& kinds() const { return kinds_; }

@@ -74,9 +74,9 @@ ExitStatus submit(const CommandEnvironment& environment, const SubmitArguments& 
   if (environment.placement.is_launched())
     throw ConfigError("triga submit runs inside a rank of " + environment.placement.launcher +
                       "; jobs are submitted from outside of runs");
-  std::cerr << check_experiment(environment, arguments.experiment, std::nullopt) << "\n";
   const LoadedExperiment loaded(environment, arguments.experiment,
                                 LoadedExperiment::Purpose::kLook);
+  std::cerr << check_experiment(environment, loaded, std::nullopt) << "\n";
   const SlurmJob job = make_job(environment, arguments, loaded);
   const bool goes_on = !arguments.experiment.fresh && arguments.experiment.resume == "auto";
   if (job.launch.array.empty() && goes_on &&

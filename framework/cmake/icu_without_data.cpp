@@ -1,6 +1,7 @@
-// A libicudata without data, for an install tree. Debian's has 30 MB of it, for locales, conversions and time zones;
-// the properties of characters and their canonical decomposition, all that we ask for, lie in libicuuc itself.
-// What it is: the header of a common data file ("ToCP") with an empty table of contents, as unicode/udata.h describes it.
+// A libicudata without data, for an install tree. Debian's has 30 MB of it, for locales, conversions
+// and time zones; the properties of characters and their canonical decomposition, all that we ask
+// for, lie in libicuuc itself. What it is: the header of a common data file ("ToCP") with an empty
+// table of contents, as unicode/udata.h describes it.
 #include <unicode/udata.h>
 #include <unicode/utypes.h>
 

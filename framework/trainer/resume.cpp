@@ -50,6 +50,16 @@ bool is_empty_directory(FileSystem& files, const Path& root) {
                   directory.root.string(), fmt::join(lines, "\n  "), directory.root.string()));
 }
 
+/// What the run that is there was told. Throws: ConfigError when `resolved` is another experiment.
+ConfigNode experiment_of_run(FileSystem& files, const RunDirectory& directory,
+                             const ConfigNode& resolved) {
+  ConfigNode old =
+      parse_yaml(read_text(files, directory.resolved()), directory.resolved().string());
+  const std::vector<ConfigDifference> differences = differences_for_resume(old, resolved);
+  if (!differences.empty()) refuse(directory, differences);
+  return old;
+}
+
 /// What an earlier start decided once and for all.
 void keep_choices(const ConfigNode& resolved, StartDecision& decision) {
   decision.decay_steps = decay_steps(resolved);
@@ -101,10 +111,7 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
   }
   if (request.fresh || !is_there || !exists(files, directory.resolved())) return decision;
 
-  const ConfigNode old =
-      parse_yaml(read_text(files, directory.resolved()), directory.resolved().string());
-  const std::vector<ConfigDifference> differences = differences_for_resume(old, resolved);
-  if (!differences.empty()) refuse(directory, differences);
+  const ConfigNode old = experiment_of_run(files, directory, resolved);
   keep_choices(old, decision);
   if (is_finished(files, directory, old, resolved)) {
     decision.kind = StartDecision::Kind::kFinished;
@@ -159,10 +166,7 @@ StartDecision start_decision_from_text(const std::string& text) {
 
 bool is_finished_run(FileSystem& files, const RunDirectory& directory, const ConfigNode& resolved) {
   if (!exists(files, directory.resolved())) return false;
-  const ConfigNode old =
-      parse_yaml(read_text(files, directory.resolved()), directory.resolved().string());
-  const std::vector<ConfigDifference> differences = differences_for_resume(old, resolved);
-  if (!differences.empty()) refuse(directory, differences);
+  const ConfigNode old = experiment_of_run(files, directory, resolved);
   return is_finished(files, directory, old, resolved);
 }
 

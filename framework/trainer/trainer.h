@@ -27,8 +27,8 @@ class Trainer {
   Trainer(const TrainerInputs& inputs, Strategy& strategy, const TrainingState& state);
 
   /// Trains until a limit, a verdict or a signal; then the newest checkpoint holds the last step,
-  /// unless there are too many spikes. Throws: DivergedError; CheckpointError when the last state could not be saved; what data and
-  /// communication throw.
+  /// unless there are too many spikes. Throws: DivergedError; CheckpointError when the last state
+  /// could not be saved; what data and communication throw.
   Outcome run();
 
   const TrainingState& state() const { return state_; }

@@ -202,7 +202,8 @@ Refusal refuse(const CaseFile& file) {
   const std::clock_t start = std::clock();
   Refusal refusal;
   try {
-    check_experiment(environment, arguments, file.num_ranks);
+    const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kLook);
+    check_experiment(environment, loaded, file.num_ranks);
   } catch (const ConfigError& error) {
     refusal.problems = error.problems;
   }

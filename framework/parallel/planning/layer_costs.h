@@ -47,8 +47,8 @@ struct CostMeasurement {
   std::vector<GroupRule> groups;
   std::function<std::unique_ptr<Optimizer>()> make_optimizer;  // not null
   double seconds_each = 0.2;  // spent on each distinct layer, about
-  /// LayerCosts::touched_bytes, where it is known: several measurements at once, in one process, cannot
-  /// tell whose memory is whose, and only their times mean anything.
+  /// LayerCosts::touched_bytes, where it is known: several measurements at once, in one process,
+  /// cannot tell whose memory is whose, and only their times mean anything.
   std::optional<int64_t> touched_bytes;
   /// Before a layer is measured: its index, the number of layers. May be null.
   std::function<void(size_t layer, size_t num_layers)> progress;
