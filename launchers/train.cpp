@@ -13,6 +13,7 @@
 #include "launchers/command.h"
 #include "launchers/compute_process.h"
 #include "launchers/loaded_experiment.h"
+#include "trainer/from_first_rank.h"
 #include "trainer/training_run.h"
 
 namespace triga {
@@ -70,7 +71,8 @@ std::string command_of(const CommandEnvironment& environment,
 [[noreturn]] void leave(const Error& error, const Communicator& world) {
   std::cout.flush();
   const std::string who = world.size() == 1 ? "" : fmt::format("rank {}: ", world.rank());
-  std::cerr << "triga: error: " << who << error.what() << std::endl;
+  if (dynamic_cast<const SaidByFirstRank*>(&error) == nullptr)
+    std::cerr << "triga: error: " << who << error.what() << std::endl;
   ::_exit(static_cast<int>(error.status()));
 }
 

@@ -17,7 +17,8 @@ namespace {
 using Json = nlohmann::json;
 
 /// Clock ticks from boot to the start of a process: with the id it names a process for good. Empty:
-/// no such process.
+/// no such process, or one that is dead and whose parent has not asked for its status (a container
+/// whose first process never does keeps such).
 std::string start_ticks(int64_t pid) {
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   std::string line;
@@ -26,7 +27,9 @@ std::string start_ticks(int64_t pid) {
   if (after_name == std::string::npos) return {};
   std::istringstream fields(line.substr(after_name + 2));
   std::string field;
-  for (int i = 3; i <= 22; ++i) fields >> field;  // man 5 proc: field 22 is starttime
+  fields >> field;  // man 5 proc: field 3 is the state
+  if (field == "Z" || field == "X") return {};
+  for (int i = 4; i <= 22; ++i) fields >> field;  // field 22 is starttime
   return field;
 }
 
@@ -53,12 +56,19 @@ std::optional<Holder> read_holder(FileSystem& files, const Path& file) {
   }
 }
 
-/// Whether the holder still runs. On another host: whether its heartbeat is younger than the
-/// expiry, or, since clocks differ, moves while we look.
+/// Whether the holder still runs. On this host one that is being killed is waited for: it may be
+/// giving back much memory. On another host: whether its heartbeat is younger than the expiry, or,
+/// since clocks differ, moves while we look.
 bool is_alive(FileSystem& files, const Path& file, const Holder& holder,
               const LeaseTiming& timing) {
-  if (!holder.host.empty() && holder.host == host_name())
-    return !holder.ticks.empty() && start_ticks(holder.pid) == holder.ticks;
+  if (!holder.host.empty() && holder.host == host_name()) {
+    const auto end = std::chrono::steady_clock::now() + timing.dying;
+    while (!holder.ticks.empty() && start_ticks(holder.pid) == holder.ticks) {
+      if (std::chrono::steady_clock::now() >= end) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return false;
+  }
   std::error_code error;
   const auto written = std::filesystem::last_write_time(file, error);
   if (error) return false;

@@ -19,6 +19,8 @@ struct LeaseTiming {
   std::chrono::milliseconds heartbeat{5000};
   /// A holder on another host that was silent for so long is taken for dead.
   std::chrono::milliseconds expiry{60000};
+  /// How long a holder on this host that was killed may take to end.
+  std::chrono::milliseconds dying{2000};
 };
 
 /// A directory that no run writes to, for as long as this lives: nobody can take its lease.

@@ -113,11 +113,12 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
 
   const ConfigNode old = experiment_of_run(files, directory, resolved);
   keep_choices(old, decision);
-  if (is_finished(files, directory, old, resolved)) {
+  const CheckpointSearch search = find_checkpoint(files, directory.root);
+  // A run whose last checkpoint was damaged since is not finished: it goes on from an older one.
+  if (is_finished(files, directory, old, resolved) && search.passed_over.empty()) {
     decision.kind = StartDecision::Kind::kFinished;
     return decision;
   }
-  const CheckpointSearch search = find_checkpoint(files, directory.root);
   decision.notes.insert(decision.notes.end(), search.passed_over.begin(), search.passed_over.end());
   if (!search.directory) {
     if (!search.passed_over.empty())

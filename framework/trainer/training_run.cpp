@@ -20,6 +20,7 @@
 #include "parallel/pipeline/schedule_text.h"
 #include "trainer/failure_report.h"
 #include "trainer/file_deadline.h"
+#include "trainer/from_first_rank.h"
 #include "trainer/lease.h"
 #include "trainer/model_check.h"
 #include "trainer/pipeline_setup.h"
@@ -129,33 +130,16 @@ void Run::check_agreement() {
 }
 
 StartDecision Run::decide() {
-  StartDecision decision;
-  std::string problem;
-  ExitStatus status = ExitStatus::kDone;
-  if (is_first_) {
-    try {
-      decision = decide_start(options_.files, options_.start, options_.resolved.node);
-    } catch (const Error& error) {
-      problem = error.what();
-      status = error.status();
-    }
-  }
-  // The others learn the outcome, also a bad one, so that each ends with the same status and only
-  // rank 0 talks. Until then rank 0 reads every byte of a checkpoint.
+  std::vector<std::string> notes;  // for rank 0 to say
+  // Meanwhile rank 0 reads every byte of a checkpoint.
   const FileDeadline patience(world_, communication_timeout(experiment_));
-  const std::string text = world_.broadcast_text(
-      problem.empty() ? to_text(decision)
-                      : fmt::format("!{}\n{}", static_cast<int>(status), problem),
-      0, "where to start");
-  if (text.starts_with('!')) {
-    const size_t end = text.find('\n');
-    const std::string message = text.substr(end + 1);
-    if (static_cast<ExitStatus>(std::stoi(text.substr(1, end - 1))) == ExitStatus::kCheckpoint)
-      throw CheckpointError(message);
-    throw ConfigError(message);
-  }
-  const std::vector<std::string> notes = decision.notes;
-  decision = start_decision_from_text(text);
+  const std::string text = from_first_rank(world_, "where to start", [&] {
+    const StartDecision decision =
+        decide_start(options_.files, options_.start, options_.resolved.node);
+    notes = decision.notes;
+    return to_text(decision);
+  });
+  StartDecision decision = start_decision_from_text(text);
   decision.notes = notes;
   return decision;
 }
@@ -170,14 +154,14 @@ ExitStatus Run::say_finished() {
 }
 
 void Run::open_directory() {
-  if (is_first_) {
+  lease_token_ = from_first_rank(world_, "run directory", [this] {
     make_directories(options_.files, directory_.root);
     lease_ = std::make_unique<Lease>(options_.files, directory_.lease());
     make_directories(options_.files, directory_.logs());
     clear_failure(options_.files, directory_);
     write_status(RunStatus::State::kRunning, "", std::nullopt);
-  }
-  lease_token_ = world_.broadcast_text(lease_ ? lease_->token() : "", 0, "run directory");
+    return lease_->token();
+  });
   has_begun_ = true;
   LogOutputOptions log;
   log.file = (directory_.logs() / fmt::format("rank-{}.log", world_.rank())).string();

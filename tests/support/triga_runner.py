@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -126,6 +127,24 @@ class TrigaTest(unittest.TestCase):
         if check:
             self.assertEqual(run.status, 0, str(run))
         return run
+
+
+def ranks_of(directory):
+    """Process ids of the ranks that train in this directory, by rank."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+            if len(command) < 2 or command[1] != b"train" or str(directory).encode() not in command:
+                continue
+            variables = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        match = re.search(rb"OMPI_COMM_WORLD_RANK=(\d+)", variables)
+        found[int(match.group(1)) if match else 0] = int(entry.name)
+    return found
 
 
 def read_safetensors(path):

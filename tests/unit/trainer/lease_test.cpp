@@ -19,8 +19,8 @@ class LeaseTest : public testing::Test {
  protected:
   const test::TemporaryFolder own_;
   const Path folder_ = own_.path(), file_ = folder_ / "lease.json";
-  static constexpr LeaseTiming kQuick{std::chrono::milliseconds(20),
-                                      std::chrono::milliseconds(400)};
+  static constexpr LeaseTiming kQuick{std::chrono::milliseconds(20), std::chrono::milliseconds(400),
+                                      std::chrono::milliseconds(200)};
 };
 
 TEST_F(LeaseTest, RefusesASecondHolderAndSaysWhoHoldsIt) {
@@ -52,6 +52,31 @@ TEST_F(LeaseTest, IsTakenOverFromAProcessThatDied) {
   ASSERT_TRUE(std::filesystem::exists(file_));
   const Lease lease(posix_files(), file_, kQuick);
   lease.check();
+}
+
+TEST_F(LeaseTest, IsTakenOverFromAProcessThatDiedAndWhoseParentDoesNotAsk) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    new Lease(posix_files(), file_, kQuick);
+    ::_exit(0);
+  }
+  siginfo_t ended;
+  ASSERT_EQ(::waitid(P_PID, child, &ended, WEXITED | WNOWAIT), 0);  // it stays, dead
+  const Lease lease(posix_files(), file_, kQuick);
+  ::waitpid(child, nullptr, 0);
+}
+
+TEST_F(LeaseTest, IsTakenOverFromAProcessThatIsJustDying) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    new Lease(posix_files(), file_, kQuick);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    ::_exit(0);
+  }
+  while (!std::filesystem::exists(file_)) std::this_thread::sleep_for(kQuick.heartbeat);
+  const LeaseTiming patient{kQuick.heartbeat, kQuick.expiry, std::chrono::seconds(60)};
+  const Lease lease(posix_files(), file_, patient);
+  ::waitpid(child, nullptr, 0);
 }
 
 TEST_F(LeaseTest, OfAnotherHostExpiresWhenItIsSilent) {

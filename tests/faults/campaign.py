@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+"""Fault campaign: runs that are struck at random instants, a third of them inside a save, and what becomes of them.
+
+A trial is a run of a small GPT in some layout (1 to 4 ranks; DP with and without ZeRO, PP, DP x PP) on a file system of its
+own. It is struck one to three times; after each strike it must end in bounded time, with a status that fits, leaving no
+process behind; the same command starts it again. At its end it must have the weights and the optimizer state of the run that
+nothing happened to, to the bit: else it counts as a loss. The last line printed counts strikes and losses.
+
+  campaign.py [--strikes N] [--seed N] [--trial N]...   needs a mount namespace: root, or user namespaces
+"""
+
+import argparse
+import collections
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+from triga_runner import EXPERIMENT, TRIGA, environment, make_text, ranks_of, state_hash
+
+STEPS = 48
+SETTINGS = (f"train.max_steps={STEPS}", f"learning_rate_schedule.decay_steps={STEPS}", "checkpoint.every_steps=3", "eval.every_steps=16",
+            "parallel.communication_timeout=4")
+LAYOUTS = {
+    "1 rank": (1, ()),
+    "dp 2": (2, ()),
+    "dp 3, zero 1": (3, ("parallel.zero=1",)),
+    "dp 4, zero 2": (4, ("parallel.zero=2", "checkpoint.asynchronous=false")),
+    "pp 2": (2, ("parallel.pp=2",)),
+    "pp 2, zb_h1": (2, ("parallel.pp=2", "parallel.pipeline_schedule=zb_h1", "checkpoint.asynchronous=false")),
+    "dp 2 x pp 2": (4, ("parallel.pp=2", "parallel.zero=1")),
+}
+DEADLINE = 60  # seconds from a strike that ends a run to its end; the run's own is 4, and the machine may be busy
+DISK = "32m"
+
+
+class Lost(Exception):
+    """The promise is broken: what happened instead."""
+
+
+@dataclass
+class Training:
+    """`triga launch` of a trial, running."""
+
+    process: subprocess.Popen
+    directory: pathlib.Path
+    random: random.Random
+    undo: list = field(default_factory=list)
+
+    def drafts(self):
+        """Checkpoints that are being written."""
+        return {path.name for path in (self.directory / "checkpoints").glob("*.tmp")}
+
+    def kill(self, pid, number):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:  # it had ended
+            pass
+
+    def some_rank(self):
+        ranks = ranks_of(self.directory)
+        return ranks[self.random.choice(sorted(ranks))] if ranks else None
+
+
+def strike_kill(training):
+    """kill -9 of a rank."""
+    if pid := training.some_rank():
+        training.kill(pid, signal.SIGKILL)
+
+
+def strike_host(training):
+    """The host dies: every process of the run at once."""
+    mpirun = subprocess.run(["pgrep", "-P", str(training.process.pid)], capture_output=True, text=True).stdout.split()
+    for pid in (training.process.pid, *map(int, mpirun), *ranks_of(training.directory).values()):
+        training.kill(pid, signal.SIGKILL)
+
+
+def strike_stop(training):
+    """A rank that answers no more."""
+    if pid := training.some_rank():
+        training.kill(pid, signal.SIGSTOP)
+
+
+def strike_term(training):
+    """A stop signal to the launcher."""
+    training.kill(training.process.pid, training.random.choice((signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)))
+
+
+def strike_term_rank(training):
+    """A stop signal to one rank only."""
+    if pid := training.some_rank():
+        training.kill(pid, training.random.choice((signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)))
+
+
+def strike_slow(training):
+    """A rank that stands still again and again, for less than the deadline."""
+    if pid := training.some_rank():
+        for _ in range(4):
+            training.kill(pid, signal.SIGSTOP)
+            time.sleep(training.random.uniform(0.1, 0.6))
+            training.kill(pid, signal.SIGCONT)
+            time.sleep(0.1)
+
+
+def strike_full_disk(training):
+    """The file system is full, until the run has ended or for a second."""
+    filler = training.directory.parent / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(65536))
+        except OSError:
+            pass
+    if training.random.random() < 0.5:
+        time.sleep(1)
+        filler.unlink()
+    else:
+        training.undo.append(filler.unlink)
+
+
+def strike_read_only(training):
+    """The run's folder, or that of its checkpoints, is read-only from now on. Files that are open stay writable, as after a remount by an error."""
+    place = training.directory / training.random.choice(("", "checkpoints"))
+    if not place.is_dir():
+        return
+    subprocess.run(["mount", "--bind", str(place), str(place)], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
+    training.undo.append(lambda: subprocess.run(["umount", str(place)], check=True))
+
+
+def strike_bytes(training):
+    """The host dies, and the newest checkpoint has wrong bytes in one of its files; an older one is whole."""
+    strike_host(training)
+
+    def flip():
+        checkpoints = sorted(path for path in (training.directory / "checkpoints").glob("step-*") if path.suffix != ".tmp")
+        if len(checkpoints) < 2:
+            return
+        path = training.random.choice(sorted(path for path in checkpoints[-1].rglob("*") if path.is_file()))
+        content = bytearray(path.read_bytes())
+        for _ in range(training.random.randint(1, 3)):
+            content[training.random.randrange(len(content))] ^= 1 << training.random.randrange(8)
+        path.write_bytes(content)
+
+    training.undo.append(flip)
+
+
+# What strikes, and the statuses that a run may end with after it: 0 where it came too late or does not end a run, 6 lost peers, 75 saved on a
+# signal, 5 the last state could not be saved; a signal before the run has begun gives 128 and its number, kill -9 of the launcher -9.
+ENDS_BY_SIGNAL = {0, 75, 128 + signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGUSR1, 128 + signal.SIGUSR2}
+STRIKES = {
+    "kill -9": (strike_kill, {0, 6}),
+    "host dies": (strike_host, {0, -9}),
+    "SIGSTOP": (strike_stop, {0, 6}),
+    "SIGTERM": (strike_term, ENDS_BY_SIGNAL),
+    "SIGTERM to a rank": (strike_term_rank, ENDS_BY_SIGNAL | {6}),
+    "slow rank": (strike_slow, {0}),
+    "full disk": (strike_full_disk, {0, 5}),
+    "read-only": (strike_read_only, {0, 5}),
+    "wrong bytes": (strike_bytes, {0, -9}),
+}
+
+
+class Campaign:
+    def __init__(self, folder, seed):
+        self.folder, self.seed = folder, seed
+        self.experiment = folder / "tiny.yaml"
+        self.experiment.write_text(EXPERIMENT)
+        make_text(folder / "text.txt")
+        make_text(folder / "held_out.txt", num_documents=23, seed=2)
+        self.expected = {}
+        self.counts = collections.Counter()
+
+    def start(self, layout, directory):
+        ranks, settings = LAYOUTS[layout]
+        line = [str(TRIGA), "launch", str(self.experiment), "-n", str(ranks), "--run-dir", str(directory), "--progress", "lines"]
+        for setting in (*SETTINGS, *settings):
+            line += ["--set", setting]
+        # Not a pipe: what a killed launcher leaves behind would keep it open.
+        output = open(directory.parent / "output.txt", "ab")
+        return subprocess.Popen(line, cwd=self.folder, env=environment(), stdout=output, stderr=output, start_new_session=True)
+
+    def uninterrupted(self, layout):
+        """(hash of the final state, seconds) of the run that nothing happens to."""
+        if layout not in self.expected:
+            place = self.folder / f"expected-{len(self.expected)}"
+            place.mkdir()
+            started = time.monotonic()
+            if self.start(layout, place / "run").wait() != 0:
+                raise SystemExit(f"the run that nothing happens to failed:\n{tail(place)}")
+            self.expected[layout] = state_hash(place / "run"), time.monotonic() - started
+        return self.expected[layout]
+
+    def wait_for_instant(self, training, duration):
+        """Some instant of the run, or inside one of its saves. True: a save was being written."""
+        end = time.monotonic() + training.random.uniform(0.05, 0.8) * duration
+        inside = training.random.random() < 0.4  # some saves are over before the strike: a third is left
+        while time.monotonic() < end and training.process.poll() is None:
+            time.sleep(0.01)
+        while inside and training.process.poll() is None and not training.drafts():
+            pass
+        return bool(training.drafts())
+
+    def strike(self, name, layout, directory, generator):
+        function, allowed = STRIKES[name]
+        training = Training(self.start(layout, directory), directory, generator)
+        inside = self.wait_for_instant(training, self.uninterrupted(layout)[1])
+        in_time = training.process.poll() is None
+        function(training)
+        try:
+            status = training.process.wait(timeout=DEADLINE)
+        except subprocess.TimeoutExpired:
+            strike_host(training)
+            raise Lost(f"did not end within {DEADLINE} s of the strike")
+        self.wait_for_the_last_rank(directory)
+        for undo in training.undo:
+            undo()
+        if status not in allowed:
+            raise Lost(f"ended with status {status}, not {sorted(allowed)}")
+        self.counts["strikes"] += in_time
+        self.counts["inside a save"] += inside and in_time
+        self.counts[name] += in_time
+        return f"{name}{' inside a save' if inside else ''} -> {status}"
+
+    def wait_for_the_last_rank(self, directory):
+        end = time.monotonic() + 10
+        while left := ranks_of(directory):
+            if time.monotonic() > end:
+                for pid in left.values():
+                    os.kill(pid, signal.SIGKILL)
+                raise Lost(f"ranks {sorted(left)} were left behind")
+            time.sleep(0.05)
+
+    def trial(self, number):
+        """Prints what happened; False: a loss."""
+        generator = random.Random(f"{self.seed} {number}")
+        # Kinds of strikes in turn, so that none is left out; layouts and instants by chance.
+        layout = generator.choice(sorted(LAYOUTS))
+        names = [list(STRIKES)[number % len(STRIKES)]] + generator.choices(sorted(STRIKES), k=generator.randrange(3))
+        expected, _ = self.uninterrupted(layout)
+        place = self.folder / f"trial-{number}"
+        place.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "trial", str(place)], check=True)
+        happened = []
+        try:
+            for name in names:
+                happened.append(name)
+                happened[-1] = self.strike(name, layout, place / "run", generator)
+            status = self.start(layout, place / "run").wait(timeout=120)
+            if status != 0:
+                raise Lost(f"started again, it ended with status {status}")
+            if state_hash(place / "run") != expected:
+                raise Lost("the final weights or optimizer state are others than without a strike")
+        except (Lost, subprocess.TimeoutExpired, FileNotFoundError) as loss:
+            print(f"trial {number}: {layout}: {'; '.join(happened)}\n  LOST: {loss}\n{tail(place)}", flush=True)
+            kept = self.folder / f"lost-{number}"
+            shutil.copytree(place, kept, symlinks=True, ignore=shutil.ignore_patterns("filler"))
+            print(f"  its folder: {kept}", flush=True)
+            return False
+        finally:
+            subprocess.run(["umount", "-R", "-l", str(place)], check=True)
+        print(f"trial {number}: {layout}: {'; '.join(happened)}; the same bits", flush=True)
+        return True
+
+
+def tail(place):
+    text = (place / "output.txt").read_text(errors="replace")
+    return "    " + "\n    ".join(text.splitlines()[-40:])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    full = os.environ.get("TRIGA_FAULTS") == "full"
+    parser.add_argument("--strikes", type=int, default=120 if full else 12, help="how many strikes at least (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--trial", type=int, action="append", help="only this trial of the seed, again")
+    arguments = parser.parse_args()
+    if os.environ.get("TRIGA_MOUNTS") != "own":  # mounts of trials are seen by them alone, and go with them
+        namespace = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+        os.execvpe(namespace[0], [*namespace, sys.executable, *sys.argv], {**os.environ, "TRIGA_MOUNTS": "own"})
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="triga-faults-"))
+    campaign = Campaign(folder, arguments.seed)
+    trials = losses = 0
+    started = time.monotonic()
+    while campaign.counts["strikes"] < arguments.strikes if not arguments.trial else trials < len(arguments.trial):
+        number = arguments.trial[trials] if arguments.trial else trials
+        losses += not campaign.trial(number)
+        trials += 1
+    kinds = ", ".join(f"{name} {campaign.counts[name]}" for name in STRIKES)
+    print(f"{trials} trials in {time.monotonic() - started:.0f} s, {campaign.counts['strikes']} strikes "
+          f"({campaign.counts['inside a save']} inside a save): {kinds}\nlosses: {losses}")
+    if not losses:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 1 if losses else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
