@@ -19,7 +19,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <iostream>
+#include <optional>
 
 #include "base/files.h"
 #include "launchers/command.h"
@@ -100,7 +102,7 @@ std::vector<std::string> command_line(const CommandEnvironment& environment,
 }
 
 /// Runs it in a process group of its own, so that a Ctrl-C in the terminal reaches only us.
-int run_and_wait(const std::vector<std::string>& line) {
+int run_and_wait(const std::vector<std::string>& line, const std::function<bool()>& has_ended) {
   std::vector<char*> argv;
   for (const std::string& argument : line) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -118,10 +120,37 @@ int run_and_wait(const std::vector<std::string>& line) {
     action.sa_handler = pass_on;
     ::sigaction(signal, &action, nullptr);
   }
-  const int status = wait_for_launcher(pid);
+  const int status = wait_for_launcher(pid, has_ended);
   mpirun_pid = 0;
   return status;
 }
+
+/// Tells the status of this start from one that an earlier start left.
+class StatusFile {
+ public:
+  explicit StatusFile(const RunDirectory& directory)
+      : path_(directory.status()), before_(written_at()) {}
+
+  bool is_new() const {
+    const auto now = written_at();
+    return now && now != before_;
+  }
+  bool tells_an_end() const {
+    if (!is_new()) return false;
+    const auto status = read_run_status(posix_files(), path_);
+    return status && status->exit_status;
+  }
+
+ private:
+  std::optional<fs::file_time_type> written_at() const {
+    std::error_code error;
+    const auto time = fs::last_write_time(path_, error);
+    return error ? std::nullopt : std::optional(time);
+  }
+
+  const fs::path path_;
+  const std::optional<fs::file_time_type> before_;
+};
 
 /// The last lines of a run that failed are its own report, below what mpirun and the ranks said.
 void print_failure(const RunDirectory& directory) {
@@ -134,13 +163,22 @@ ExitStatus status_of_signal() {
   return static_cast<ExitStatus>(128 + last_signal);
 }
 
+/// A folder that cannot be written was reported by the ranks.
+void try_to_write_status(const RunDirectory& directory, const RunStatus& status) {
+  try {
+    write_run_status(posix_files(), directory.status(), status);
+  } catch (const FileError& error) {
+    std::cerr << "triga: " << error.what() << "\n";
+  }
+}
+
 /// The second signal gave the ranks no time to say or save anything; what those that lived a little
 /// longer said of the others is not the cause.
 ExitStatus end_at_once(const RunDirectory& directory, RunStatus status) {
   status.state = RunStatus::State::kStopped;
   status.exit_status = static_cast<int>(status_of_signal());
   status.cause = "a second signal ended it at once, before it could save";
-  write_run_status(posix_files(), directory.status(), status);
+  try_to_write_status(directory, status);
   std::cerr << "\ntriga: " << status.cause
             << ". The same command goes on from the newest checkpoint.\n";
   return status_of_signal();
@@ -160,12 +198,16 @@ ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status) {
       std::cerr << "\ntriga: stopped after saving step " << status->step
                 << " (exit status 75). The same command goes on.\n";
     if (status->exit_status) return static_cast<ExitStatus>(*status->exit_status);
-    // Every rank ended without a word: killed from outside, or by a crash that took all of them.
+    // Ranks that could not write into the folder ended with a status, and a reason above.
+    const bool has_own_status = mpirun_status > 0 && mpirun_status < 9;
+    // Else every rank ended without a word: killed from outside, or by a crash that took all.
     RunStatus ended = *status;
     ended.state = RunStatus::State::kFailed;
-    ended.exit_status = static_cast<int>(ExitStatus::kCommunication);
+    ended.exit_status =
+        has_own_status ? mpirun_status : static_cast<int>(ExitStatus::kCommunication);
     ended.cause = c10::str("all ranks ended without a report; mpirun's status is ", mpirun_status);
-    write_run_status(posix_files(), directory.status(), ended);
+    try_to_write_status(directory, ended);
+    if (has_own_status) return static_cast<ExitStatus>(mpirun_status);
     throw CommError(ended.cause +
                     (mpirun_status == 137 ? " (killed: out of memory, or kill -9)" : "") +
                     "\n  The log of each rank: " + directory.logs().string() +
@@ -193,13 +235,10 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
   if (places.num_ranks == 1 && places.hosts.empty() && !config.container)
     return train(environment, arguments.experiment);
   const RunDirectory directory{loaded.run_directory()};
-  std::error_code ignored;
-  const auto before = fs::last_write_time(directory.status(), ignored);
-  const bool had_status = !ignored;
-  const int status = run_and_wait(command_line(environment, arguments, config, places));
-  const bool is_new = fs::exists(directory.status()) &&
-                      (!had_status || fs::last_write_time(directory.status()) != before);
-  if (is_new) return outcome_of(directory, status);
+  const StatusFile status_file(directory);
+  const int status = run_and_wait(command_line(environment, arguments, config, places),
+                                  [&] { return status_file.tells_an_end(); });
+  if (status_file.is_new()) return outcome_of(directory, status);
   if (status == 0) return ExitStatus::kDone;
   if (num_signals > 0) {
     std::cerr << "\ntriga: a signal ended it before the run had begun\n";

@@ -19,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kPause = std::chrono::milliseconds(20);
 constexpr auto kLookEvery = std::chrono::milliseconds(250);
+constexpr int kLooksPerQuestion = 8;  // whether the run has ended: a file, maybe far away
 
 /// Does a process live whose parent is `pid`? From "PID (name) STATE PPID ..." of /proc.
 bool has_living_children(pid_t pid) {
@@ -38,9 +39,12 @@ bool has_living_children(pid_t pid) {
 
 }  // namespace
 
-int wait_for_launcher(pid_t pid, std::chrono::milliseconds patience) {
+int wait_for_launcher(pid_t pid, const std::function<bool()>& has_ended,
+                      const LauncherPatience& patience) {
   bool had_children = false;
   auto next_look = Clock::now() + kLookEvery, last_seen = Clock::now();
+  auto ends_at = Clock::time_point::max();
+  int num_looks = 0;
   for (int status = 0;;) {
     const pid_t ended = ::waitpid(pid, &status, WNOHANG);
     TRIGA_CHECK(ended >= 0 || errno == EINTR, "waitpid: ", std::strerror(errno));
@@ -51,8 +55,14 @@ int wait_for_launcher(pid_t pid, std::chrono::milliseconds patience) {
     if (has_living_children(pid)) {
       had_children = true;
       last_seen = Clock::now();
-    } else if (had_children && Clock::now() - last_seen > patience) {
+    } else if (had_children && Clock::now() - last_seen > patience.without_ranks) {
       ::kill(pid, SIGKILL);
+    }
+    if (++num_looks % kLooksPerQuestion == 0 && ends_at == Clock::time_point::max() && has_ended())
+      ends_at = Clock::now() + patience.after_the_end;
+    if (Clock::now() > ends_at) {
+      ::kill(pid, SIGTERM);
+      ends_at = Clock::now() + patience.after_the_end;
     }
   }
 }

@@ -4,13 +4,22 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 
 namespace triga {
 
-/// The exit status of a child process that starts ranks; 128 and the signal that ended it. When all
-/// processes that it had started are gone for so long and it is still there, it is ended: mpirun of
-/// Open MPI 4.1 now and then waits for itself for ever after a rank was killed (a lock in PMIx's
-/// finalisation). Throws: Error.
-int wait_for_launcher(pid_t pid, std::chrono::milliseconds patience = std::chrono::seconds(10));
+struct LauncherPatience {
+  /// After all processes that it had started are gone: then it is killed. mpirun of Open MPI 4.1 now
+  /// and then waits for itself for ever after a rank was killed (a lock in PMIx's finalisation).
+  std::chrono::milliseconds without_ranks = std::chrono::seconds(10);
+  /// After the run has said its last word: then it is asked to end (SIGTERM), which ends ranks. One
+  /// that was stopped on its way out is in nobody's sight any more.
+  std::chrono::milliseconds after_the_end = std::chrono::seconds(60);
+};
+
+/// The exit status of a child process that starts ranks; 128 and the signal that ended it.
+/// `has_ended`: whether the run has said its last word; asked every few seconds. Throws: Error.
+int wait_for_launcher(pid_t pid, const std::function<bool()>& has_ended,
+                      const LauncherPatience& patience = {});
 
 }  // namespace triga

@@ -87,7 +87,10 @@ std::unique_ptr<Communicator> make_world(std::shared_ptr<Fabric> fabric,
 
 MessageCommunicator::MessageCommunicator(std::shared_ptr<World> world, Group group,
                                          std::chrono::milliseconds deadline)
-    : world_(std::move(world)), group_(std::move(group)), deadline_(deadline) {
+    : world_(std::move(world)),
+      group_(std::move(group)),
+      deadline_(deadline),
+      longest_stop_(deadline) {
   HostMemory memory;
   if (group_.hosts.size() < group_.ranks.size()) {  // some share a host
     Channel messages(world_->fabric, world_->table, group_, {}, ProgressStream::kHost,
@@ -389,6 +392,7 @@ Operation MessageCommunicator::describe(OperationKind kind, std::string_view wha
   operation.what = what;
   operation.step = world_->table->step(group_.ranks[group_.rank]);
   operation.deadline = deadline_;
+  operation.longest_stop = std::min(deadline_, longest_stop_);
   return operation;
 }
 

@@ -87,6 +87,7 @@ class MessageCommunicator final : public Communicator {
   const std::shared_ptr<World> world_;
   const Group group_;
   std::chrono::milliseconds deadline_;
+  const std::chrono::milliseconds longest_stop_;  // the deadline at first
   std::shared_ptr<Channel> data_, host_;
   const std::shared_ptr<std::atomic<int>> waiters_ =
       std::make_shared<std::atomic<int>>(0);  // for data

@@ -10,10 +10,14 @@
 #include "comm/message_communicator.h"
 #include "comm/mpi_entry.h"
 #include "comm/progress_table.h"
+#include "comm/start_watch.h"
 #include "triga/log.h"
 
 namespace triga {
 namespace {
+
+// At least so long may the start of all ranks take, however short the deadline of operations is.
+constexpr std::chrono::milliseconds kStart = std::chrono::seconds(60);
 
 boost::dll::shared_library open_library(const MpiOptions& options) {
   const std::string path =
@@ -95,6 +99,7 @@ std::unique_ptr<Communicator> make_watched_world(std::shared_ptr<Fabric> fabric,
 }
 
 std::unique_ptr<Communicator> open_mpi_world(const MpiOptions& options) {
+  const StartWatch watch(std::max(options.deadline, kStart));
   return make_watched_world(open_mpi_fabric(options), options);
 }
 

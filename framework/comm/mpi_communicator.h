@@ -20,7 +20,8 @@ struct MpiOptions {
 };
 
 /// The world of a process that mpirun or srun started. Calls MPI_Init_thread, once a process. Ranks
-/// of one host watch each other from here on. Throws: CommError. Collective.
+/// of one host watch each other from here on. Ends the process with status 6 when some rank does not
+/// come within the deadline, or a minute if that is longer. Throws: CommError. Collective.
 std::unique_ptr<Communicator> open_mpi_world(const MpiOptions& options);
 
 /// The steps of the above, between which a test puts a fabric of its own.

@@ -50,6 +50,7 @@ void Watch::run(const Operation& operation, const std::string& label,
   label_ = label;
   operation_ = operation;
   deadline_ = Clock::now() + operation.deadline;
+  stopped_since_ = Clock::time_point::max();
   table_->begin_operation(group_.fabric_rank(), stream_, label);
   body();
   table_->end_operation(group_.fabric_rank(), stream_);
@@ -75,16 +76,34 @@ void Watch::wait(const Wait& what) {
 void Watch::look_around(const Wait& what) {
   if (const auto failure = table_->find_failure(group_.fabric_rank(), group_.ranks)) fail(*failure);
   if (what.look) what.look();
-  if (waiters_ && *waiters_ == 0) deadline_ = Clock::now() + operation_.deadline;
-  if (Clock::now() < deadline_.load()) return;
+  if (waiters_ && *waiters_ == 0) {
+    deadline_ = Clock::now() + operation_.deadline;
+    stopped_since_ = Clock::time_point::max();
+    return;
+  }
+  if (Clock::now() >= deadline_.load()) give_up(what, operation_.deadline);
+  if (operation_.longest_stop < operation_.deadline) look_for_stopped_ranks(what);
+}
+
+void Watch::look_for_stopped_ranks(const Wait& what) {
+  if (std::none_of(group_.ranks.begin(), group_.ranks.end(),
+                   [this](int rank) { return table_->is_stopped(rank); })) {
+    stopped_since_ = Clock::time_point::max();
+    return;
+  }
+  const auto now = Clock::now();
+  stopped_since_ = std::min(stopped_since_, now);
+  if (now - stopped_since_ >= operation_.longest_stop) give_up(what, operation_.longest_stop);
+}
+
+void Watch::give_up(const Wait& what, std::chrono::milliseconds after) {
   std::string absent = what.missing();
   for (const int rank : group_.ranks)  // a stopped rank may be why the missing ones are late
     if (const auto where = table_->whereabouts(rank);
         table_->is_stopped(rank) && absent.find(where) == std::string::npos)
       absent += "; and " + where;
   fail(c10::str(label_, " was not done at step ", operation_.step, " within ",
-                static_cast<double>(operation_.deadline.count()) / 1000.0,
-                " s; missing: ", absent));
+                static_cast<double>(after.count()) / 1000.0, " s; missing: ", absent));
 }
 
 bool Watch::is_stuck() const {

@@ -1,6 +1,7 @@
 // Watch: how the operations of one stream of a group wait, and how they end when they cannot. While
 // it waits, a rank looks every 50 ms whether the run has failed (progress_table.h), whether the
-// deadline has passed, and whether the operation was given up. The deadline bounds how long somebody
+// deadline has passed, and whether the operation was given up. Where the deadline is long, because
+// ranks read or write large files, a rank that is stopped by a signal is not waited for so long. The deadline bounds how long somebody
 // waits: what a communication thread does while its rank computes has all the time.
 #pragma once
 
@@ -63,6 +64,8 @@ class Watch {
  private:
   using Clock = std::chrono::steady_clock;
   void look_around(const Wait& what);
+  void look_for_stopped_ranks(const Wait& what);
+  [[noreturn]] void give_up(const Wait& what, std::chrono::milliseconds after);
 
   const std::shared_ptr<ProgressTable> table_;
   const Group& group_;
@@ -71,6 +74,7 @@ class Watch {
   Waiters waiters_;
   std::atomic<bool> cancelled_{false};
   std::atomic<Clock::time_point> deadline_{Clock::time_point::max()};  // of the operation that runs
+  Clock::time_point stopped_since_ = Clock::time_point::max();  // a rank that it may wait for
   std::string label_;
   Operation operation_;
 };

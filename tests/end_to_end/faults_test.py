@@ -65,12 +65,20 @@ class FaultsTest(TrigaTest):
         run = self.launch(ranks, directory, *self.arguments)
         self.assertEqual(state_hash(directory), expected, str(run))
 
-    def hit(self, ranks, victim, number, seconds, *words):
+    def wait_for_save(self, directory, process):
+        """Until a checkpoint is being written."""
+        while not list((directory / "checkpoints").glob("*.tmp")):
+            if process.poll() is not None:
+                self.fail(f"ended: {process.communicate()}")
+
+    def hit(self, ranks, victim, number, seconds, *words, inside_a_save=False):
         """Sends a signal to one rank in the middle of training; checks end, words, leftovers, and the resumed result."""
         expected = self.expected_hash(ranks)
         directory = self.folder / f"hit{ranks}-{number}"
         process = self.start(ranks, directory)
         self.wait_for_step(directory, 12, process)
+        if inside_a_save:
+            self.wait_for_save(directory, process)
         os.kill(ranks_of(directory)[victim], number)
         out, err, took = self.finish(process, seconds)
         text = out + err
@@ -101,6 +109,11 @@ class FaultsTest(TrigaTest):
 
     def test_stopped_rank(self):
         self.hit(2, 1, signal.SIGSTOP, 25, "stopped")
+
+    def test_stopped_rank_inside_a_save(self):
+        """Where ranks wait long for slow disks, one that is stopped is not waited for so long."""
+        self.arguments = (*ARGUMENTS, "--set", "checkpoint.every_steps=1", "--set", "checkpoint.asynchronous=false")
+        self.hit(2, 1, signal.SIGSTOP, 25, "stopped", inside_a_save=True)
 
     def test_killed_stage_of_a_pipeline(self):
         self.arguments = (*ARGUMENTS, "--set", "parallel.pp=2")

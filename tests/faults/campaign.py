@@ -36,7 +36,7 @@ LAYOUTS = {
     "pp 2, zb_h1": (2, ("parallel.pp=2", "parallel.pipeline_schedule=zb_h1", "checkpoint.asynchronous=false")),
     "dp 2 x pp 2": (4, ("parallel.pp=2", "parallel.zero=1")),
 }
-DEADLINE = 60  # seconds from a strike that ends a run to its end; the run's own is 4, and the machine may be busy
+DEADLINE = 90  # seconds from a strike that ends a run to its end; the run's own is 4, that of its start 60, and the machine may be busy
 DISK = "32m"
 
 
@@ -51,6 +51,7 @@ class Training:
     process: subprocess.Popen
     directory: pathlib.Path
     random: random.Random
+    ranks: int
     undo: list = field(default_factory=list)
 
     def drafts(self):
@@ -58,54 +59,63 @@ class Training:
         return {path.name for path in (self.directory / "checkpoints").glob("*.tmp")}
 
     def kill(self, pid, number):
+        """False: it had ended."""
         try:
             os.kill(pid, number)
-        except ProcessLookupError:  # it had ended
-            pass
+        except (ProcessLookupError, TypeError):
+            return False
+        return True
 
     def some_rank(self):
+        """The process of a rank. One rank alone is the launcher's process."""
+        if self.ranks == 1:
+            return self.process.pid
         ranks = ranks_of(self.directory)
         return ranks[self.random.choice(sorted(ranks))] if ranks else None
 
 
 def strike_kill(training):
     """kill -9 of a rank."""
-    if pid := training.some_rank():
-        training.kill(pid, signal.SIGKILL)
+    return training.kill(training.some_rank(), signal.SIGKILL)
 
 
 def strike_host(training):
     """The host dies: every process of the run at once."""
     mpirun = subprocess.run(["pgrep", "-P", str(training.process.pid)], capture_output=True, text=True).stdout.split()
-    for pid in (training.process.pid, *map(int, mpirun), *ranks_of(training.directory).values()):
-        training.kill(pid, signal.SIGKILL)
+    pids = [training.process.pid, *map(int, mpirun), *ranks_of(training.directory).values()]
+    return any([training.kill(pid, signal.SIGKILL) for pid in pids])
 
 
 def strike_stop(training):
-    """A rank that answers no more."""
-    if pid := training.some_rank():
-        training.kill(pid, signal.SIGSTOP)
+    """A rank that answers no more. Alone, nobody notices: it goes on after a while."""
+    pid = training.some_rank()
+    struck = training.kill(pid, signal.SIGSTOP)
+    if training.ranks == 1:
+        time.sleep(6)
+        training.kill(pid, signal.SIGCONT)
+    return struck
 
 
 def strike_term(training):
     """A stop signal to the launcher."""
-    training.kill(training.process.pid, training.random.choice((signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)))
+    return training.kill(training.process.pid, training.random.choice((signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)))
 
 
 def strike_term_rank(training):
     """A stop signal to one rank only."""
-    if pid := training.some_rank():
-        training.kill(pid, training.random.choice((signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)))
+    return training.kill(training.some_rank(), training.random.choice((signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)))
 
 
 def strike_slow(training):
     """A rank that stands still again and again, for less than the deadline."""
-    if pid := training.some_rank():
-        for _ in range(4):
-            training.kill(pid, signal.SIGSTOP)
-            time.sleep(training.random.uniform(0.1, 0.6))
-            training.kill(pid, signal.SIGCONT)
-            time.sleep(0.1)
+    pid = training.some_rank()
+    struck = False
+    for _ in range(4):
+        struck |= training.kill(pid, signal.SIGSTOP)
+        time.sleep(training.random.uniform(0.1, 0.6))
+        training.kill(pid, signal.SIGCONT)
+        time.sleep(0.1)
+    return struck
 
 
 def strike_full_disk(training):
@@ -122,16 +132,18 @@ def strike_full_disk(training):
         filler.unlink()
     else:
         training.undo.append(filler.unlink)
+    return True
 
 
 def strike_read_only(training):
     """The run's folder, or that of its checkpoints, is read-only from now on. Files that are open stay writable, as after a remount by an error."""
     place = training.directory / training.random.choice(("", "checkpoints"))
     if not place.is_dir():
-        return
+        return False
     subprocess.run(["mount", "--bind", str(place), str(place)], check=True)
     subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
     training.undo.append(lambda: subprocess.run(["umount", str(place)], check=True))
+    return True
 
 
 def strike_bytes(training):
@@ -149,13 +161,15 @@ def strike_bytes(training):
         path.write_bytes(content)
 
     training.undo.append(flip)
+    return True
 
 
-# What strikes, and the statuses that a run may end with after it: 0 where it came too late or does not end a run, 6 lost peers, 75 saved on a
-# signal, 5 the last state could not be saved; a signal before the run has begun gives 128 and its number, kill -9 of the launcher -9.
-ENDS_BY_SIGNAL = {0, 75, 128 + signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGUSR1, 128 + signal.SIGUSR2}
+# What strikes (False: there was nothing to strike any more), and the statuses that a run may end with after it: 0 where it came too late or does not end a run, 6 lost peers, 75 saved on a
+# signal, 5 the last state could not be saved; a signal before the run has begun gives 128 and its number, or ends the process; kill -9 of the launcher: -9.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+ENDS_BY_SIGNAL = {0, 75, *(128 + number for number in STOP_SIGNALS), *(-number for number in STOP_SIGNALS)}
 STRIKES = {
-    "kill -9": (strike_kill, {0, 6}),
+    "kill -9": (strike_kill, {0, 6, -9}),
     "host dies": (strike_host, {0, -9}),
     "SIGSTOP": (strike_stop, {0, 6}),
     "SIGTERM": (strike_term, ENDS_BY_SIGNAL),
@@ -209,10 +223,10 @@ class Campaign:
 
     def strike(self, name, layout, directory, generator):
         function, allowed = STRIKES[name]
-        training = Training(self.start(layout, directory), directory, generator)
+        training = Training(self.start(layout, directory), directory, generator, LAYOUTS[layout][0])
         inside = self.wait_for_instant(training, self.uninterrupted(layout)[1])
         in_time = training.process.poll() is None
-        function(training)
+        struck = function(training) and in_time
         try:
             status = training.process.wait(timeout=DEADLINE)
         except subprocess.TimeoutExpired:
@@ -223,10 +237,10 @@ class Campaign:
             undo()
         if status not in allowed:
             raise Lost(f"ended with status {status}, not {sorted(allowed)}")
-        self.counts["strikes"] += in_time
-        self.counts["inside a save"] += inside and in_time
-        self.counts[name] += in_time
-        return f"{name}{' inside a save' if inside else ''} -> {status}"
+        self.counts["strikes"] += struck
+        self.counts["inside a save"] += inside and struck
+        self.counts[name] += struck
+        return f"{name}{' inside a save' if inside else '' if struck else ' (too late)'} -> {status}"
 
     def wait_for_the_last_rank(self, directory):
         end = time.monotonic() + 10

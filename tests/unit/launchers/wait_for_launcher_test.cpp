@@ -16,21 +16,34 @@ pid_t start(const char* script) {
   return pid;
 }
 
+bool never() {
+  return false;
+}
+
 TEST(WaitForLauncher, GivesItsStatus) {
-  EXPECT_EQ(wait_for_launcher(start("exit 0")), 0);
-  EXPECT_EQ(wait_for_launcher(start("exit 75")), 75);
-  EXPECT_EQ(wait_for_launcher(start("kill -TERM $$")), 128 + SIGTERM);
+  EXPECT_EQ(wait_for_launcher(start("exit 0"), never), 0);
+  EXPECT_EQ(wait_for_launcher(start("exit 75"), never), 75);
+  EXPECT_EQ(wait_for_launcher(start("kill -TERM $$"), never), 128 + SIGTERM);
 }
 
 TEST(WaitForLauncher, IsPatientWhileAProcessLives) {
-  const auto patience = std::chrono::milliseconds(100);
-  EXPECT_EQ(wait_for_launcher(start("sleep 1.5; exit 7"), patience), 7);
+  const LauncherPatience patience{.without_ranks = std::chrono::milliseconds(100)};
+  EXPECT_EQ(wait_for_launcher(start("sleep 1.5; exit 7"), never, patience), 7);
 }
 
 TEST(WaitForLauncher, EndsOneThatHasLostAllAndStays) {
-  const auto patience = std::chrono::milliseconds(300);
+  const LauncherPatience patience{.without_ranks = std::chrono::milliseconds(300)};
   // Its child ends after a second; then it stands still.
-  EXPECT_EQ(wait_for_launcher(start("sleep 1 & wait; kill -STOP $$"), patience), 128 + SIGKILL);
+  EXPECT_EQ(wait_for_launcher(start("sleep 1 & wait; kill -STOP $$"), never, patience),
+            128 + SIGKILL);
+}
+
+TEST(WaitForLauncher, EndsOneThatStaysAfterTheRunHasEnded) {
+  const LauncherPatience patience{.after_the_end = std::chrono::milliseconds(200)};
+  EXPECT_EQ(
+      wait_for_launcher(
+          start("trap 'kill $!; exit 9' TERM; sleep 60 & wait"), [] { return true; }, patience),
+      9);
 }
 
 }  // namespace
