@@ -53,9 +53,9 @@ std::atomic<int> num_signals = 0, last_signal = 0;
 /// Async-signal-safe: only kill() and atomics.
 void pass_on(int signal) {
   last_signal = signal;
+  const int number = num_signals++;
   const pid_t pid = mpirun_pid.load();
-  if (pid <= 0) return;
-  ::kill(pid, num_signals++ == 0 ? SIGUSR1 : SIGTERM);
+  if (pid > 0) ::kill(pid, number == 0 ? SIGUSR1 : SIGTERM);
 }
 
 /// Variables that ranks on other hosts would not have.
@@ -111,15 +111,16 @@ int run_and_wait(const std::vector<std::string>& line, const std::function<bool(
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   ::posix_spawnattr_setpgroup(&attributes, 0);
   pid_t pid = 0;
-  const int failure = ::posix_spawn(&pid, argv[0], nullptr, &attributes, argv.data(), environ);
-  ::posix_spawnattr_destroy(&attributes);
-  if (failure != 0) throw Error(c10::str("cannot start ", line[0], ": ", std::strerror(failure)));
-  mpirun_pid = pid;
   for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
     struct sigaction action = {};
     action.sa_handler = pass_on;
     ::sigaction(signal, &action, nullptr);
   }
+  const int failure = ::posix_spawn(&pid, argv[0], nullptr, &attributes, argv.data(), environ);
+  ::posix_spawnattr_destroy(&attributes);
+  if (failure != 0) throw Error(c10::str("cannot start ", line[0], ": ", std::strerror(failure)));
+  mpirun_pid = pid;
+  if (num_signals > 0) ::kill(pid, SIGUSR1);  // one that came before there was anybody to tell
   const int status = wait_for_launcher(pid, has_ended);
   mpirun_pid = 0;
   return status;
