@@ -24,6 +24,7 @@ void add_check(CLI::App& app, Command& command);
 void add_plan(CLI::App& app, Command& command);
 void add_list(CLI::App& app, Command& command);
 void add_describe(CLI::App& app, Command& command);
+void add_status(CLI::App& app, Command& command);
 void add_evaluate(CLI::App& app, Command& command);
 void add_generate(CLI::App& app, Command& command);
 void add_gradients(CLI::App& app, Command& command);

@@ -24,6 +24,7 @@
 #include <optional>
 
 #include "base/files.h"
+#include "base/oom_kills.h"
 #include "launchers/command.h"
 #include "launchers/experiment_arguments.h"
 #include "launchers/loaded_experiment.h"
@@ -191,7 +192,7 @@ bool has_own_end(const RunStatus& status) {
 }
 
 /// The run's own word, if it is of this start.
-ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status) {
+ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status, const OomKills& oom_kills) {
   if (const auto status = read_run_status(posix_files(), directory.status())) {
     if (num_signals >= 2 && !has_own_end(*status)) return end_at_once(directory, *status);
     if (status->state == RunStatus::State::kFailed) print_failure(directory);
@@ -207,11 +208,13 @@ ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status) {
     ended.exit_status =
         has_own_status ? mpirun_status : static_cast<int>(ExitStatus::kCommunication);
     ended.cause = c10::str("all ranks ended without a report; mpirun's status is ", mpirun_status);
+    if (const auto killer = oom_kills.since())
+      ended.cause += "; out of memory: " + *killer + " ended a process here meanwhile";
+    else if (mpirun_status == 137)
+      ended.cause += " (killed: kill -9, or out of memory)";
     try_to_write_status(directory, ended);
     if (has_own_status) return static_cast<ExitStatus>(mpirun_status);
-    throw CommError(ended.cause +
-                    (mpirun_status == 137 ? " (killed: out of memory, or kill -9)" : "") +
-                    "\n  The log of each rank: " + directory.logs().string() +
+    throw CommError(ended.cause + "\n  The log of each rank: " + directory.logs().string() +
                     "\n  To go on from the newest checkpoint, run the same command again.");
   }
   if (mpirun_status == 0) return ExitStatus::kDone;
@@ -237,9 +240,10 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
     return train(environment, arguments.experiment);
   const RunDirectory directory{loaded.run_directory()};
   const StatusFile status_file(directory);
+  const OomKills oom_kills;
   const int status = run_and_wait(command_line(environment, arguments, config, places),
                                   [&] { return status_file.tells_an_end(); });
-  if (status_file.is_new()) return outcome_of(directory, status);
+  if (status_file.is_new()) return outcome_of(directory, status, oom_kills);
   if (status == 0) return ExitStatus::kDone;
   if (num_signals > 0) {
     std::cerr << "\ntriga: a signal ended it before the run had begun\n";

@@ -1,11 +1,9 @@
 // The triga command. Only main() catches, prints and exits; statuses are those of
 // triga::ExitStatus.
-#include <c10/util/Exception.h>
-
 #include <cstdio>
 #include <iostream>
-#include <new>
 
+#include "base/foreign_errors.h"
 #include "launchers/command.h"
 #include "launchers/unknown_command.h"
 
@@ -40,6 +38,7 @@ int run(int argc, char** argv) {
   triga::add_submit(app, command);
   triga::add_check(app, command);
   triga::add_plan(app, command);
+  triga::add_status(app, command);
   triga::add_evaluate(app, command);
   triga::add_generate(app, command);
   triga::add_gradients(app, command);
@@ -64,17 +63,16 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const auto run_all = [&] {
+    try {
+      return run(argc, argv);
+    } catch (...) {
+      triga::rethrow_as_error();
+    }
+  };
   try {
-    return run(argc, argv);
+    return run_all();
   } catch (const triga::Error& error) {
     return fail(error.what(), error.status());
-  } catch (const c10::OutOfMemoryError& error) {
-    return fail(error.what_without_backtrace(), ExitStatus::kOutOfMemory);
-  } catch (const std::bad_alloc&) {
-    return fail("out of memory", ExitStatus::kOutOfMemory);
-  } catch (const c10::Error& error) {
-    return fail(error.what_without_backtrace(), ExitStatus::kInternal);
-  } catch (const std::exception& error) {
-    return fail(error.what(), ExitStatus::kInternal);
   }
 }

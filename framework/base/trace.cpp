@@ -49,6 +49,14 @@ void Trace::add(TraceKind kind, std::string_view name, int64_t begin_ns, int64_t
       {kind, std::string(name), begin_ns, end_ns, static_cast<int>(known - threads_.begin())});
 }
 
+void Trace::begin_wait() {
+  if (num_waits_++ == 0) wait_began_ns_ = now_ns();
+}
+
+void Trace::end_wait() {
+  if (--num_waits_ == 0) waited_ns_ += now_ns() - wait_began_ns_;
+}
+
 std::vector<TraceEvent> Trace::take() {
   std::lock_guard lock(mutex_);
   return std::exchange(events_, {});

@@ -43,8 +43,18 @@ class Trace {
   std::vector<TraceEvent> take();
   static int64_t now_ns();
 
+  // Waits of the computing thread (kWait) are added up always. Spans of them may lie in each other.
+
+  void begin_wait();
+  void end_wait();
+  /// How long it waited in all, for communication that could not be hidden.
+  int64_t waited_ns() const { return waited_ns_.load(std::memory_order_relaxed); }
+  bool is_waiting() const { return num_waits_.load(std::memory_order_relaxed) > 0; }
+
  private:
   std::atomic<bool> is_recording_{false};
+  std::atomic<int> num_waits_{0};  // under way
+  std::atomic<int64_t> wait_began_ns_{0}, waited_ns_{0};
   std::mutex mutex_;
   std::vector<TraceEvent> events_;
   std::vector<uint64_t> threads_;  // by number
@@ -54,18 +64,22 @@ class Trace {
 class TraceSpan {
  public:
   TraceSpan(Trace* trace, TraceKind kind, std::string_view name)
-      : trace_(trace != nullptr && trace->is_recording() ? trace : nullptr),
+      : waiting_(kind == TraceKind::kWait ? trace : nullptr),
+        trace_(trace != nullptr && trace->is_recording() ? trace : nullptr),
         kind_(kind),
         name_(name),
-        begin_ns_(trace_ == nullptr ? 0 : Trace::now_ns()) {}
+        begin_ns_(trace_ == nullptr ? 0 : Trace::now_ns()) {
+    if (waiting_ != nullptr) waiting_->begin_wait();
+  }
   ~TraceSpan() {
+    if (waiting_ != nullptr) waiting_->end_wait();
     if (trace_ != nullptr) trace_->add(kind_, name_, begin_ns_, Trace::now_ns());
   }
   TraceSpan(const TraceSpan&) = delete;
   TraceSpan& operator=(const TraceSpan&) = delete;
 
  private:
-  Trace* trace_;
+  Trace *waiting_, *trace_;
   TraceKind kind_;
   std::string_view name_;
   int64_t begin_ns_;

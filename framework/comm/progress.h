@@ -26,6 +26,21 @@ class Progress {
 
   void set_activity(std::string_view activity) { table_->set_activity(rank_, activity); }
 
+  /// Where it is in a step; stores to atomics only.
+  void set_doing(Doing doing) noexcept { table_->set_doing(rank_, doing); }
+  /// It goes on with the same: the next layer.
+  void move() noexcept { table_->move(rank_); }
+  /// How long it may now be without moving; 0: as long as usual.
+  void set_patience(std::chrono::milliseconds patience) { table_->set_patience(rank_, patience); }
+  std::chrono::milliseconds patience() const { return table_->patience(rank_); }
+  /// Goes up with each of the above, and with each operation that begins or ends.
+  int64_t num_moves() const { return table_->num_moves(rank_); }
+
+  int rank() const { return rank_; }
+  /// What this rank says of itself.
+  RankProgress own() const { return table_->progress(rank_); }
+  std::string whereabouts() const { return table_->whereabouts(rank_); }
+
   /// This rank cannot go on. All who wait for it end at once with CommError "rank 2 on host a
   /// failed at step 17: cause". The first call counts (a CommError has called it already). Safe in
   /// a signal handler.
@@ -40,6 +55,8 @@ class Progress {
 
   /// Where every rank is, one line a rank.
   std::string to_text() const { return table_->to_text(); }
+  /// Whether `rank` is seen from here: those of other hosts are not.
+  bool sees(int rank) const { return table_->state(rank) != RankState::kAbsent; }
 
  private:
   std::shared_ptr<ProgressTable> table_;

@@ -55,12 +55,51 @@ char process_state(int64_t pid) {
                                                                             : text[end_of_name + 2];
 }
 
+// One word, so that nobody sees the stage of one action with the microbatch of another.
+uint64_t pack(Doing doing) noexcept {
+  const auto part = [](int number) { return static_cast<uint64_t>(number + 1) & 0xffffff; };
+  return static_cast<uint64_t>(doing.phase) | part(doing.stage) << 8 | part(doing.microbatch) << 32;
+}
+
+Doing unpack(uint64_t word) {
+  const auto part = [](uint64_t bits) { return static_cast<int>(bits & 0xffffff) - 1; };
+  return {static_cast<Phase>(word & 0xff), part(word >> 8), part(word >> 32)};
+}
+
+std::string in_words(Doing doing) {
+  std::string text(word(doing.phase));
+  if (doing.stage >= 0) text += c10::str(" of stage ", doing.stage);
+  if (doing.microbatch >= 0)
+    text += c10::str(doing.stage >= 0 ? ", microbatch " : " of microbatch ", doing.microbatch);
+  return text;
+}
+
 CommError system_error(std::string_view what) {
   return CommError(c10::str("cannot share progress with the other ranks of this host: ", what, ": ",
                             std::strerror(errno)));
 }
 
 }  // namespace
+
+std::string_view word(Phase phase) {
+  switch (phase) {
+    case Phase::kOther:
+      return "";
+    case Phase::kData:
+      return "data";
+    case Phase::kForward:
+      return "forward";
+    case Phase::kBackward:
+      return "backward";
+    case Phase::kBackwardInputs:
+      return "backward of inputs";
+    case Phase::kBackwardWeights:
+      return "backward of weights";
+    case Phase::kUpdate:
+      return "update";
+  }
+  return "";
+}
 
 // One rank's line. All atomics, all zero at the start, so that memory fresh from the kernel is a
 // valid table.
@@ -75,6 +114,10 @@ struct ProgressTable::Entry {
   std::atomic<int64_t> pid;
   std::atomic<int64_t> changed_ns;  // when `state` changed last
   std::atomic<int64_t> step;
+  std::atomic<uint64_t> doing;  // packed
+  std::atomic<int64_t> num_moves;
+  std::atomic<int64_t> moved_ns;
+  std::atomic<int64_t> patience_ms;
   std::atomic<uint64_t> reserved_bytes;
   SharedText<128> activity;
   Operation operations[2];            // by ProgressStream
@@ -164,11 +207,33 @@ void ProgressTable::join(int rank) {
   }
   own.pid = getpid();
   own.changed_ns = now_ns();
+  moved(own);
   own.state = RankState::kRunning;
+}
+
+void ProgressTable::moved(Entry& own) noexcept {
+  own.moved_ns.store(now_ns(), std::memory_order_relaxed);
+  own.num_moves.fetch_add(1, std::memory_order_release);
 }
 
 void ProgressTable::set_step(int rank, int64_t step) {
   entry(rank).step = step;
+  moved(entry(rank));
+}
+
+void ProgressTable::set_doing(int rank, Doing doing) noexcept {
+  Entry& own = memory_->entry(rank);
+  own.doing.store(pack(doing), std::memory_order_relaxed);
+  moved(own);
+}
+
+void ProgressTable::move(int rank) noexcept {
+  moved(memory_->entry(rank));
+}
+
+void ProgressTable::set_patience(int rank, std::chrono::milliseconds patience) {
+  entry(rank).patience_ms = patience.count();
+  moved(entry(rank));
 }
 
 void ProgressTable::set_reserved(int rank, size_t bytes) {
@@ -188,6 +253,7 @@ ProgressTable::Reserved ProgressTable::reserved() const {
 void ProgressTable::set_activity(int rank, std::string_view activity) {
   std::lock_guard lock(memory_->writers());
   entry(rank).activity.store(activity);
+  moved(entry(rank));
 }
 
 void ProgressTable::begin_operation(int rank, ProgressStream stream, std::string_view text) {
@@ -195,10 +261,12 @@ void ProgressTable::begin_operation(int rank, ProgressStream stream, std::string
   auto& operation = entry(rank).operations[static_cast<int>(stream)];
   operation.text.store(text);
   operation.is_running = 1;
+  moved(entry(rank));
 }
 
 void ProgressTable::end_operation(int rank, ProgressStream stream) {
   entry(rank).operations[static_cast<int>(stream)].is_running = 0;
+  moved(entry(rank));
 }
 
 void ProgressTable::mark_failed(int rank, std::string_view cause, ExitStatus status) noexcept {
@@ -231,6 +299,26 @@ int64_t ProgressTable::step(int rank) const {
   return entry(rank).step;
 }
 
+RankProgress ProgressTable::progress(int rank) const {
+  const Entry& one = entry(rank);
+  RankProgress progress;
+  progress.num_moves = one.num_moves.load(std::memory_order_acquire);
+  progress.moved_ns = one.moved_ns;
+  progress.state = one.state;
+  progress.pid = one.pid;
+  progress.step = one.step;
+  progress.doing = unpack(one.doing);
+  progress.what = what_of(one);
+  return progress;
+}
+
+int64_t ProgressTable::num_moves(int rank) const {
+  return entry(rank).num_moves.load(std::memory_order_acquire);
+}
+std::chrono::milliseconds ProgressTable::patience(int rank) const {
+  return std::chrono::milliseconds(entry(rank).patience_ms.load());
+}
+
 bool ProgressTable::is_dead(int rank) const {
   if (!memory_->is_shared() || entry(rank).pid == getpid()) return false;
   auto lock = lock_of_byte(rank);
@@ -255,9 +343,7 @@ std::optional<std::string> ProgressTable::find_failure(int own_rank,
   if (failed >= 0)
     return c10::str(name_of(failed), " failed at ", describe(failed), ": ",
                     entry(failed).cause.load());
-  if (died >= 0)
-    return c10::str(name_of(died), " died without a word (killed, crashed, or out of memory) at ",
-                    describe(died));
+  if (died >= 0) return c10::str(name_of(died), death_of(died), " at ", describe(died));
   if (told >= 0) return entry(told).cause.load();
   for (int rank : needed) {
     const RankState now = rank == own_rank ? RankState::kRunning : state(rank);
@@ -274,19 +360,39 @@ std::string ProgressTable::name_of(int rank) const {
   return c10::str("rank ", rank, " on host ", hosts_[rank]);
 }
 
+/// How a rank ended that said nothing.
+std::string ProgressTable::death_of(int rank) const {
+  if (const auto killer = oom_kills_.since())
+    return c10::str(" ran out of memory: ", *killer, " ended its process ", entry(rank).pid.load());
+  return " died without a word (killed, crashed, or out of memory)";
+}
+
 std::string ProgressTable::describe(int rank) const {
-  const Entry& other = entry(rank);
-  std::string text = c10::str("step ", other.step.load());
-  if (const auto activity = other.activity.load(); !activity.empty()) text += ", " + activity;
+  const std::string what = what_of(entry(rank));
+  return c10::str("step ", entry(rank).step.load(), what.empty() ? "" : ", ", what);
+}
+
+std::string ProgressTable::what_of(const Entry& other) {
+  std::string text = other.activity.load();
+  const auto add = [&](const std::string& words) {
+    if (!words.empty()) text += (text.empty() ? "" : ", ") + words;
+  };
+  add(in_words(unpack(other.doing)));
   const Entry::Operation* last = nullptr;  // of several: one that runs, the host channel's first
   for (const auto& operation : {&other.operations[1], &other.operations[0]})
     if (operation->is_running) {
       last = operation;
       break;
     }
-  if (last != nullptr) return text + ", in " + last->text.load();
+  if (last != nullptr) {
+    add("in " + last->text.load());
+    return text;
+  }
   for (const auto& operation : {&other.operations[0], &other.operations[1]})
-    if (const auto name = operation->text.load(); !name.empty()) return text + ", after " + name;
+    if (const auto name = operation->text.load(); !name.empty()) {
+      add("after " + name);
+      break;
+    }
   return text;
 }
 
@@ -306,7 +412,11 @@ std::string ProgressTable::whereabouts(int rank) const {
     if (is_stopped(rank)) condition = " (stopped by a signal)";
     if (is_dead(rank)) condition = " (dead)";
   }
-  return c10::str(name_of(rank), condition, ": ", describe(rank));
+  std::string text = c10::str(name_of(rank), condition, ": ", describe(rank));
+  const int64_t still_seconds = (now_ns() - entry(rank).moved_ns) / 1'000'000'000;
+  if (now == RankState::kRunning && still_seconds > 0)
+    text += c10::str(", for ", still_seconds, " s");
+  return text;
 }
 
 std::string ProgressTable::to_text() const {

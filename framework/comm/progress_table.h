@@ -9,6 +9,7 @@
 // Ranks on other hosts are not visible here; only deadlines reveal that they are gone.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/oom_kills.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -27,6 +29,36 @@ enum class RankState : uint32_t {
   kFailed,    // said so itself, with its cause
   kFinished,  // ended regularly
   kLeft       // its communicator was destroyed before the regular end
+};
+
+/// Which part of a step a rank is in; kOther: between such parts, or what its activity says.
+enum class Phase : uint8_t {
+  kOther,
+  kData,
+  kForward,
+  kBackward,
+  kBackwardInputs,   // of a backward pass in two parts
+  kBackwardWeights,  // its second part
+  kUpdate
+};
+std::string_view word(Phase phase);
+
+/// What a rank does now.
+struct Doing {
+  Phase phase = Phase::kOther;
+  int stage = -1;       // -1: the whole model
+  int microbatch = -1;  // of the step; -1: none
+};
+
+/// What a rank says of itself, as far as the others of its host see it.
+struct RankProgress {
+  RankState state = RankState::kAbsent;
+  int64_t pid = 0;
+  int64_t step = 0;
+  Doing doing;
+  std::string what;  // in words, without the step: "forward of microbatch 3, in all_reduce ..."
+  int64_t num_moves = 0;  // how often it went on to something else
+  int64_t moved_ns = 0;   // when it did so last, since 1970
 };
 
 /// Which of a rank's two streams of operations: data operations, or the host channel.
@@ -64,6 +96,12 @@ class ProgressTable {
   /// Memory that it is about to take on this host, and that `available_memory_bytes()` therefore
   /// still counts as free; 0: no more.
   void set_reserved(int rank, size_t bytes);
+  /// Stores to atomics only: what the hot path calls.
+  void set_doing(int rank, Doing doing) noexcept;
+  /// It goes on, with what it is doing: the next layer. As cheap.
+  void move(int rank) noexcept;
+  /// For what takes long without a sign of life (a checkpoint on a slow disk); 0: nothing does.
+  void set_patience(int rank, std::chrono::milliseconds patience);
   void begin_operation(int rank, ProgressStream stream, std::string_view operation);
   void end_operation(int rank, ProgressStream stream);
   /// This rank cannot go on: every other rank that waits for it ends with `cause`. The first call
@@ -80,6 +118,9 @@ class ProgressTable {
 
   RankState state(int rank) const;
   int64_t step(int rank) const;
+  RankProgress progress(int rank) const;
+  int64_t num_moves(int rank) const;
+  std::chrono::milliseconds patience(int rank) const;
   /// What all ranks of this host are about to take, and how many they are.
   struct Reserved {
     size_t bytes = 0;
@@ -108,11 +149,15 @@ class ProgressTable {
   ProgressTable(std::unique_ptr<Memory> memory, std::vector<std::string> hosts);
   Entry& entry(int rank) const;
   static void leave(Entry& own, RankState state) noexcept;
+  static void moved(Entry& own) noexcept;
+  static std::string what_of(const Entry& entry);
+  std::string death_of(int rank) const;
   bool is_dead(int rank) const;
   int size() const { return static_cast<int>(hosts_.size()); }
 
   std::unique_ptr<Memory> memory_;
   std::vector<std::string> hosts_;  // by rank
+  const OomKills oom_kills_;        // since this process has the table
 };
 
 }  // namespace triga

@@ -255,10 +255,13 @@ void describe(Fields& fields, ParallelConfig& config) {
       .known_as(
           {"bucket_cap_mb", "ddp_bucket_cap_mb", "reduce_bucket_size", "allreduce_bucket_size"});
   fields.field("communication_timeout", config.communication_timeout)
-      .help("How long ranks wait for one another before the run ends with status 6.")
+      .help(
+          "How long ranks wait for one another, and how long a rank may stand still (no layer of a "
+          "microbatch, no operation), before the run ends with status 6.")
       .unit("seconds")
       .above(0)
-      .known_as({"ddp_timeout", "nccl_timeout", "dist_timeout", "distributed_timeout_minutes"});
+      .known_as({"hang_timeout", "ddp_timeout", "nccl_timeout", "dist_timeout",
+                 "distributed_timeout_minutes"});
   fields.place(config.place);
   fields.rule("pipeline_schedule_file", [&config]() -> std::optional<std::string> {
     const bool is_alone = config.pipeline_schedule == "1f1b" && !config.pipeline_chunks;

@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <memory>
-#include <new>
 #include <utility>
+
+#include "base/foreign_errors.h"
 
 namespace triga {
 namespace {
@@ -21,11 +22,18 @@ std::string describe_samples(const std::vector<int64_t>& samples) {
 /// the data's fault.
 template <class F, class What>
 auto with_place(const What& what, const F& f) {
+  const auto run = [&] {
+    try {
+      return f();
+    } catch (...) {
+      rethrow_as_error();
+    }
+  };
   try {
-    return f();
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& error) {
+    return run();
+  } catch (const OutOfMemoryError& error) {
+    throw OutOfMemoryError(c10::str(what(), ": ", error.what()));
+  } catch (const Error& error) {
     throw DataError(c10::str(what(), ": ", error.what()));
   }
 }

@@ -181,6 +181,7 @@ StepContext Strategy::context(Mode mode, int64_t step, int stage) {
   context.step = step;
   context.trace = options_.trace;
   context.before_layer = [this, &buckets = buckets_of_layer_.at(stage)](size_t layer) {
+    world_.progress().move();
     for (const size_t bucket : buckets[layer]) {
       if (gatherer_.is_here(bucket)) continue;
       const TraceSpan span(options_.trace, TraceKind::kWait, "values");

@@ -3,8 +3,15 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <sstream>
+#include <thread>
+#include <vector>
+
 #include "checkpoint/layout.h"
 #include "metrics/run_status.h"
+#include "trainer/rank_record.h"
 
 namespace triga {
 namespace {
@@ -18,13 +25,24 @@ std::string newest_checkpoint(FileSystem& files, const RunDirectory& directory) 
   return newest;
 }
 
+/// Before a cause that is this rank's own; causes of all ranks and of others name whom they mean.
+std::string whose(const Communicator& world, ExitStatus status) {
+  const bool is_own = status != ExitStatus::kCommunication && status != ExitStatus::kDiverged &&
+                      status != ExitStatus::kUsage;
+  if (!is_own || world.size() == 1) return "";
+  return fmt::format("rank {} on host {}: ", world.rank(), world.host(world.rank()));
+}
+
 std::string compose(FileSystem& files, const RunDirectory& directory, Communicator& world,
                     const Failure& failure) {
   const std::string newest = newest_checkpoint(files, directory);
-  std::string text = fmt::format("The run {} failed at step {} ({:%Y-%m-%d %H:%M:%S}).\n{}\n",
-                                 directory.root.string(), failure.step,
-                                 fmt::localtime(std::time(nullptr)), failure.cause);
-  if (world.size() > 1) text += "Where the ranks were:\n" + world.progress().to_text();
+  std::string text =
+      fmt::format("The run {} failed at step {} ({:%Y-%m-%d %H:%M:%S}).\n{}\n",
+                  directory.root.string(), failure.step, fmt::localtime(std::time(nullptr)),
+                  whose(world, failure.status) + failure.cause);
+  if (text.ends_with("\n\n")) text.pop_back();
+  if (world.size() > 1)
+    text += "Where the ranks were:\n" + where_all_were(files, directory, world.progress());
   if (text.back() != '\n') text += '\n';
   text += newest.empty()
               ? "No checkpoint was saved.\n"
@@ -32,7 +50,37 @@ std::string compose(FileSystem& files, const RunDirectory& directory, Communicat
   return text + fmt::format("To go on: {}\nLogs: {}\n", failure.command, directory.logs().string());
 }
 
+/// Those who hold it write a few lines.
+std::unique_ptr<FileLock> wait_for_lock(FileSystem& files, const Path& path) {
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    if (auto lock = files.try_lock(path)) return lock;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return nullptr;
+}
+
+/// Whether the report that is there is of a rank that missed another one.
+bool speaks_of_others(FileSystem& files, const RunDirectory& directory) {
+  const auto status = read_run_status(files, directory.status());
+  return status && status->exit_status == static_cast<int>(ExitStatus::kCommunication);
+}
+
 }  // namespace
+
+std::string where_all_were(FileSystem& files, const RunDirectory& directory,
+                           const Progress& progress) {
+  std::istringstream lines(progress.to_text());
+  const std::vector<RankRecord> records = read_rank_records(files, directory);
+  const double now = seconds_since_1970();
+  std::string text, line;
+  for (int rank = 0; std::getline(lines, line); ++rank) {
+    const auto record = std::find_if(records.begin(), records.end(),
+                                     [&](const RankRecord& one) { return one.rank == rank; });
+    if (!progress.sees(rank) && record != records.end()) line = "  " + whereabouts(*record, now);
+    text += line + "\n";
+  }
+  return text;
+}
 
 void clear_failure(FileSystem& files, const RunDirectory& directory) {
   remove_all(files, directory.failure());
@@ -43,9 +91,12 @@ std::string report_failure(FileSystem& files, const RunDirectory& directory, Com
   try {
     const std::string text = compose(files, directory, world, failure);
     if (!exists(files, directory.root)) return text;
-    // All ranks come here within moments; the first one's words stay.
-    const auto lock = files.try_lock(directory.root / ".failure.lock");
-    if (lock && !exists(files, directory.failure())) {
+    // All ranks come here within moments; the first one's words stay, unless they are of somebody
+    // else and this is the one.
+    const auto lock = wait_for_lock(files, directory.root / ".failure.lock");
+    if (lock &&
+        (!exists(files, directory.failure()) ||
+         (failure.status != ExitStatus::kCommunication && speaks_of_others(files, directory)))) {
       atomic_write(files, directory.failure(), text);
       RunStatus status;
       status.state = RunStatus::State::kFailed;

@@ -1,5 +1,5 @@
-// FileDeadline: while it lives, ranks wait longer for each other: for one that reads or writes a
-// large checkpoint on a slow disk. That a rank died is noticed at once all the same where ranks see
+// FileDeadline: while it lives, ranks wait longer for each other, and for themselves: for one that
+// reads or writes a large checkpoint on a slow disk. That a rank died is noticed at once all the same where ranks see
 // each other.
 #pragma once
 
@@ -20,9 +20,14 @@ class FileDeadline {
   /// `usual`: what is set again at the end.
   FileDeadline(Communicator& world, std::chrono::milliseconds usual)
       : world_(world), usual_(usual) {
-    world_.set_deadline(std::max<std::chrono::milliseconds>(usual, std::chrono::hours(2)));
+    const auto longer = std::max<std::chrono::milliseconds>(usual, std::chrono::hours(2));
+    world_.set_deadline(longer);
+    world_.progress().set_patience(longer);
   }
-  ~FileDeadline() { world_.set_deadline(usual_); }
+  ~FileDeadline() {
+    world_.set_deadline(usual_);
+    world_.progress().set_patience(std::chrono::milliseconds(0));
+  }
   FileDeadline(const FileDeadline&) = delete;
   FileDeadline& operator=(const FileDeadline&) = delete;
 

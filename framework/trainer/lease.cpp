@@ -109,6 +109,13 @@ std::string lease_token(FileSystem& files, const Path& file) {
   return holder ? holder->token : std::string();
 }
 
+std::optional<LeaseHolder> lease_holder(FileSystem& files, const Path& file,
+                                        const LeaseTiming& timing) {
+  const auto holder = read_holder(files, file);
+  if (!holder) return std::nullopt;
+  return LeaseHolder{holder->host, holder->pid, is_alive(files, file, *holder, timing)};
+}
+
 Lease::Lease(FileSystem& files, Path file, LeaseTiming timing)
     : files_(files), file_(std::move(file)), timing_(timing) {
   const int64_t pid = ::getpid();

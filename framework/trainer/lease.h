@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -30,6 +31,16 @@ std::unique_ptr<FileLock> hold_unused(FileSystem& files, const Path& file,
 
 /// The token of the process that has the lease; empty: nobody has it.
 std::string lease_token(FileSystem& files, const Path& file);
+
+/// Who holds a lease, or held it when its process ended without giving it up.
+struct LeaseHolder {
+  std::string host;
+  int64_t pid = 0;
+  bool is_alive = false;
+};
+/// Nothing: nobody. Takes some seconds when the holder is on another host and silent.
+std::optional<LeaseHolder> lease_holder(FileSystem& files, const Path& file,
+                                        const LeaseTiming& timing = {});
 
 class Lease {
  public:

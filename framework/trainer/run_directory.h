@@ -2,6 +2,8 @@
 // here.
 #pragma once
 
+#include <string>
+
 #include "base/files.h"
 
 namespace triga {
@@ -20,6 +22,11 @@ struct RunDirectory {
   Path checkpoints() const { return root / "checkpoints"; }
   Path failure() const { return root / "failure.txt"; }
   Path lease() const { return root / "lease.json"; }
+  /// How each rank is doing, while the run lives.
+  Path rank_records() const { return root / ".progress"; }
+  Path rank_record(int rank) const {
+    return rank_records() / ("rank-" + std::to_string(rank) + ".json");
+  }
 };
 
 }  // namespace triga

@@ -61,6 +61,7 @@ void RunSaves::save(const TrainingState& state, const std::map<std::string, doub
   finish();
   const TraceSpan span(&inputs_.trace, TraceKind::kCheckpoint, "checkpoint");
   inputs_.grid.world().progress().report(state.step, "saving a checkpoint");
+  inputs_.clock.enter_save();
   if (inputs_.lease != nullptr) inputs_.lease->check();
   const bool in_background = inputs_.experiment.checkpoint.asynchronous && !is_last;
   began_at_ = Clock::now();
@@ -74,6 +75,7 @@ void RunSaves::save(const TrainingState& state, const std::map<std::string, doub
       writer_.save(snapshot(state, metrics, nullptr), inputs_.grid.world());
   });
   strategy_.show_weights();
+  inputs_.clock.enter(Phase::kOther);
   inputs_.grid.world().progress().report(state.step, "");
   if (failure.empty()) {
     if (!in_background) is_saved(state.step);

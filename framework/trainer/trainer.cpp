@@ -36,6 +36,12 @@ LoaderOptions loader_options(const TrainerInputs& inputs, const Dataset& dataset
   return options;
 }
 
+/// Of a rank's microbatches, those with samples.
+int64_t num_trained(const std::vector<Batch>& microbatches) {
+  return std::count_if(microbatches.begin(), microbatches.end(),
+                       [](const Batch& batch) { return batch.num_samples > 0; });
+}
+
 std::optional<int64_t> step_limit(const Experiment& experiment, const BatchPlan& plan,
                                   int64_t left_out_steps) {
   if (experiment.train.max_steps) return experiment.train.max_steps;
@@ -174,11 +180,14 @@ Trainer::StepReport Trainer::train_step() {
     strategy_.forget_sequences();  // an epoch begins
   const bool watches_gradients = is_watched(state_.step + 1);
   if (watches_gradients) strategy_.watch_gradients();
+  inputs_.clock.enter(Phase::kData);
   const std::vector<Batch> microbatches = next_microbatches();  // 1 data: my share of the step
+  inputs_.clock.enter(Phase::kForward);
   std::array<double, 1 + RunSaves::kNumVotes> votes = {inputs_.stop_requested ? 1.0 : 0.0};
   saves_->cast_votes(std::span(votes).subspan<1>());
   report.loss = strategy_.forward_backward(microbatches, state_.step,
                                            votes);  // 2 gradients of the global mean
+  inputs_.clock.enter(Phase::kUpdate);
   if (watches_gradients) report.gradient_norms = strategy_.take_gradient_norms();
   report.grad_norm =
       strategy_.clip_gradients(inputs_.experiment.train.clip_norm);  //   norm over the whole model
@@ -189,6 +198,7 @@ Trainer::StepReport Trainer::train_step() {
     strategy_.skip();
   else
     strategy_.update(report.learning_rate);  // 3 optimizer
+  inputs_.clock.end_step(num_trained(microbatches));
   stop_agreed_ = votes[0] > 0;
   saves_->take_votes(std::span(std::as_const(votes)).subspan<1>());
   ++state_.step;

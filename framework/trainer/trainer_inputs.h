@@ -14,6 +14,7 @@
 #include "trainer/assembly.h"
 #include "trainer/lease.h"
 #include "trainer/run_directory.h"
+#include "trainer/step_clock.h"
 
 namespace triga {
 
@@ -30,6 +31,7 @@ struct TrainerInputs {
   const Lease* lease = nullptr;             // of rank 0; null elsewhere
   const std::atomic<bool>& stop_requested;  // set by a signal
   Trace& trace;                             // that the strategy and the communicators write to
+  StepClock& clock;                         // of this rank's own work
   int64_t profile_steps = 0;                // 0: nothing is recorded
   std::map<std::string, std::string> data;  // fingerprints by split, for checkpoints
   /// Of the checkpoint that the run went back to: its metrics. It is saved anew at once, with what

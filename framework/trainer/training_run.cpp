@@ -1,12 +1,10 @@
 #include "trainer/training_run.h"
 
 #include <ATen/Parallel.h>
-#include <c10/util/Exception.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <new>
-
+#include "base/foreign_errors.h"
 #include "base/log_outputs.h"
 #include "base/memory_meter.h"
 #include "base/progress_bar.h"
@@ -21,9 +19,12 @@
 #include "trainer/failure_report.h"
 #include "trainer/file_deadline.h"
 #include "trainer/from_first_rank.h"
+#include "trainer/hang_watch.h"
+#include "trainer/last_words.h"
 #include "trainer/lease.h"
 #include "trainer/model_check.h"
 #include "trainer/pipeline_setup.h"
+#include "trainer/rank_reporter.h"
 #include "trainer/run_sinks.h"
 #include "trainer/snapshot_of_run.h"
 #include "trainer/step_batches.h"
@@ -52,7 +53,8 @@ class Run {
         world_(world),
         experiment_(options.resolved.experiment),
         directory_(options.start.directory),
-        is_first_(world.rank() == 0) {}
+        is_first_(world.rank() == 0),
+        last_words_(world, options.files, directory_, options.command, options.on_failure) {}
   ~Run() { world_.set_trace(nullptr); }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
@@ -65,22 +67,12 @@ class Run {
     return train(decision);
   }
 
-  /// Tells the other ranks and writes what users look for, unless the run was refused before it
-  /// began, or another run has the directory by now.
-  void fail(const std::string& cause, ExitStatus status) {
-    world_.progress().mark_failed(cause, status);
-    if (!has_begun_) return;
-    const int64_t step = trainer_ ? trainer_->state().step : step_;
-    if (owns_directory())
-      report_failure(options_.files, directory_, world_, {cause, status, step, options_.command});
-    lease_.reset();
-  }
+  void fail(const Error& error) { last_words_.fail(error); }
 
  private:
   void check_agreement();
   void check_data(const TrainingState& state);
   std::map<std::string, std::string> data_fingerprints();
-  bool owns_directory() const;
   StartDecision decide();
   ExitStatus say_finished();
   void open_directory();
@@ -99,14 +91,16 @@ class Run {
   Communicator& world_;
   const Experiment& experiment_;
   RunDirectory directory_;
-  bool is_first_, has_begun_ = false;
+  bool is_first_;
+  LastWords last_words_;
   int64_t step_ = 0;
   int64_t num_parameters_ = 0;  // of the whole model
   Trace trace_;
+  StepClock clock_{trace_, world_.progress()};
   std::unique_ptr<LogOutputs> log_;
   std::unique_ptr<Lease> lease_;  // of rank 0
-  std::string lease_token_;       // of the lease of this run, on every rank
   std::vector<std::unique_ptr<MetricSink>> sinks_;
+  std::unique_ptr<RankReporter> reporter_;
   // In the order in which they stand on each other: threads of the trainer use all of them.
   std::optional<Assembly> assembly_;
   std::optional<ProcessGrid> grid_;
@@ -154,30 +148,26 @@ ExitStatus Run::say_finished() {
 }
 
 void Run::open_directory() {
-  lease_token_ = from_first_rank(world_, "run directory", [this] {
+  const std::string token = from_first_rank(world_, "run directory", [this] {
     make_directories(options_.files, directory_.root);
     lease_ = std::make_unique<Lease>(options_.files, directory_.lease());
     make_directories(options_.files, directory_.logs());
     clear_failure(options_.files, directory_);
+    remove_all(options_.files, directory_.rank_records());
+    make_directories(options_.files, directory_.rank_records());
     write_status(RunStatus::State::kRunning, "", std::nullopt);
     return lease_->token();
   });
-  has_begun_ = true;
+  last_words_.begin(token, [this] { lease_.reset(); });
   LogOutputOptions log;
   log.file = (directory_.logs() / fmt::format("rank-{}.log", world_.rank())).string();
   log.terminal = options_.terminal;
   log.is_json = experiment_.log.format == LogConfig::Format::kJson;
   log.rank = world_.rank();
   log_ = std::make_unique<LogOutputs>(log);
-}
-
-/// Rank 0 gives the lease up only after it reported: who finds none has nothing to add.
-bool Run::owns_directory() const {
-  try {
-    return lease_token(options_.files, directory_.lease()) == lease_token_;
-  } catch (const std::exception&) {  // a disk that fails: what cannot be read is not written either
-    return false;
-  }
+  world_.set_trace(&trace_);
+  world_.progress().set_activity("preparing");
+  reporter_ = std::make_unique<RankReporter>(world_, trace_, clock_, options_.files, directory_);
 }
 
 /// Collective. Throws: DataError when a rank reads other data than rank 0.
@@ -337,6 +327,7 @@ ExitStatus Run::train(const StartDecision& decision) {
   num_parameters_ = check_model(experiment_, *assembly_, options_.files);
   grid_.emplace(world_,
                 resolve_grid(world_.size(), experiment_.parallel.dp, experiment_.parallel.pp));
+  reporter_->set_stage_rank(grid_->pp_rank());
 
   ConfigNode resolved = options_.resolved.node;
   const int64_t bucket_bytes = choose_bucket_bytes(*grid_, decision, resolved);
@@ -347,7 +338,6 @@ ExitStatus Run::train(const StartDecision& decision) {
   strategy_options.trace = &trace_;
   if (experiment_.log.samples)
     set_sample_inputs(resolved, resolved_sample_inputs(experiment_, *assembly_->architecture));
-  world_.set_trace(&trace_);
   const int64_t bytes_before = MemoryMeter::use(world_.device()).now_bytes;
   strategy_ = std::make_unique<Strategy>(*assembly_->architecture,
                                          Strategy::Groups{world_, grid_->data(), grid_->pipeline()},
@@ -355,6 +345,7 @@ ExitStatus Run::train(const StartDecision& decision) {
   strategy_->add_metrics(assembly_->make_metrics());
   const TrainingState state = load(decision);
   step_ = state.step;
+  world_.set_step(step_);
 
   TrainerInputs inputs{experiment_,
                        *assembly_,
@@ -367,6 +358,7 @@ ExitStatus Run::train(const StartDecision& decision) {
                        lease_.get(),
                        options_.stop_requested,
                        trace_,
+                       clock_,
                        options_.profile_steps,
                        data_fingerprints(),
                        std::nullopt};
@@ -374,9 +366,14 @@ ExitStatus Run::train(const StartDecision& decision) {
   if (is_first_) atomic_write(options_.files, directory_.resolved(), trainer_->resolved());
   open_sinks(state);
   say_start(state, MemoryMeter::use(world_.device()).now_bytes - bytes_before);
-  Outcome outcome = trainer_->run();
-  while (outcome == Outcome::kSpikes) outcome = go_back(inputs);
-
+  world_.progress().set_activity("");
+  Outcome outcome = Outcome::kDone;
+  {
+    const HangWatch watch(world_.progress(), trace_, communication_timeout(experiment_),
+                          [this](const std::string& cause) { last_words_.hang(cause); });
+    outcome = trainer_->run();
+    while (outcome == Outcome::kSpikes) outcome = go_back(inputs);
+  }
   sinks_.clear();
   const ExitStatus exit_status =
       outcome == Outcome::kStopped ? ExitStatus::kStopped : ExitStatus::kDone;
@@ -451,23 +448,14 @@ ExitStatus run_training(Communicator& world, const TrainingRunOptions& options) 
   const auto go = [&] {
     try {
       return run.go();
-    } catch (const Error&) {
-      throw;
-    } catch (const c10::OutOfMemoryError& error) {
-      throw OutOfMemoryError(error.what_without_backtrace());
-    } catch (const std::bad_alloc&) {
-      throw OutOfMemoryError("out of memory");
-    } catch (const c10::Error& error) {
-      throw Error(error.what_without_backtrace());
-    } catch (const std::exception& error) {
-      throw Error(error.what());
+    } catch (...) {
+      rethrow_as_error();
     }
   };
   try {
     return go();
   } catch (const Error& error) {
-    run.fail(error.what(), error.status());
-    if (options.on_failure) options.on_failure(error);
+    run.fail(error);
     throw;
   }
 }

@@ -25,6 +25,7 @@ struct Elsewhere {
   const char* provokes;  // part of its text
 };
 constexpr Elsewhere kElsewhere[] = {
+    {"launchers/status.cpp", "no such folder", "tests/faults/troubled_test.py", "no such folder"},
     {"framework/config/config_file.cpp", "there is no folder", "tests/unit/config/load_test.cpp",
      "there is no folder"},
     {"framework/config/config_file.cpp", "suggestion(folder", "tests/unit/config/load_test.cpp",

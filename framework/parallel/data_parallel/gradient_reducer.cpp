@@ -26,6 +26,7 @@ class GradientReducer::PlaceGradient final : public torch::autograd::FunctionPre
       : reducer_(reducer), parameter_(parameter) {}
   torch::autograd::variable_list operator()(
       const torch::autograd::variable_list& gradients) override {
+    reducer_.data_.progress().move();
     if (gradients[0].defined()) reducer_.collect(parameter_, gradients[0]);
     return {at::Tensor()};
   }

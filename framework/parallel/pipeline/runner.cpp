@@ -26,6 +26,20 @@ Activations part_of(const Activations& tensors, const std::vector<std::string>& 
   return part;
 }
 
+Phase phase_of(ActionKind kind) {
+  switch (kind) {
+    case kForward:
+      return Phase::kForward;
+    case kBackward:
+      return Phase::kBackward;
+    case kBackwardInput:
+      return Phase::kBackwardInputs;
+    case kBackwardWeight:
+      return Phase::kBackwardWeights;
+  }
+  return Phase::kOther;
+}
+
 /// The places in the list that bring a stage's last gradients of parameters. A list may have whole
 /// backward actions and such in two parts; recomputation gives all with the first part.
 std::vector<bool> last_backward(const std::vector<Action>& actions,
@@ -74,7 +88,7 @@ void PipelineRunner::run(const Schedule& schedule, const Step& step) {
   for (size_t i = 0; i < actions.size(); ++i) {
     const Key key{actions[i].stage, actions[i].microbatch};
     transport_.poll();
-    report(actions[i], step);
+    report(actions[i]);
     if (actions[i].kind == kForward) {
       if (!is_empty(key.microbatch)) forward(key, step);
     } else {
@@ -82,7 +96,7 @@ void PipelineRunner::run(const Schedule& schedule, const Step& step) {
     }
   }
   transport_.finish();
-  if (pipeline_.size() > 1 && step.scale) pipeline_.progress().set_activity("");
+  pipeline_.progress().set_doing({});
   TRIGA_CHECK(handed_.empty() && rests_.empty(), "a step left something undone");
   runs_.clear();  // of schedules that only go forward
 }
@@ -139,10 +153,9 @@ void PipelineRunner::backward(ActionKind kind, const Key& key, const Step& step,
   if (is_whole && !is_empty) give_gradients(key, gradients);
 }
 
-void PipelineRunner::report(const Action& action, const Step& step) {
-  if (pipeline_.size() == 1 || !step.scale) return;  // evaluation and generation say so themselves
-  pipeline_.progress().set_activity(
-      c10::str(word(action.kind), " of stage ", action.stage, ", microbatch ", action.microbatch));
+void PipelineRunner::report(const Action& action) {
+  pipeline_.progress().set_doing(
+      {phase_of(action.kind), pipeline_.size() == 1 ? -1 : action.stage, action.microbatch});
 }
 
 Activations PipelineRunner::take(const StageMessage& message) {

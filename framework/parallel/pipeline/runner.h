@@ -46,7 +46,7 @@ class PipelineRunner {
   void forward(const Key& key, const Step& step);
   void backward(ActionKind kind, const Key& key, const Step& step, bool is_last);
   /// For the others to see, should this rank stop here.
-  void report(const Action& action, const Step& step);
+  void report(const Action& action);
   /// From another stage, or to one: of this rank or of another.
   Activations take(const StageMessage& message);
   void give(const StageMessage& message, Activations tensors);

@@ -109,6 +109,44 @@ TEST(ProgressTable, PrefersTheCauseToItsConsequences) {
   EXPECT_EQ(table->find_failure(0, {}).value_or(""), "rank 2 on host c failed at step 0: bad file");
 }
 
+TEST(ProgressTable, SaysWhatARankDoesAndWhenItMovedLast) {
+  const auto table = ProgressTable::create_shared(kHosts);
+  table->join(0);
+  const ChildRank child(*table, 1, [](ProgressTable& own) {
+    own.set_step(1, 17);
+    own.set_activity(1, "evaluation");
+    own.set_doing(1, {Phase::kBackwardInputs, 2, 70'000});
+    own.set_patience(1, std::chrono::hours(2));
+  });
+  const RankProgress progress = table->progress(1);
+  EXPECT_EQ(progress.step, 17);
+  EXPECT_EQ(progress.doing.phase, Phase::kBackwardInputs);
+  EXPECT_EQ(progress.doing.stage, 2);
+  EXPECT_EQ(progress.doing.microbatch, 70'000);
+  EXPECT_EQ(progress.what, "evaluation, backward of inputs of stage 2, microbatch 70000");
+  EXPECT_EQ(table->patience(1), std::chrono::hours(2));
+  EXPECT_GT(progress.moved_ns, 0);
+  EXPECT_EQ(table->progress(2).state, RankState::kAbsent);
+}
+
+TEST(ProgressTable, CountsEveryMove) {
+  const auto table = ProgressTable::in_process({"a"});
+  table->join(0);
+  const auto did_move = [&](const auto& action) {
+    const int64_t before = table->num_moves(0);
+    action();
+    return table->num_moves(0) > before;
+  };
+  EXPECT_FALSE(did_move([] {}));
+  EXPECT_TRUE(did_move([&] { table->set_doing(0, {Phase::kForward, -1, 3}); }));
+  EXPECT_EQ(table->describe(0), "step 0, forward of microbatch 3");
+  EXPECT_TRUE(did_move([&] { table->move(0); }));
+  EXPECT_TRUE(did_move([&] { table->set_step(0, 1); }));
+  EXPECT_TRUE(did_move([&] { table->set_activity(0, ""); }));
+  EXPECT_TRUE(did_move([&] { table->begin_operation(0, ProgressStream::kData, "x"); }));
+  EXPECT_TRUE(did_move([&] { table->end_operation(0, ProgressStream::kData); }));
+}
+
 TEST(ProgressTable, AddsUpWhatTheRanksOfAHostReserve) {
   const auto table = ProgressTable::create_shared(kHosts);
   table->join(0);

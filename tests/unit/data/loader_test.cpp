@@ -145,12 +145,12 @@ TEST(TrainLoader, NamesSplitAndSamplesOfAnErrorInCollate) {
             "data.validation: batch of samples 4, 5: no such shape");
 }
 
-TEST(TrainLoader, LetsLackOfMemoryThroughAsItIs) {
+TEST(TrainLoader, DoesNotTakeLackOfMemoryForBadData) {
   Reading reading(2);
   reading.dataset.before_get = [](int64_t) { throw std::bad_alloc(); };
   const BatchPlan plan(reading.dataset, {.samples_per_step = 1});
   TrainLoader loader(reading.options(), plan, 0);
-  EXPECT_THROW(loader.next(), std::bad_alloc);
+  EXPECT_THROW(loader.next(), OutOfMemoryError);
 }
 
 TEST(TrainLoader, ReadsAheadNoFurtherThanAsked) {

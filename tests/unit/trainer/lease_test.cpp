@@ -41,6 +41,25 @@ TEST_F(LeaseTest, IsFreeAfterItsHolderEnded) {
   const Lease second(posix_files(), file_, kQuick);
 }
 
+TEST_F(LeaseTest, TellsWhoHoldsItAndWhetherThatProcessLives) {
+  EXPECT_FALSE(lease_holder(posix_files(), file_, kQuick));
+  {
+    const Lease lease(posix_files(), file_, kQuick);
+    const auto holder = lease_holder(posix_files(), file_, kQuick);
+    ASSERT_TRUE(holder);
+    EXPECT_EQ(holder->pid, ::getpid());
+    EXPECT_TRUE(holder->is_alive);
+  }
+  std::ofstream(file_)
+      << R"({"host": "elsewhere", "pid": 7, "start_ticks": "1", "token": "x", "beats": 3})";
+  EXPECT_TRUE(lease_holder(posix_files(), file_, kQuick)->is_alive) << "it was just written";
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const auto silent = lease_holder(posix_files(), file_, kQuick);
+  ASSERT_TRUE(silent);
+  EXPECT_EQ(silent->host, "elsewhere");
+  EXPECT_FALSE(silent->is_alive);
+}
+
 TEST_F(LeaseTest, IsTakenOverFromAProcessThatDied) {
   const pid_t child = ::fork();
   if (child == 0) {

@@ -1,0 +1,39 @@
+#include "base/foreign_errors.h"
+
+#include <c10/util/Exception.h>
+
+#include <new>
+#include <string>
+
+#include "triga/error.h"
+
+namespace triga {
+namespace {
+
+/// LibTorch has a type for devices that are full, and none for the host.
+bool is_out_of_memory(const std::string& message) {
+  return message.find("DefaultCPUAllocator") != std::string::npos ||
+         message.find("not enough memory") != std::string::npos;
+}
+
+}  // namespace
+
+void rethrow_as_error() {
+  try {
+    throw;
+  } catch (const Error&) {
+    throw;
+  } catch (const c10::OutOfMemoryError& error) {
+    throw OutOfMemoryError(error.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemoryError("out of memory");
+  } catch (const c10::Error& error) {
+    const std::string message = error.what_without_backtrace();
+    if (is_out_of_memory(message)) throw OutOfMemoryError("out of memory: " + message);
+    throw Error(message);
+  } catch (const std::exception& error) {
+    throw Error(error.what());
+  }
+}
+
+}  // namespace triga

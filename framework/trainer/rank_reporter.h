@@ -1,0 +1,53 @@
+// RankReporter: writes this rank's record (rank_record.h) about once a second, in a thread of its
+// own, from a run's beginning to its end; on rank 0 it looks for stragglers too. A disk that is full
+// or gone stops the records, never the run. What a rank leaves that dies stays, for the others'
+// report.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "base/files.h"
+#include "base/trace.h"
+#include "comm/communicator.h"
+#include "trainer/rank_record.h"
+#include "trainer/step_clock.h"
+#include "trainer/stragglers.h"
+
+namespace triga {
+
+class RankReporter {
+ public:
+  /// All must outlive it. The folder of the records must be there.
+  RankReporter(Communicator& world, const Trace& trace, const StepClock& clock, FileSystem& files,
+               const RunDirectory& directory, const Stragglers::Options& stragglers = {});
+  /// Takes its record away: the run has ended.
+  ~RankReporter();
+  RankReporter(const RankReporter&) = delete;
+  RankReporter& operator=(const RankReporter&) = delete;
+
+  /// Once the grid is known: ranks with the same number do the same work.
+  void set_stage_rank(int stage_rank) { stage_rank_ = stage_rank; }
+
+ private:
+  void run();
+  void write();
+  void look_for_stragglers();
+
+  Progress& progress_;
+  const Trace& trace_;
+  const StepClock& clock_;
+  FileSystem& files_;
+  const RunDirectory directory_;
+  RankRecord record_;  // of the thread
+  std::atomic<int> stage_rank_{0};
+  Stragglers stragglers_;
+  bool has_warned_ = false;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool is_stopping_ = false;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace triga

@@ -1,0 +1,182 @@
+"""One rank hangs, fails or runs out of memory in the middle of training: the run names it, says what happened, and every rank ends within
+the deadline. And what `triga status` says of a run meanwhile. The trouble comes from a dataset (troubled.cpp)."""
+
+import json
+import os
+import pathlib
+import re
+import resource
+import signal
+import subprocess
+import time
+import unittest
+
+from triga_runner import BUILD, TRIGA, TrigaTest, environment
+
+PLUGINS = BUILD / "tests" / "faults" / "plugins"
+EXPERIMENT = """\
+name: troubled
+model:
+  plugin: transformer
+  kind: gpt2
+  config: {num_layers: 2, num_heads: 2, hidden_size: 32, context_length: 32, dropout: 0.1}
+data:
+  train: {plugin: troubled, kind: troubled, trouble: none, sample: 40}
+  tokenizer: {kind: bytes}
+train: {max_steps: 1000000, global_batch: {samples: 4}, microbatch_size: 2, seed: 3, device: cpu}
+optimizer: {kind: adamw, learning_rate: 1.0e-3}
+learning_rate_schedule: {kind: constant}
+checkpoint: {every_steps: 0}
+log: {every_steps: 1}
+"""
+DEADLINE = 4
+
+
+def rank_processes(directory):
+    """Process ids of the ranks that train in this directory, by rank."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+            if len(command) < 2 or command[1] != b"train" or str(directory).encode() not in command:
+                continue
+            variables = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        match = re.search(rb"OMPI_COMM_WORLD_RANK=(\d+)", variables)
+        found[int(match.group(1)) if match else 0] = int(entry.name)
+    return found
+
+
+class TroubledTest(TrigaTest):
+    def setUp(self):
+        super().setUp()
+        self.experiment.write_text(EXPERIMENT)
+        self.environment = environment(TRIGA_PLUGIN_PATH=PLUGINS)
+
+    def train(self, trouble, ranks=2, seconds=60, deadline=DEADLINE, **how):
+        """Runs until the trouble ends it. -> (status, everything printed to stderr, failure.txt)"""
+        directory = self.folder / "run"
+        started = time.monotonic()
+        done = subprocess.run(
+            [str(TRIGA), "launch", str(self.experiment), "-n", str(ranks), "--run-dir", str(directory), "--set",
+             f"data.train.trouble={trouble}", "--set", f"parallel.communication_timeout={deadline}"], cwd=self.folder,
+            env=self.environment, capture_output=True, text=True, timeout=seconds, **how)
+        took = time.monotonic() - started
+        print(f"{trouble} on {ranks} ranks: ended after {took:.1f} s with status {done.returncode}")
+        self.assertEqual(rank_processes(directory), {}, "no process is left over")
+        failure = (directory / "failure.txt").read_text() if (directory / "failure.txt").exists() else ""
+        if ranks > 1:
+            self.assertTrue(failure and done.stderr.rstrip().endswith(failure.rstrip()),
+                            "the report is the last thing printed:\n" + done.stderr[-3000:])
+        status = json.loads((directory / "status.json").read_text())
+        self.assertEqual((status["state"], status["exit_status"]), ("failed", done.returncode), str(status))
+        return done.returncode, done.stderr, failure
+
+    def test_a_rank_that_hangs_in_its_data_says_where(self):
+        status, _, failure = self.train("sleep")
+        self.assertEqual(status, 6, failure)
+        cause = failure.splitlines()[1]
+        self.assertRegex(cause, r"^rank [01] on host \S+: it hangs: nothing moved for [34]\.\d s in data")
+        self.assertIn("parallel.communication_timeout is 4 s", cause)
+        self.assertIn("main thread:", failure)
+        self.assertIn("Prefetcher", failure, "the stack of the thread that waits")
+        self.assertIn("Where the ranks were:", failure)
+        self.assertRegex(failure, r"rank \d on host \S+: step \d+, .*in (all_reduce|all_gather)", "the one that waits for it")
+        self.assertNotIn("missing:", cause)
+
+    def test_one_rank_alone_that_hangs_ends_too(self):
+        status, printed, failure = self.train("sleep", ranks=1)
+        self.assertEqual(status, 6, printed)
+        self.assertIn("it hangs: nothing moved for", failure)
+
+    def test_an_exception_on_one_rank_is_the_cause(self):
+        status, _, failure = self.train("throw")
+        self.assertEqual(status, 4, failure)
+        self.assertRegex(failure.splitlines()[1], r"^rank [01] on host \S+: data\.train: sample 40: the sample is broken")
+
+    def test_memory_that_the_system_refuses_is_named(self):
+        limit = 1200 << 20  # of addresses: a rank has 700 MB of them
+
+        def set_limit():
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+        status, _, failure = self.train("memory", deadline=60, preexec_fn=set_limit)
+        self.assertEqual(status, 8, failure)
+        self.assertRegex(failure.splitlines()[1], r"^rank [01] on host \S+: .*out of memory")
+
+    def status_of(self, directory):
+        done = self.command("status", directory, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def wait_for_status(self, directory, is_good, seconds=30):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if directory.exists():
+                status = self.status_of(directory)
+                if is_good(status):
+                    return status
+            time.sleep(0.2)
+        self.fail(f"not within {seconds} s: {status}")
+
+    def test_status_of_a_run_that_lives_stands_still_and_is_over(self):
+        directory = self.folder / "run"
+        missing = self.command("status", directory)
+        self.assertEqual(missing.returncode, 2)
+        self.assertIn("no such folder", missing.stderr)
+        directory.mkdir()
+        self.assertIn("no run has begun", self.command("status", directory).stdout)
+        process = subprocess.Popen(
+            [str(TRIGA), "launch", str(self.experiment), "-n", "2", "--run-dir", str(directory), "--set",
+             "parallel.communication_timeout=60"], cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True)
+        try:
+            status = self.wait_for_status(directory, lambda one: len(one["ranks"]) == 2 and one["step"] > 5)
+            self.assertEqual(status["state"], "running")
+            self.assertEqual([one["rank"] for one in status["ranks"]], [0, 1])
+            ranks = rank_processes(directory)
+            self.assertEqual([one["pid"] for one in status["ranks"]], [ranks[0], ranks[1]])
+            self.assertEqual([one["is_behind"] for one in status["ranks"]], [False, False])
+            os.kill(ranks[1], signal.SIGSTOP)
+            status = self.wait_for_status(
+                directory, lambda one: [rank["is_behind"] for rank in one["ranks"]] == [False, True] and one["ranks"][1]["silent_seconds"] > 10)
+            self.assertTrue(status["ranks"][0]["is_waiting"], str(status))
+            self.assertGreater(status["ranks"][0]["since_seconds"], 2)
+            table = self.command("status", directory).stdout
+            print(table)
+            self.assertRegex(table, r"(?m)^ +1 .*<- behind.*<- no sign of life for \d+ s$")
+            os.kill(ranks[1], signal.SIGCONT)
+            self.wait_for_status(directory, lambda one: not any(rank["is_behind"] for rank in one["ranks"]) and not any(
+                rank["silent_seconds"] for rank in one["ranks"]))
+            process.send_signal(signal.SIGTERM)
+            _, printed = process.communicate(timeout=30)
+            self.assertEqual(process.returncode, 75, printed)
+        finally:
+            process.kill()
+        status = self.status_of(directory)
+        self.assertEqual((status["state"], status["exit_status"], status["ranks"]), ("stopped", 75, []))
+        self.assertEqual(list((directory / ".progress").iterdir()), [], "ranks that end take their records away")
+
+    def test_status_of_a_run_that_was_killed_as_a_whole(self):
+        directory = self.folder / "run"
+        process = subprocess.Popen(
+            [str(TRIGA), "launch", str(self.experiment), "-n", "2", "--run-dir", str(directory)], cwd=self.folder, env=self.environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            self.wait_for_status(directory, lambda one: len(one["ranks"]) == 2)
+            process.kill()  # nobody is left to say how the run ended
+            process.wait()
+            for pid in rank_processes(directory).values():
+                os.kill(pid, signal.SIGKILL)
+        finally:
+            process.kill()
+        status = self.wait_for_status(directory, lambda one: one["state"] == "lost")
+        self.assertEqual(len(status["ranks"]), 2, "where they were last")
+        self.assertIn("ended without a word", self.command("status", directory).stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
