@@ -30,6 +30,7 @@
 #include "launchers/loaded_experiment.h"
 #include "launchers/places.h"
 #include "launchers/programs.h"
+#include "launchers/restarts.h"
 #include "launchers/train.h"
 #include "launchers/wait_for_launcher.h"
 #include "metrics/run_status.h"
@@ -222,6 +223,21 @@ ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status, const Oo
       c10::str("mpirun ended with status ", mpirun_status, " before the run had begun"));
 }
 
+/// Starts the ranks and waits for their end.
+ExitStatus start_once(const std::vector<std::string>& line, const RunDirectory& directory) {
+  const StatusFile status_file(directory);
+  const OomKills oom_kills;
+  const int status = run_and_wait(line, [&] { return status_file.tells_an_end(); });
+  if (status_file.is_new()) return outcome_of(directory, status, oom_kills);
+  if (status == 0) return ExitStatus::kDone;
+  if (num_signals > 0) {
+    std::cerr << "\ntriga: a signal ended it before the run had begun\n";
+    return status_of_signal();
+  }
+  // The run refused to begin; it said why, and its status is that of the reason.
+  return status < 9 ? static_cast<ExitStatus>(status) : ExitStatus::kCommunication;
+}
+
 ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& arguments) {
   if (environment.placement.is_launched())
     throw ConfigError("triga launch runs inside a rank of " + environment.placement.launcher +
@@ -239,18 +255,22 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
   if (places.num_ranks == 1 && places.hosts.empty() && !config.container)
     return train(environment, arguments.experiment);
   const RunDirectory directory{loaded.run_directory()};
-  const StatusFile status_file(directory);
-  const OomKills oom_kills;
-  const int status = run_and_wait(command_line(environment, arguments, config, places),
-                                  [&] { return status_file.tells_an_end(); });
-  if (status_file.is_new()) return outcome_of(directory, status, oom_kills);
-  if (status == 0) return ExitStatus::kDone;
-  if (num_signals > 0) {
-    std::cerr << "\ntriga: a signal ended it before the run had begun\n";
-    return status_of_signal();
+  Restarts restarts(
+      posix_files(), directory, {.limit = config.max_restarts}, [] { return num_signals > 0; },
+      std::cerr);
+  LaunchArguments of_start = arguments;
+  while (true) {
+    try {
+      const ExitStatus status =
+          start_once(command_line(environment, of_start, config, places), directory);
+      if (!restarts.again(status)) return status;
+    } catch (const CommError& error) {
+      std::cerr << "triga: error: " << error.what() << "\n";
+      if (!restarts.again(error.status())) return error.status();
+    }
+    of_start.experiment.resume = "auto";
+    of_start.experiment.fresh = false;
   }
-  // The run refused to begin; it said why, and its status is that of the reason.
-  return status < 9 ? static_cast<ExitStatus>(status) : ExitStatus::kCommunication;
 }
 
 }  // namespace

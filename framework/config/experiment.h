@@ -167,6 +167,7 @@ struct LaunchConfig {
   std::string memory;                    // of a host, "64G"; "": what the scheduler gives
   std::string time, partition, account;  // "": the scheduler's default
   int64_t save_before_seconds = 120;     // before the time limit
+  int64_t max_restarts = 0;              // of triga launch, after a lost rank or host
   std::string array;                     // "0-7%2"; "": one run
   std::vector<std::string> modules;
   std::vector<std::string> setup;  // lines of bash

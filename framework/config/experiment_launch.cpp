@@ -87,6 +87,15 @@ void describe_request(Fields& fields, LaunchConfig& config) {
       .at_least(0)
       .at_most(65535)
       .known_as({"signal_delay_s"});
+  fields.field("max_restarts", config.max_restarts)
+      .help(
+          "How often `triga launch` starts the run again after it lost a rank or a host (status "
+          "6), "
+          "from the newest checkpoint, after a pause that doubles from 5 seconds to 5 minutes, and "
+          "only if steps were gained since the last start. A job of `triga submit` goes back into "
+          "the queue instead.")
+      .at_least(0)
+      .known_as({"max_restart", "restarts", "num_retries", "max_retries"});
   fields.field("partition", config.partition)
       .help("Partition (queue) of the job.")
       .known_as({"queue", "slurm_partition"});

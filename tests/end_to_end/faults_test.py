@@ -104,6 +104,18 @@ class FaultsTest(TrigaTest):
     def test_killed_first_rank(self):
         self.hit(4, 0, signal.SIGKILL, 20)
 
+    def test_a_run_that_lost_a_rank_is_started_again(self):
+        expected = self.expected_hash(2)
+        directory = self.folder / "restarted"
+        process = self.start(2, directory, "--set", "launch.max_restarts=2")
+        self.wait_for_step(directory, 12, process)
+        os.kill(ranks_of(directory)[1], signal.SIGKILL)
+        out, err, _ = self.finish(process, 90)
+        self.assertEqual(process.returncode, 0, out + err)
+        self.assertIn("died without a word", err)
+        self.assertIn("starts again in 5 s (1 of 2; launch.max_restarts)", err)
+        self.assertEqual(state_hash(directory), expected)
+
     def test_crashed_rank(self):
         self.hit(2, 1, signal.SIGSEGV, 20)
 

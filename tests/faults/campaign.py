@@ -213,8 +213,8 @@ class Campaign:
 
     def wait_for_instant(self, training, duration):
         """Some instant of the run, or inside one of its saves. True: a save was being written."""
-        end = time.monotonic() + training.random.uniform(0.05, 0.8) * duration
-        inside = training.random.random() < 0.4  # some saves are over before the strike: a third is left
+        end = time.monotonic() + training.random.uniform(0.05, 0.7) * duration
+        inside = training.random.random() < 0.5  # some saves are over before the strike: a third is left
         while time.monotonic() < end and training.process.poll() is None:
             time.sleep(0.01)
         while inside and training.process.poll() is None and not training.drafts():

@@ -1,0 +1,81 @@
+#include "launchers/restarts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "checkpoint/layout.h"
+#include "checkpoint/reader.h"
+#include "metrics/run_status.h"
+#include "trainer/lease.h"
+
+namespace triga {
+namespace {
+
+constexpr auto kLookEvery = std::chrono::milliseconds(100);
+
+}  // namespace
+
+int64_t reached_step(FileSystem& files, const RunDirectory& directory) {
+  int64_t step = 0;
+  if (const auto status = read_run_status(files, directory.status())) step = status->step;
+  for (const Path& checkpoint :
+       checkpoints_of_run(files, directory.root).value_or(std::vector<Path>()))
+    step = std::max(step, step_of(checkpoint.filename().string()).value_or(0));
+  return step;
+}
+
+Restarts::Restarts(FileSystem& files, RunDirectory directory, const Options& options,
+                   std::function<bool()> is_cancelled, std::ostream& out)
+    : files_(files),
+      directory_(std::move(directory)),
+      options_(options),
+      is_cancelled_(std::move(is_cancelled)),
+      out_(out),
+      step_(reached_step(files, directory_)) {}
+
+bool Restarts::again(ExitStatus status) {
+  // Other ends would only come again: a wrong experiment, damaged data, a loss that diverges.
+  if (status != ExitStatus::kCommunication || options_.limit == 0 || is_cancelled_()) return false;
+  if (num_restarts_ == options_.limit) {
+    out_ << fmt::format("triga: it was started again {} times (launch.max_restarts): no more\n",
+                        options_.limit);
+    return false;
+  }
+  const int64_t step = reached_step(files_, directory_);
+  if (step <= step_) {
+    out_ << fmt::format("triga: no step was gained since step {}: not started again\n", step_);
+    return false;
+  }
+  step_ = step;
+  const auto pause_before =
+      std::min(options_.longest_pause,
+               options_.first_pause * (int64_t{1} << std::min<int64_t>(num_restarts_, 20)));
+  ++num_restarts_;
+  out_ << fmt::format("triga: starts again in {:g} s ({} of {}; launch.max_restarts)\n",
+                      static_cast<double>(pause_before.count()) / 1000.0, num_restarts_,
+                      options_.limit)
+       << std::flush;
+  if (!pause(pause_before, [] { return false; })) return false;
+  // Ranks on a host that died could not give the folder up.
+  return pause(options_.lease_expiry, [this] {
+    const auto holder = lease_holder(files_, directory_.lease());
+    return !holder || !holder->is_alive;
+  });
+}
+
+bool Restarts::pause(std::chrono::milliseconds duration, const std::function<bool()>& is_over) {
+  const auto end = std::chrono::steady_clock::now() + duration;
+  while (std::chrono::steady_clock::now() < end && !is_over()) {
+    if (is_cancelled_()) {
+      out_ << "triga: a signal ended the wait: not started again\n";
+      return false;
+    }
+    std::this_thread::sleep_for(std::min(kLookEvery, duration));
+  }
+  return true;
+}
+
+}  // namespace triga

@@ -1,0 +1,100 @@
+#include "launchers/restarts.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <sstream>
+#include <thread>
+
+#include "metrics/run_status.h"
+#include "tests/support/temporary_folder.h"
+
+namespace triga {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+
+class RestartsTest : public testing::Test {
+ protected:
+  Restarts make(int64_t limit, milliseconds pause = milliseconds(1)) {
+    return {posix_files(), directory_,
+            Restarts::Options{.limit = limit,
+                              .first_pause = pause,
+                              .longest_pause = 2 * pause,
+                              .lease_expiry = milliseconds(20)},
+            [this] { return is_cancelled_.load(); }, out_};
+  }
+  void reach(int64_t step) {
+    write_run_status(posix_files(), directory_.status(),
+                     {RunStatus::State::kFailed, "lost", step, 6});
+  }
+
+  const test::TemporaryFolder folder_;
+  const RunDirectory directory_{folder_.path()};
+  std::atomic<bool> is_cancelled_ = false;
+  std::ostringstream out_;
+};
+
+TEST_F(RestartsTest, StartsAgainWhileStepsAreGainedUpToTheLimit) {
+  Restarts restarts = make(2);
+  reach(10);
+  EXPECT_TRUE(restarts.again(ExitStatus::kCommunication));
+  reach(20);
+  EXPECT_TRUE(restarts.again(ExitStatus::kCommunication));
+  reach(30);
+  EXPECT_FALSE(restarts.again(ExitStatus::kCommunication));
+  EXPECT_THAT(out_.str(), HasSubstr("started again 2 times"));
+}
+
+TEST_F(RestartsTest, NotWithoutAGain) {
+  reach(10);
+  Restarts restarts = make(5);
+  EXPECT_FALSE(restarts.again(ExitStatus::kCommunication));
+  EXPECT_THAT(out_.str(), HasSubstr("no step was gained since step 10"));
+}
+
+TEST_F(RestartsTest, ACheckpointIsAGainEvenIfTheStatusIsOld) {
+  reach(10);
+  Restarts restarts = make(1);
+  std::filesystem::create_directories(directory_.checkpoints() / "step-00000015");
+  EXPECT_TRUE(restarts.again(ExitStatus::kCommunication));
+}
+
+TEST_F(RestartsTest, NotAfterAnEndThatWouldComeAgain) {
+  Restarts restarts = make(5);
+  reach(10);
+  for (const ExitStatus status :
+       {ExitStatus::kDone, ExitStatus::kInternal, ExitStatus::kUsage, ExitStatus::kPlugin,
+        ExitStatus::kData, ExitStatus::kCheckpoint, ExitStatus::kDiverged, ExitStatus::kOutOfMemory,
+        ExitStatus::kStopped})
+    EXPECT_FALSE(restarts.again(status));
+  EXPECT_EQ(out_.str(), "");
+}
+
+TEST_F(RestartsTest, PausesLongerEachTimeUpToAMost) {
+  Restarts restarts = make(9, milliseconds(20));
+  for (int i = 1; i <= 3; ++i) {
+    reach(i);
+    EXPECT_TRUE(restarts.again(ExitStatus::kCommunication));
+  }
+  EXPECT_THAT(out_.str(), HasSubstr("in 0.02 s (1 of 9"));
+  EXPECT_THAT(out_.str(), HasSubstr("in 0.04 s (2 of 9"));
+  EXPECT_THAT(out_.str(), HasSubstr("in 0.04 s (3 of 9"));
+}
+
+TEST_F(RestartsTest, ASignalEndsThePause) {
+  Restarts restarts = make(9, std::chrono::hours(1));
+  reach(10);
+  std::thread signal([this] {
+    std::this_thread::sleep_for(milliseconds(50));
+    is_cancelled_ = true;
+  });
+  EXPECT_FALSE(restarts.again(ExitStatus::kCommunication));
+  signal.join();
+  EXPECT_THAT(out_.str(), HasSubstr("a signal ended the wait"));
+}
+
+}  // namespace
+}  // namespace triga
