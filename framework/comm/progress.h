@@ -24,6 +24,8 @@ class Progress {
     table_->set_activity(rank_, activity);
   }
 
+  int64_t step() const { return table_->step(rank_); }
+
   void set_activity(std::string_view activity) { table_->set_activity(rank_, activity); }
 
   /// This rank cannot go on. All who wait for it end at once with CommError "rank 2 on host a

@@ -18,13 +18,12 @@ std::string newest_checkpoint(FileSystem& files, const RunDirectory& directory) 
   return newest;
 }
 
-std::string compose(FileSystem& files, const RunDirectory& directory, Communicator& world,
-                    const Failure& failure) {
+std::string compose(FileSystem& files, const RunDirectory& directory, const Failure& failure) {
   const std::string newest = newest_checkpoint(files, directory);
   std::string text = fmt::format("The run {} failed at step {} ({:%Y-%m-%d %H:%M:%S}).\n{}\n",
                                  directory.root.string(), failure.step,
                                  fmt::localtime(std::time(nullptr)), failure.cause);
-  if (world.size() > 1) text += "Where the ranks were:\n" + world.progress().to_text();
+  if (!failure.ranks.empty()) text += "Where the ranks were:\n" + failure.ranks;
   if (text.back() != '\n') text += '\n';
   text += newest.empty()
               ? "No checkpoint was saved.\n"
@@ -38,10 +37,10 @@ void clear_failure(FileSystem& files, const RunDirectory& directory) {
   remove_all(files, directory.failure());
 }
 
-std::string report_failure(FileSystem& files, const RunDirectory& directory, Communicator& world,
+std::string report_failure(FileSystem& files, const RunDirectory& directory,
                            const Failure& failure) noexcept {
   try {
-    const std::string text = compose(files, directory, world, failure);
+    const std::string text = compose(files, directory, failure);
     if (!exists(files, directory.root)) return text;
     // All ranks come here within moments; the first one's words stay.
     const auto lock = files.try_lock(directory.root / ".failure.lock");

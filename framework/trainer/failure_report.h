@@ -5,8 +5,8 @@
 #include <string>
 
 #include "base/files.h"
-#include "comm/communicator.h"
 #include "trainer/run_directory.h"
+#include "triga/error.h"
 
 namespace triga {
 
@@ -15,6 +15,7 @@ struct Failure {
   ExitStatus status = ExitStatus::kInternal;
   int64_t step = 0;
   std::string command;  // to go on
+  std::string ranks;    // where they were, a line each; "": not known, or there was one
 };
 
 /// Removes what an earlier start left. Rank 0 calls it when a run begins.
@@ -22,7 +23,7 @@ void clear_failure(FileSystem& files, const RunDirectory& directory);
 
 /// Writes failure.txt and status.json, unless another rank did. Returns the text. Never throws: who
 /// calls it is failing.
-std::string report_failure(FileSystem& files, const RunDirectory& directory, Communicator& world,
+std::string report_failure(FileSystem& files, const RunDirectory& directory,
                            const Failure& failure) noexcept;
 
 }  // namespace triga

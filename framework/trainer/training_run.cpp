@@ -70,8 +70,9 @@ class Run {
     world_.progress().mark_failed(cause, status);
     if (!has_begun_) return;
     const int64_t step = trainer_ ? trainer_->state().step : step_;
+    const std::string ranks = world_.size() > 1 ? world_.progress().to_text() : "";
     if (owns_directory())
-      report_failure(options_.files, directory_, world_, {cause, status, step, options_.command});
+      report_failure(options_.files, directory_, {cause, status, step, options_.command, ranks});
     lease_.reset();
   }
 
@@ -179,6 +180,7 @@ void Run::open_directory() {
   }
   lease_token_ = world_.broadcast_text(lease_ ? lease_->token() : "", 0, "run directory");
   has_begun_ = true;
+  if (options_.on_begin) options_.on_begin(lease_token_);
   LogOutputOptions log;
   log.file = (directory_.logs() / fmt::format("rank-{}.log", world_.rank())).string();
   log.terminal = options_.terminal;
