@@ -21,16 +21,19 @@ class CheckReport {
   CheckReport(const CheckReport&) = delete;
   CheckReport& operator=(const CheckReport&) = delete;
 
-  /// True: it passed. An exception is a problem, named after `plugin` unless that is empty.
+  /// True: nothing is wrong. An exception is a problem, named after `plugin` unless that is empty.
+  /// `find_nothing`: why there is nothing to look at, which is neither passed nor failed; "": there
+  /// is. Null: there always is.
   bool check(const std::string& of, const std::string& claim, const std::string& plugin,
-             const std::function<std::vector<std::string>()>& find_problems);
+             const std::function<std::vector<std::string>()>& find_problems,
+             const std::function<std::string()>& find_nothing = nullptr);
 
   ExitStatus summary();
 
  private:
   std::ostream& out_;
   std::string file_;
-  int num_checks_ = 0, num_failed_ = 0;
+  int num_checks_ = 0, num_failed_ = 0, num_without_ = 0;
 };
 
 }  // namespace triga

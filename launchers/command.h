@@ -34,6 +34,7 @@ void add_data_tokenize(CLI::App& data, Command& command);
 void add_plugin(CLI::App& app, Command& command);
 void add_open_plugin(CLI::App& app,
                      Command& command);  // hidden: the child of a plugin's first load
+void add_report_crash(CLI::App& app, Command& command);  // hidden: writes what crashed (crash.h)
 
 /// Several lines: Triga with commit, LibTorch, MPI.
 std::string version_text();

@@ -49,7 +49,8 @@ LoadedExperiment::LoadedExperiment(const CommandEnvironment& environment,
   };
   ConfigNode root = load_config(source);
   if (purpose == Purpose::kCompute) device_ = ChosenDevice(environment, root);
-  for (const std::string& plugin : named_plugins(root)) kinds_.host().open(plugin);
+  for (const ConfigNode& plugin : named_plugins(root))
+    placed(plugin, [&] { kinds_.host().open(plugin.scalar); });
   resolved_ = resolve_experiment(root, kinds_.registry());
   device_.check();
   device_.set_deterministic(experiment().train.deterministic);

@@ -48,6 +48,7 @@ int run(int argc, char** argv) {
   triga::add_data(app, command);
   triga::add_plugin(app, command);
   triga::add_open_plugin(app, command);
+  triga::add_report_crash(app, command);
   app.footer(kFooter);  // after the subcommands, which would take it over
   triga::refuse_unknown_command(app, {argv + 1, argv + argc});
   try {

@@ -10,19 +10,26 @@ namespace {
 
 void add_new(CLI::App& group, Command& command) {
   struct Arguments {
-    std::string name, folder = ".";
+    std::string name, folder = ".", part;
   };
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* sub = group.add_subcommand(
-      "new", "Write a small complete plugin to begin with: a model, a dataset, an experiment.");
+  CLI::App* sub = group.add_subcommand("new",
+                                       "Write a small complete plugin to begin with: a model, a "
+                                       "dataset, an experiment, tests; or one "
+                                       "that brings a part for models of others.");
   sub->add_option("name", arguments->name, "Of the plugin and of its folder: a-z, 0-9 and _")
       ->required();
   sub->add_option("--in", arguments->folder, "Folder in which its folder is made")
       ->capture_default_str();
-  sub->footer("\nExample:\n  triga plugin new my_plugin --in ~/plugins\n\nNothing is overwritten.");
+  sub->add_option("--only", arguments->part, "A part, for models that others wrote")
+      ->check(CLI::IsMember(scaffold_parts()));
+  sub->footer(
+      "\nExamples:\n  triga plugin new my_plugin --in ~/plugins\n"
+      "  triga plugin new my_data --only dataset\n\nNothing is overwritten.");
   sub->callback([&command, arguments] {
     command.run = [&command, arguments] {
-      std::cout << new_plugin(command.environment, arguments->name, arguments->folder);
+      std::cout << new_plugin(command.environment, arguments->name, arguments->folder,
+                              arguments->part);
       return ExitStatus::kDone;
     };
   });

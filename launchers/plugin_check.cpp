@@ -15,6 +15,7 @@
 
 #include "base/files.h"
 #include "config/find_kind.h"
+#include "config/vocabulary.h"
 #include "conformance/kind_checks.h"
 #include "conformance/metric_check.h"
 #include "conformance/part_checks.h"
@@ -222,12 +223,13 @@ void PluginCheck::check_kinds() {
 
 void PluginCheck::check_kind(const KindView& kind, const std::string& of, const std::string& sort) {
   const auto example = examples_.find({sort, kind.name});
+  const auto missing = conformance::required_options(kind);
   const bool is_used = report_.check(of, "an experiment uses it", name_, [&]() -> Problems {
     if (example != examples_.end()) return {};
-    return {"what it does cannot be checked without: add --experiment FILE.yaml"};
+    return {"what it does cannot be checked without: add --experiment FILE.yaml" +
+            (missing.empty() ? "" : ", one that sets what has no default: " + join(missing))};
   });
   ConfigNode config = is_used ? example->second.config : ConfigNode::make_mapping();
-  const auto missing = conformance::required_options(kind);
   if (!is_used && !missing.empty()) return;  // said
   report_.check(of, "every option is described, and resolving is stable", name_,
                 [&] { return conformance::check_description(kind, config); });
@@ -252,7 +254,14 @@ void PluginCheck::check_defaults(const KindView& kind, const std::string& of) {
         config.add(key, *example->second.config.find(key));
       tokenizer = uses_[example->second.use].tokenizer(environment_);
     }
-    make_architecture(kind.name, config, tokenizer);
+    try {
+      make_architecture(kind.name, config, tokenizer);
+    } catch (const ConfigError& error) {  // more than what is marked as required
+      if (example != examples_.end()) throw;
+      return Problems{c10::str(error.what(),
+                               "\n        An experiment can give what it needs (a "
+                               "tokenizer, options): add --experiment FILE.yaml")};
+    }
     return Problems();
   });
 }
@@ -316,7 +325,9 @@ void PluginCheck::check_use(Use& use) {
 void PluginCheck::check_architecture(Use& use, const Subject& subject) {
   const std::string of = "architecture " + use.experiment().model.kind;
   for (const conformance::Check& check : conformance::architecture_checks())
-    report_.check(of, check.claim, name_, [&] { return check.find_problems(subject); });
+    report_.check(
+        of, check.claim, name_, [&] { return check.find_problems(subject); },
+        [&] { return check.find_nothing ? check.find_nothing(subject) : ""; });
 }
 
 /// The experiment's model on its training data.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <sstream>
+
 #include "base/files.h"
 #include "plugin_host/search_path.h"
 
@@ -11,6 +13,19 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kWord = "my_plugin";  // the name that the files of the scaffold have
+
+/// A plugin of one part, and the files that it takes of the whole scaffold.
+struct Part {
+  std::string name;
+  std::vector<std::string> shared;
+};
+const std::vector<Part>& parts() {
+  static const std::vector<Part> all = {
+      {"dataset", {"CMakeLists.txt", ".gitignore", "story.txt", "sentences.h", "sentences.cpp"}},
+      {"optimizer", {"CMakeLists.txt", ".gitignore", "story.txt"}},
+      {"metric", {"CMakeLists.txt", ".gitignore", "story.txt"}}};
+  return all;
+}
 
 void check_name(const CommandEnvironment& environment, const std::string& name) {
   constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789_";
@@ -37,39 +52,46 @@ std::string with_name(std::string text, const std::string& name) {
   return text;
 }
 
-/// Every file of the scaffold, below `to`.
-void copy_files(const fs::path& scaffold, const fs::path& to, const std::string& name) {
-  FileSystem& files = posix_files();
-  for (const auto& entry : fs::recursive_directory_iterator(scaffold)) {
-    const fs::path target = to / entry.path().lexically_relative(scaffold);
-    if (entry.is_directory())
-      files.make_directory(target);
-    else
-      atomic_write(files, target, with_name(read_text(files, entry.path()), name));
-  }
+/// What a new plugin is made of.
+std::vector<fs::path> files_of(const fs::path& share, const std::string& part) {
+  std::vector<fs::path> found;
+  for (const Part& known : parts())
+    if (known.name == part)
+      for (const std::string& name : known.shared) found.push_back(share / "scaffold" / name);
+  const fs::path own = part.empty() ? share / "scaffold" : share / "scaffold_parts" / part;
+  if (!fs::is_directory(own))
+    throw ConfigError(fmt::format(
+        "{} is not there: this is no whole install or build tree of Triga", own.string()));
+  for (const auto& entry : fs::directory_iterator(own)) found.push_back(entry.path());
+  return found;
 }
 
+/// The lines of the README that are commands.
 std::string next_lines(const CommandEnvironment& environment, const fs::path& folder,
                        const std::string& name) {
-  return fmt::format(
-      "{0}: a plugin with a model and a dataset. Build it, check it, train it:\n"
-      "  cmake -S {0} -B {0}/build -DCMAKE_PREFIX_PATH={1}\n"
-      "  cmake --build {0}/build\n"
-      "  ctest --test-dir {0}/build --output-on-failure\n"
-      "  TRIGA_PLUGIN_PATH={0}/build triga train {0}/experiment.yaml\n"
-      "Its README.md says what each file is.\n",
-      folder.string(), environment.prefix.string(), name);
+  std::string lines = fmt::format("{} is there. Build it, check it, train it:\n\n",
+                                  (folder / name).lexically_normal().string());
+  if (folder != ".") lines += fmt::format("    cd {}\n", folder.string());
+  std::istringstream readme(read_text(posix_files(), folder / name / "README.md"));
+  for (std::string line; std::getline(readme, line);)
+    if (line.starts_with("    ")) lines += line + "\n";
+  constexpr std::string_view kPrefix = "=PREFIX";
+  lines.replace(lines.find(kPrefix) + 1, kPrefix.size() - 1, environment.prefix.string());
+  return lines + "\nIts README.md says what each file is.\n";
 }
 
 }  // namespace
 
+std::vector<std::string> scaffold_parts() {
+  std::vector<std::string> names;
+  for (const Part& part : parts()) names.push_back(part.name);
+  return names;
+}
+
 std::string new_plugin(const CommandEnvironment& environment, const std::string& name,
-                       const fs::path& folder) {
+                       const fs::path& folder, const std::string& part) {
   check_name(environment, name);
-  const fs::path scaffold = environment.prefix / "share" / "triga" / "scaffold";
-  if (!fs::is_directory(scaffold))
-    throw ConfigError(fmt::format(
-        "{} is not there: this is no whole install or build tree of Triga", scaffold.string()));
+  const std::vector<fs::path> sources = files_of(environment.prefix / "share" / "triga", part);
   if (!fs::is_directory(folder))
     throw ConfigError(fmt::format("--in {}: there is no such folder", folder.string()));
   const fs::path target = (folder / name).lexically_normal();
@@ -80,12 +102,13 @@ std::string new_plugin(const CommandEnvironment& environment, const std::string&
       throw ConfigError(fmt::format("{} is there already; nothing was written", target.string()));
     remove_all(files, draft);  // of an attempt that was interrupted
     files.make_directory(draft);
-    copy_files(scaffold, draft, name);
+    for (const fs::path& source : sources)
+      atomic_write(files, draft / source.filename(), with_name(read_text(files, source), name));
     files.rename(draft, target);
   } catch (const FileError& error) {
     throw ConfigError(fmt::format("--in {}: {}", folder.string(), error.what()));
   }
-  return next_lines(environment, target, name);
+  return next_lines(environment, folder, name);
 }
 
 }  // namespace triga

@@ -37,8 +37,7 @@ Restarts::Restarts(FileSystem& files, RunDirectory directory, const Options& opt
       step_(reached_step(files, directory_)) {}
 
 bool Restarts::again(ExitStatus status) {
-  // Other ends would only come again: a wrong experiment, damaged data, a loss that diverges.
-  if (status != ExitStatus::kCommunication || options_.limit == 0 || is_cancelled_()) return false;
+  if (!can_be_of_a_host(status) || options_.limit == 0 || is_cancelled_()) return false;
   if (num_restarts_ == options_.limit) {
     out_ << fmt::format("triga: it was started again {} times (launch.max_restarts): no more\n",
                         options_.limit);
@@ -64,6 +63,13 @@ bool Restarts::again(ExitStatus status) {
     const auto holder = lease_holder(files_, directory_.lease());
     return !holder || !holder->is_alive;
   });
+}
+
+/// Other ends would only come again: a wrong experiment, damaged data, a loss that diverges.
+bool Restarts::can_be_of_a_host(ExitStatus status) const {
+  if (status != ExitStatus::kInternal) return status == ExitStatus::kCommunication;
+  const auto written = read_run_status(files_, directory_.status());
+  return written && written->cause.find("crashed (SIG") != std::string::npos;
 }
 
 bool Restarts::pause(std::chrono::milliseconds duration, const std::function<bool()>& is_over) {

@@ -37,6 +37,8 @@ class Restarts {
   bool again(ExitStatus status);
 
  private:
+  /// A lost peer, or a crash, which may be the host's fault.
+  bool can_be_of_a_host(ExitStatus status) const;
   bool pause(std::chrono::milliseconds duration, const std::function<bool()>& is_over);
 
   FileSystem& files_;

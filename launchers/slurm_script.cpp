@@ -73,8 +73,9 @@ if [[ -z $outcome ]]; then
     >"$run_dir/.status.json.$SLURM_JOB_ID" && mv "$run_dir/.status.json.$SLURM_JOB_ID" "$run_dir/status.json"
   echo "triga: $cause (killed: out of memory, kill -9, a lost host); the logs of ranks: $run_dir/log"
 fi
-case $outcome in
-  6 | 75) ;;  # a lost peer; stopped on a signal: started again
+crashed=$(grep -c '"cause": .*crashed (SIG' "$run_dir/status.json")  # which may be the host's fault
+case $outcome-$crashed in
+  6-* | 75-* | 1-1) ;;  # a lost peer; stopped on a signal; a crash: started again
   *)
     echo "triga: ended at step $now with exit status $outcome"
     exit "$outcome"

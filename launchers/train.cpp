@@ -12,6 +12,7 @@
 #include "comm/mpi_communicator.h"
 #include "launchers/command.h"
 #include "launchers/compute_process.h"
+#include "launchers/crash.h"
 #include "launchers/loaded_experiment.h"
 #include "trainer/from_first_rank.h"
 #include "trainer/training_run.h"
@@ -93,6 +94,8 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
   loaded.check_grid(environment.placement.world_size);
   catch_signals(environment.placement);
   const std::unique_ptr<Communicator> world = open_world(environment, loaded);
+  // After MPI, which has a handler of its own.
+  CrashReporter crashes(environment.executable, *world, command_of(environment, arguments));
 
   TerminalOptions terminal_options;
   terminal_options.is_interactive =
@@ -111,10 +114,14 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
                              command_of(environment, arguments),
                              stop_requested,
                              arguments.profile_steps,
+                             {},
                              {}};
   options.start.directory = RunDirectory{loaded.run_directory()};
   options.start.resume = arguments.resume;
   options.start.fresh = arguments.fresh;
+  options.on_begin = [&](const std::string& lease_token) {
+    crashes.begin(loaded.run_directory(), lease_token);
+  };
   const auto give_up = [&](const Error& error) {
     terminal.keep_bar();
     leave(error, *world);

@@ -24,6 +24,8 @@ class Progress {
     table_->set_activity(rank_, activity);
   }
 
+  int64_t step() const { return table_->step(rank_); }
+
   void set_activity(std::string_view activity) { table_->set_activity(rank_, activity); }
 
   /// Where it is in a step; stores to atomics only.

@@ -19,6 +19,7 @@ inline std::string message_at(const ConfigNode& node, std::string_view message) 
 /// What `action` returns. A ConfigError without a line gets the place of `node` in front:
 /// "experiments/a.yaml:4: model.config: vocab_size 10 is less than ...". So do a DataError and a
 /// CheckpointError, which keep their sort: what they name is a file that the experiment names.
+/// A PluginError keeps it too.
 template <class Action>
 auto placed(const ConfigNode& node, Action action) {
   try {
@@ -35,6 +36,8 @@ auto placed(const ConfigNode& node, Action action) {
     throw DataError(message_at(node, error.what()));
   } catch (const CheckpointError& error) {
     throw CheckpointError(message_at(node, error.what()));
+  } catch (const PluginError& error) {
+    throw PluginError(message_at(node, error.what()));
   }
 }
 

@@ -94,8 +94,8 @@ bool is_left_to_the_limit(const ConfigNode& resolved) {
 
 }  // namespace
 
-std::vector<std::string> named_plugins(ConfigNode& root) {
-  std::vector<std::string> plugins;
+std::vector<ConfigNode> named_plugins(ConfigNode& root) {
+  std::vector<ConfigNode> plugins;
   for (const auto& section : kind_sections(Registry(), root)) {
     ConfigNode* plugin = find_path(root, section.path + ".plugin");
     if (plugin == nullptr || plugin->kind != NodeKind::kScalar || plugin->scalar.empty()) continue;
@@ -104,8 +104,8 @@ std::vector<std::string> named_plugins(ConfigNode& root) {
       detail::bind(path)->read(*plugin, {});
       plugin->scalar = path.path;
     }
-    if (std::find(plugins.begin(), plugins.end(), plugin->scalar) == plugins.end())
-      plugins.push_back(plugin->scalar);
+    const auto is_same = [&](const ConfigNode& other) { return other.scalar == plugin->scalar; };
+    if (std::none_of(plugins.begin(), plugins.end(), is_same)) plugins.push_back(*plugin);
   }
   return plugins;
 }

@@ -11,10 +11,10 @@
 
 namespace triga {
 
-/// The values of every `plugin` key, to be opened before resolve_experiment: names, or paths of
-/// files. Whatever else is wrong in the experiment does not matter here. Paths in the experiment
+/// The values of `plugin` keys, each once, to be opened before resolve_experiment: names, or paths
+/// of files. Whatever else is wrong in the experiment does not matter here. Paths in the experiment
 /// become absolute.
-std::vector<std::string> named_plugins(ConfigNode& root);
+std::vector<ConfigNode> named_plugins(ConfigNode& root);
 
 struct ResolvedExperiment {
   Experiment experiment;

@@ -83,7 +83,7 @@ Problems every_parameter_gets_a_gradient(const Subject& subject) {
   for (const auto& [name, tensor] : CutModel(*model, {}).train(subject.batches(*model), false)) {
     if (!tensor.isfinite().all().item<bool>()) problems.push_back(name + " is not finite");
     if (name.find("gradient of") != std::string::npos && !tensor.ne(0).any().item<bool>())
-      problems.push_back(name + " is zero");
+      problems.push_back(name + " is zero: is it used in forward()?");
   }
   return problems;
 }
@@ -122,12 +122,20 @@ Problems every_cut(const Subject& subject) {
   return problems;
 }
 
+std::string one_layer(const Subject& subject) {
+  return subject.make()->layers().size() == 1 ? "it has one layer" : "";
+}
+
 Problems metrics_merge(const Subject& subject) {
   Problems problems;
   const auto model = subject.make();
   for (size_t i = 0; i < model->metrics().size(); ++i)
     append(problems, check_merging(subject, [&] { return std::move(model->metrics().at(i)); }));
   return problems;
+}
+
+std::string no_metrics(const Subject& subject) {
+  return subject.make()->metrics().empty() ? "it has no metrics of its own" : "";
 }
 
 Problems directory_fits(const Subject& subject) {
@@ -165,12 +173,21 @@ Problems sampler_gives_the_same(const Subject& subject) {
   const auto model = subject.make();
   const auto sampler = model->sampler();
   if (!sampler) return {};
-  if (!subject.sampler_inputs) return {"nothing says what to generate from"};
+  if (!subject.sampler_inputs) {
+    std::string keys;
+    if (const ConfigNode* required = sampler->schema().find("required"))
+      for (const ConfigNode& key : required->items) keys += " --input " + key.scalar + "=...";
+    return {"nothing says what to generate from; its sampler needs:" + keys};
+  }
   const auto first = generate(subject, *model);
   if (first.empty()) return {"it generated nothing"};
   if (first != generate(subject, *subject.make()))
     return {"the same inputs give another result the next time: draw from a seed that is an input"};
   return {};
+}
+
+std::string no_sampler(const Subject& subject) {
+  return subject.make()->sampler() ? "" : "it has no sampler";
 }
 
 }  // namespace
@@ -184,12 +201,12 @@ const std::vector<Check>& architecture_checks() {
       {"gradients equal finite differences", compare_gradients},
       {"the same bits come again", same_bits},
       {"nothing is drawn from LibTorch's generator", nothing_from_the_default_generator},
-      {"every cut is the uncut model to the bit", every_cut},
+      {"every cut is the uncut model to the bit", every_cut, one_layer},
       {"several ranks are one process", compare_layouts},
       {"a model directory fits the model that wrote it", directory_fits},
       {"what is saved is loaded to the bit", save_and_load},
-      {"metrics merge to what one rank would count", metrics_merge},
-      {"a sampler gives the same again", sampler_gives_the_same},
+      {"metrics merge to what one rank would count", metrics_merge, no_metrics},
+      {"a sampler gives the same again", sampler_gives_the_same, no_sampler},
   };
   return checks;
 }

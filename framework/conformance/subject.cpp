@@ -1,6 +1,6 @@
 #include "conformance/subject.h"
 
-#include "plugin_host/in_plugin.h"
+#include "base/plugin_call.h"
 
 namespace triga::conformance {
 

@@ -36,6 +36,8 @@ struct Subject {
 struct Check {
   const char* claim;  // "gradients equal finite differences"
   Problems (*find_problems)(const Subject& subject);
+  /// Why there is nothing to look at: "it has no sampler"; "": there is. Null: there always is.
+  std::string (*find_nothing)(const Subject& subject) = nullptr;
 };
 
 /// Those that every architecture must keep, in the order in which a failure explains the next ones.

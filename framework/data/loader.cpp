@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/foreign_errors.h"
+#include "base/plugin_call.h"
 
 namespace triga {
 namespace {
@@ -38,14 +39,27 @@ auto with_place(const What& what, const F& f) {
   }
 }
 
+/// The options, and whose code is called.
+struct Reader : LoaderOptions {
+  explicit Reader(const LoaderOptions& options)
+      : LoaderOptions(options),
+        dataset_code(code_of("dataset", *options.dataset)),
+        architecture_code(code_of("architecture", *options.architecture)) {}
+  PluginCode dataset_code, architecture_code;
+};
+
 /// Requires: a plan with samples.
-Batch make_batch(const LoaderOptions& options, const MicrobatchPlan& plan, bool training) {
+Batch make_batch(const Reader& options, const MicrobatchPlan& plan, bool training) {
   std::vector<Sample> samples;
   samples.reserve(plan.samples.size());
   for (int64_t index : plan.samples)
     samples.push_back(
         with_place([&] { return c10::str("data.", options.split, ": sample ", index); },
-                   [&] { return options.dataset->get(index); }));
+                   [&] {
+                     return PluginCall("get", options.dataset_code).run([&] {
+                       return options.dataset->get(index);
+                     });
+                   }));
   const CollateContext context{.first_position = plan.first_position,
                                .key = RandomKey(options.seed).with("collate").with(options.split),
                                .training = training};
@@ -54,7 +68,11 @@ Batch make_batch(const LoaderOptions& options, const MicrobatchPlan& plan, bool 
         return c10::str("data.", options.split, ": batch of samples ",
                         describe_samples(plan.samples));
       },
-      [&] { return options.architecture->collate(samples, context); });
+      [&] {
+        return PluginCall("collate", options.architecture_code).run([&] {
+          return options.architecture->collate(samples, context);
+        });
+      });
   if (options.pin_memory)
     for (auto& [name, tensor] : batch.fields) tensor = tensor.pin_memory();
   batch.num_samples = static_cast<int64_t>(plan.samples.size());
@@ -64,7 +82,7 @@ Batch make_batch(const LoaderOptions& options, const MicrobatchPlan& plan, bool 
 }
 
 /// Microbatch `i` of a rank's share, or an empty one when the share is shorter.
-Batch make_shared_batch(const LoaderOptions& options, const StepPlan& plan, Share share, int64_t i,
+Batch make_shared_batch(const Reader& options, const StepPlan& plan, Share share, int64_t i,
                         bool training) {
   const int64_t index = share.begin + i;
   if (index < std::min(share.end, static_cast<int64_t>(plan.microbatches.size())))
@@ -95,7 +113,7 @@ std::function<std::optional<Prefetcher::Item>()> training_steps(const LoaderOpti
                                                                 int64_t first_step,
                                                                 std::optional<int64_t> end_step) {
   TRIGA_CHECK(options.dataset && options.architecture, "a loader without dataset or architecture");
-  return [options, &plan, whole = plan.step(0), step = first_step,
+  return [options = Reader(options), &plan, whole = plan.step(0), step = first_step,
           end_step]() mutable -> std::optional<Prefetcher::Item> {
     if (end_step && step >= *end_step) return std::nullopt;
     const StepPlan step_plan = plan.step(step++);
@@ -118,8 +136,8 @@ std::function<std::optional<Prefetcher::Item>()> evaluation_microbatches(
                                          .in_streams = in_streams,
                                          .samples_per_step = samples,
                                          .microbatch_size = microbatch_size});
-  return [options, plan, whole = plan->step(0), current = plan->step(0), step = int64_t{0},
-          i = int64_t{0}]() mutable -> std::optional<Prefetcher::Item> {
+  return [options = Reader(options), plan, whole = plan->step(0), current = plan->step(0),
+          step = int64_t{0}, i = int64_t{0}]() mutable -> std::optional<Prefetcher::Item> {
     const auto [share, num_rounds] = share_microbatches(options, current, whole);
     if (i >= num_rounds) {
       if (++step >= plan->steps_in_epochs(1)) return std::nullopt;

@@ -8,7 +8,9 @@ namespace triga {
 
 FlatOptimizer::FlatOptimizer(std::unique_ptr<Optimizer> optimizer, const ParameterStore& store,
                              const Gradients& gradients)
-    : optimizer_(std::move(optimizer)), state_names_(optimizer_->state_names()) {
+    : optimizer_(std::move(optimizer)),
+      code_(code_of("optimizer", *optimizer_)),
+      state_names_(optimizer_->state_names()) {
   for (size_t i = 0; i < state_names_.size(); ++i)
     states_.push_back(zeros_in_large_pages(
         store.num_owned(), at::TensorOptions().dtype(at::kFloat).device(store.options().device)));
@@ -32,7 +34,9 @@ FlatOptimizer::FlatOptimizer(std::unique_ptr<Optimizer> optimizer, const Paramet
 void FlatOptimizer::update(size_t bucket, double learning_rate, double gradient_scale) {
   const c10::AutoGradMode no_grad(false);
   if (slices_[bucket].empty()) return;
-  optimizer_->update(slices_[bucket], learning_rate, num_updates_, gradient_scale);
+  PluginCall("update", code_).run([&] {
+    optimizer_->update(slices_[bucket], learning_rate, num_updates_, gradient_scale);
+  });
 }
 
 }  // namespace triga

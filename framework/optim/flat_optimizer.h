@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/plugin_call.h"
 #include "parameters/parameter_store.h"
 #include "triga/optimizer.h"
 
@@ -36,6 +37,7 @@ class FlatOptimizer {
 
  private:
   std::unique_ptr<Optimizer> optimizer_;
+  PluginCode code_;
   std::vector<std::string> state_names_;
   std::vector<at::Tensor> states_;                   // one a state name, fp32 [num_owned]
   std::vector<std::vector<OptimizerSlice>> slices_;  // [bucket]

@@ -122,6 +122,7 @@ Strategy::Strategy(const Architecture& architecture, const Groups& groups, const
                    std::unique_ptr<Optimizer> optimizer, std::unique_ptr<Communicator> own_pipeline)
     : own_pipeline_(std::move(own_pipeline)),
       loss_(architecture.loss()),
+      loss_code_(code_of("loss", *loss_)),
       loss_names_(names_of(*loss_)),
       metrics_(architecture.metrics()),
       world_(groups.world),
@@ -209,13 +210,17 @@ void Strategy::sum_losses(StepLoss& loss, std::span<double> votes, std::string_v
   }
 }
 
+double Strategy::count(const Batch& batch, const std::string& loss) const {
+  return PluginCall("count", loss_code_).run([&] { return loss_->count(batch, loss); });
+}
+
 StepLoss Strategy::count_losses(const std::vector<Batch>& microbatches, std::span<double> votes) {
   StepLoss loss;
   for (const std::string& name : loss_names_) {
     LossTotal& total = loss.totals[name];
     if (pipeline_.rank() > 0) continue;  // the ranks of a pipeline have the same microbatches
     for (const Batch& batch : microbatches)
-      if (batch.num_samples > 0) total.count += loss_->count(batch, name);
+      if (batch.num_samples > 0) total.count += count(batch, name);
   }
   sum_losses(loss, votes, "counts of the step");
   return loss;
@@ -377,7 +382,11 @@ EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>&
   const c10::AutoGradMode no_grad(false);
   EvaluationResult result;
   for (const std::string& name : loss_names_) result.loss.totals[name] = {};
-  for (const auto& metric : metrics_) metric->reset();
+  std::vector<PluginCode> metric_codes;
+  for (const auto& metric : metrics_) {
+    metric->reset();
+    metric_codes.push_back(code_of("metric '" + metric->name() + "'", *metric));
+  }
   PipelineRunner::Step step = forward_only(Mode::kEvaluate);
   CarriedState carried;  // training's own stays as it is
   if (carries_state_)
@@ -387,10 +396,11 @@ EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>&
     for (const LossTerm& term : run.losses) {
       LossTotal& total = result.loss.totals.at(term.name);
       total.sum += term.sum.item<double>();
-      total.count += loss_->count(batch, term.name);
+      total.count += count(batch, term.name);
     }
     if (stage == last_stage)
-      for (const auto& metric : metrics_) metric->update(batch, run.outputs);
+      for (size_t i = 0; i < metrics_.size(); ++i)
+        PluginCall("update", metric_codes[i]).run([&] { metrics_[i]->update(batch, run.outputs); });
   };
   // As many at a time as there are ranks in the pipeline, so that none waits for all others.
   for (bool is_over = false; !is_over;) {

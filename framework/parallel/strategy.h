@@ -166,6 +166,7 @@ class Strategy {
   StepContext context(Mode mode, int64_t step, int stage);
   PipelineRunner::Step forward_only(Mode mode);
   Activations predict(const Batch& batch, SequenceState* state);
+  double count(const Batch& batch, const std::string& loss) const;
   void sum_losses(StepLoss& loss, std::span<double> votes, std::string_view what);
   StepLoss count_losses(const std::vector<Batch>& microbatches, std::span<double> votes);
   void gather_statistics();
@@ -178,6 +179,7 @@ class Strategy {
 
   std::unique_ptr<Communicator> own_pipeline_;  // where none was given
   std::unique_ptr<Loss> loss_;
+  PluginCode loss_code_;
   std::vector<std::string> loss_names_;  // "loss" first
   std::vector<std::unique_ptr<Metric>> metrics_;
   Communicator &world_, &data_, &pipeline_;

@@ -4,7 +4,15 @@
 #include <memory>
 #include <regex>
 
+#include "triga/error.h"
+
 namespace triga {
+
+void detail::throw_not_declared() {
+  throw Error(
+      "a parameter is used that was never declared. Declare it in the layer's constructor, for "
+      "example: weight_ = parameter(\"blocks.3.weight\", {out, in}, Init::normal(0.02))");
+}
 
 std::vector<std::vector<Declaration>> declarations_of(const std::vector<LayerSpec>& layers,
                                                       const std::vector<GroupRule>& rules) {

@@ -7,7 +7,7 @@
 
 #include <cstdlib>
 
-#include "plugin_host/in_plugin.h"
+#include "base/plugin_call.h"
 
 namespace triga {
 namespace {

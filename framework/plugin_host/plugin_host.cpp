@@ -1,6 +1,6 @@
 #include "plugin_host/plugin_host.h"
 
-#include "plugin_host/in_plugin.h"
+#include "base/plugin_call.h"
 #include "plugin_host/library.h"
 #include "plugin_host/plugin_file.h"
 

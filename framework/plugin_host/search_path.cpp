@@ -74,8 +74,10 @@ void PluginSearchPath::throw_not_found(const std::string& name) const {
   const auto guess = nearest(name, known);
   throw PluginError(c10::str(
       "there is no plugin '", name, "'", guess.empty() ? "" : "; did you mean " + guess + "?",
-      "\nSearched (TRIGA_PLUGIN_PATH adds folders; a path with a slash names a file):",
-      searched.empty() ? "\n  no folder" : searched));
+      "\nSearched:", searched.empty() ? "\n  no folder" : searched, "\nThe folder that has ", name,
+      ".so can be added: export TRIGA_PLUGIN_PATH=FOLDER (':' between "
+      "several). Or name the file itself, with a slash: plugin: FOLDER/",
+      name, ".so"));
 }
 
 }  // namespace triga

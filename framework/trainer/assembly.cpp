@@ -1,12 +1,12 @@
 #include "trainer/assembly.h"
 
 #include "base/files.h"
+#include "base/plugin_call.h"
 #include "config/find_kind.h"
 #include "config/kind_sections.h"
 #include "config/placed.h"
 #include "optim/weight_average.h"
 #include "parallel/pipeline/schedule_text.h"
-#include "plugin_host/in_plugin.h"
 
 namespace triga {
 namespace {

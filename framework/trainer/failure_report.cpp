@@ -25,24 +25,13 @@ std::string newest_checkpoint(FileSystem& files, const RunDirectory& directory) 
   return newest;
 }
 
-/// Before a cause that is this rank's own; causes of all ranks and of others name whom they mean.
-std::string whose(const Communicator& world, ExitStatus status) {
-  const bool is_own = status != ExitStatus::kCommunication && status != ExitStatus::kDiverged &&
-                      status != ExitStatus::kUsage;
-  if (!is_own || world.size() == 1) return "";
-  return fmt::format("rank {} on host {}: ", world.rank(), world.host(world.rank()));
-}
-
-std::string compose(FileSystem& files, const RunDirectory& directory, Communicator& world,
-                    const Failure& failure) {
+std::string compose(FileSystem& files, const RunDirectory& directory, const Failure& failure) {
   const std::string newest = newest_checkpoint(files, directory);
-  std::string text =
-      fmt::format("The run {} failed at step {} ({:%Y-%m-%d %H:%M:%S}).\n{}\n",
-                  directory.root.string(), failure.step, fmt::localtime(std::time(nullptr)),
-                  whose(world, failure.status) + failure.cause);
+  std::string text = fmt::format("The run {} failed at step {} ({:%Y-%m-%d %H:%M:%S}).\n{}\n",
+                                 directory.root.string(), failure.step,
+                                 fmt::localtime(std::time(nullptr)), failure.cause);
   if (text.ends_with("\n\n")) text.pop_back();
-  if (world.size() > 1)
-    text += "Where the ranks were:\n" + where_all_were(files, directory, world.progress());
+  if (!failure.ranks.empty()) text += "Where the ranks were:\n" + failure.ranks;
   if (text.back() != '\n') text += '\n';
   text += newest.empty()
               ? "No checkpoint was saved.\n"
@@ -86,10 +75,10 @@ void clear_failure(FileSystem& files, const RunDirectory& directory) {
   remove_all(files, directory.failure());
 }
 
-std::string report_failure(FileSystem& files, const RunDirectory& directory, Communicator& world,
+std::string report_failure(FileSystem& files, const RunDirectory& directory,
                            const Failure& failure) noexcept {
   try {
-    const std::string text = compose(files, directory, world, failure);
+    const std::string text = compose(files, directory, failure);
     if (!exists(files, directory.root)) return text;
     // All ranks come here within moments; the first one's words stay, unless they are of somebody
     // else and this is the one.

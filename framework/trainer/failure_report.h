@@ -5,8 +5,9 @@
 #include <string>
 
 #include "base/files.h"
-#include "comm/communicator.h"
+#include "comm/progress.h"
 #include "trainer/run_directory.h"
+#include "triga/error.h"
 
 namespace triga {
 
@@ -15,6 +16,7 @@ struct Failure {
   ExitStatus status = ExitStatus::kInternal;
   int64_t step = 0;
   std::string command;  // to go on
+  std::string ranks;    // where they were, a line each; "": not known, or there was one
 };
 
 /// A line a rank: of those that are seen from here, where they are; of those of other hosts, what
@@ -28,7 +30,7 @@ void clear_failure(FileSystem& files, const RunDirectory& directory);
 /// Writes failure.txt and status.json, unless another rank did; a failure of this rank itself replaces
 /// the report of one that only missed it. Returns the text. Never throws: who
 /// calls it is failing.
-std::string report_failure(FileSystem& files, const RunDirectory& directory, Communicator& world,
+std::string report_failure(FileSystem& files, const RunDirectory& directory,
                            const Failure& failure) noexcept;
 
 }  // namespace triga

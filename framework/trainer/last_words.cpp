@@ -12,6 +12,14 @@ namespace {
 
 constexpr auto kPatience = std::chrono::seconds(5);  // with the disk
 
+/// Before a cause that is this rank's own; causes of all ranks and of others name whom they mean.
+std::string whose(const Communicator& world, ExitStatus status) {
+  const bool is_own = status != ExitStatus::kCommunication && status != ExitStatus::kDiverged &&
+                      status != ExitStatus::kUsage;
+  if (!is_own || world.size() == 1) return "";
+  return c10::str("rank ", world.rank(), " on host ", world.host(world.rank()), ": ");
+}
+
 }  // namespace
 
 LastWords::LastWords(Communicator& world, FileSystem& files, RunDirectory directory,
@@ -50,9 +58,13 @@ void LastWords::hang(const std::string& cause) {
 std::future<void> LastWords::report(const Error& error) {
   auto done = std::async(std::launch::async, [this, error] {
     if (!has_begun_) return;
-    if (owns_directory())
-      report_failure(files_, directory_, world_,
-                     {error.what(), error.status(), world_.progress().own().step, command_});
+    if (owns_directory()) {
+      const std::string ranks =
+          world_.size() > 1 ? where_all_were(files_, directory_, world_.progress()) : "";
+      report_failure(files_, directory_,
+                     {whose(world_, error.status()) + error.what(), error.status(),
+                      world_.progress().step(), command_, ranks});
+    }
     give_up_lease_();
   });
   done.wait_for(kPatience);

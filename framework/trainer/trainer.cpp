@@ -20,6 +20,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// No learning rate has done anything yet.
+constexpr const char* kNeverGood =
+    "It was so from the first step on, which no learning rate can cause. Look for values in the "
+    "data "
+    "that are no numbers, for weights of model.init that are none, and in a plugin for memory that "
+    "nothing fills (at::empty), a logarithm or a division of zero: `triga plugin check FILE.so "
+    "--experiment EXPERIMENT` says which parameters and gradients are not finite";
+
 constexpr int64_t kWarmup = 3;  // steps of a start that a profile leaves out
 
 double seconds_since(Clock::time_point start) {
@@ -253,13 +261,16 @@ void Trainer::judge_skipped(const StepReport& report) {
   if (report.is_spike) count_spike(report);
   if (has_many_spikes_ || state_.skipped_in_a_row < limit) return;
   saves_->finish();
-  throw DivergedError(
-      fmt::format("the run diverged: {} steps in a row were skipped up to step {}; the last time "
-                  "{}.\n  Try a lower "
-                  "optimizer.learning_rate, a longer warm-up or a lower train.clip_norm; the "
-                  "newest checkpoint is from step {}.",
-                  state_.skipped_in_a_row, state_.step, report.why_skipped,
-                  std::max<int64_t>(saves_->saved_step(), 0)));
+  const bool was_ever_good = state_.skipped_steps < state_.step;
+  throw DivergedError(fmt::format(
+      "the run diverged: {} steps in a row were skipped up to step {}; the last time {}.\n  {}; "
+      "the "
+      "newest checkpoint is from step {}.",
+      state_.skipped_in_a_row, state_.step, report.why_skipped,
+      was_ever_good ? "Try a lower optimizer.learning_rate, a longer warm-up or a lower "
+                      "train.clip_norm"
+                    : kNeverGood,
+      std::max<int64_t>(saves_->saved_step(), 0)));
 }
 
 void Trainer::count_spike(const StepReport& report) {

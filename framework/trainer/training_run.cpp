@@ -159,6 +159,7 @@ void Run::open_directory() {
     return lease_->token();
   });
   last_words_.begin(token, [this] { lease_.reset(); });
+  if (options_.on_begin) options_.on_begin(token);
   LogOutputOptions log;
   log.file = (directory_.logs() / fmt::format("rank-{}.log", world_.rank())).string();
   log.terminal = options_.terminal;

@@ -28,6 +28,8 @@ struct TrainingRunOptions {
   std::string command;                                    // to start it again
   const std::atomic<bool>& stop_requested;
   int64_t profile_steps = 0;
+  /// Called when the run directory is this run's, with the token of its lease (lease.h). May be empty.
+  std::function<void(const std::string& lease_token)> on_begin;
   /// Called when a failure was reported and before anything is taken down: a command leaves the
   /// process here, for threads that hang (a disk that does not answer) would keep it. May be empty.
   std::function<void(const Error&)> on_failure;

@@ -37,7 +37,7 @@ class Head final : public Layer {
                           Init::normal(kInitialSize))) {}
 
   Activations forward(const Activations& inputs, LayerContext& /*context*/) override {
-    return {{"logits", at::linear(inputs["hidden"], weight_)}};  // [B, T, vocabulary]
+    return {{"logits", linear(inputs["hidden"], weight_, /*bias=*/nullptr)}};  // [B, T, vocabulary]
   }
 
  private:

@@ -71,7 +71,7 @@ class FaultsTest(TrigaTest):
             if process.poll() is not None:
                 self.fail(f"ended: {process.communicate()}")
 
-    def hit(self, ranks, victim, number, seconds, *words, inside_a_save=False):
+    def hit(self, ranks, victim, number, seconds, *words, status=6, inside_a_save=False):
         """Sends a signal to one rank in the middle of training; checks end, words, leftovers, and the resumed result."""
         expected = self.expected_hash(ranks)
         directory = self.folder / f"hit{ranks}-{number}"
@@ -82,7 +82,7 @@ class FaultsTest(TrigaTest):
         os.kill(ranks_of(directory)[victim], number)
         out, err, took = self.finish(process, seconds)
         text = out + err
-        self.assertEqual(process.returncode, 6, text)
+        self.assertEqual(process.returncode, status, text)
         failure = (directory / "failure.txt").read_text()
         for word in (f"rank {victim}", *words):
             self.assertIn(word, failure)
@@ -90,9 +90,9 @@ class FaultsTest(TrigaTest):
         self.assertIn("step-000000", failure, "names the newest checkpoint")
         self.assertIn("triga launch", failure, "says how to go on")
         self.assertTrue(err.rstrip().endswith(failure.rstrip()), "the report is the last thing printed:\n" + err[-3000:])
-        status = (directory / "status.json").read_text()
-        self.assertIn('"failed"', status)
-        self.assertIn('"exit_status": 6', status)
+        written = (directory / "status.json").read_text()
+        self.assertIn('"failed"', written)
+        self.assertIn(f'"exit_status": {status}', written)
         time.sleep(0.2)
         self.assertEqual(ranks_of(directory), {}, "no process is left over")
         print(f"signal {number} to rank {victim} of {ranks}: ended after {took:.1f} s")
@@ -117,7 +117,7 @@ class FaultsTest(TrigaTest):
         self.assertEqual(state_hash(directory), expected)
 
     def test_crashed_rank(self):
-        self.hit(2, 1, signal.SIGSEGV, 20)
+        self.hit(2, 1, signal.SIGSEGV, 20, "crashed (SIGSEGV)", status=1)
 
     def test_stopped_rank(self):
         self.hit(2, 1, signal.SIGSTOP, 25, "stopped")

@@ -58,7 +58,7 @@ class PluginCheck(TrigaTest):
         for kind in experiments:
             found = lines_of(kind, done.stdout)
             self.assertEqual(len(found), 17, done.stdout)
-            self.assertEqual([line for line in found if not line.startswith("PASS")], [], done.stdout)
+            self.assertEqual([line for line in found if not line.startswith(("PASS", "none"))], [], done.stdout)
 
     def test_transformer_passes(self):
         learned = "{kind: wordpiece, vocab_size: 120}"
@@ -105,10 +105,15 @@ class PluginCheck(TrigaTest):
         used = LANGUAGE_MODEL + "learning_rate_schedule: {plugin: throws_at_use, kind: still}\n"
         self.fails(BROKEN / "throws_at_use.so", "plugin 'throws_at_use': ", [used])
 
+    def test_an_architecture_without_an_experiment_is_told_what_one_gives(self):
+        out = self.fails(SCAFFOLD / "my_plugin.so", "FAIL  architecture bigram: it builds with its defaults")
+        self.assertIn("kind bigram needs a tokenizer: set data.tokenizer\n        An experiment can give what it needs", out)
+        self.assertIn("add --experiment FILE.yaml, one that sets what has no default: file\n", out)
+
     def test_a_crash_is_a_failure_of_the_check_it_came_in(self):
         used = LANGUAGE_MODEL + "learning_rate_schedule: {plugin: crashes_at_use, kind: still}\n"
         out = self.fails(BROKEN / "crashes_at_use.so", "it crashed (SIGSEGV)", [used])
-        self.assertRegex(out, r"FAIL  learning-rate schedule still: [^\n]*\n        it crashed")
+        self.assertRegex(out, r"FAIL  learning-rate schedule still: [^\n]*\n        it crashed \(SIGSEGV\) in plugin 'crashes_at_use'")
 
     def test_arguments_that_fit_nothing_are_refused(self):
         done = self.check(PLUGINS / "rnn.so", [LANGUAGE_MODEL], "--input", "promt=a")
@@ -126,6 +131,9 @@ class PluginCheck(TrigaTest):
         (self.folder / "story.txt").write_text((BUILD / "share" / "triga" / "scaffold" / "story.txt").read_text())
         done = self.check(SCAFFOLD / "my_plugin.so", [experiment])
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("none  architecture bigram: metrics merge to what one rank would count: it has no metrics of its own\n", done.stdout)
+        self.assertIn("none  architecture bigram: a sampler gives the same again: it has no sampler\n", done.stdout)
+        self.assertRegex(done.stdout.splitlines()[-1], r": all \d+ checks passed; 2 had nothing to look at$")
         for text, status, words in (
                 (experiment.replace("  tokenizer: {kind: bytes}\n", ""), 2, "kind bigram needs a tokenizer"),
                 (experiment.replace("story.txt", "tale.txt"), 4, "tale.txt: there is no such file, or it cannot be read")):

@@ -186,6 +186,11 @@ class Script(SubmitCase):
         for status in (1, 2, 3, 4, 5, 7, 8):
             self.check(f"status failed {10 * status} {status}; exit 137", status, None)
 
+    def test_a_crash_is_tried_again_while_steps_are_gained(self):
+        crash = "status failed 20 1; sed -i 's/\"cause\": \"/&rank 1 on host a crashed (SIGBUS) in forward, /' $run_dir/status.json; exit 1"
+        self.check(crash, 1, "requeue 42")
+        self.assertIn("no step was gained", self.check(crash, 1, None, restart=1))
+
     def test_a_start_that_gained_no_step_is_the_last(self):
         self.check("status failed 20 6; exit 6", 6, "requeue 42")
         said = self.check("status failed 20 6; exit 6", 6, None, restart=1)

@@ -1,5 +1,6 @@
 """From an installed tree: `triga plugin new`, build, check, train, install; and what find_package(triga) refuses."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -34,31 +35,64 @@ class PluginKit(unittest.TestCase):
                             **expected)
 
     def test_a_new_plugin_is_built_checked_trained_and_installed(self):
-        said = self.run_one(self.triga, "plugin", "new", "letters")
         folder = self.root / "letters"
-        self.assertIn(f"cmake -S letters -B letters/build -DCMAKE_PREFIX_PATH={self.prefix.resolve()}", said)
-        for file in folder.rglob("*"):
-            if file.is_file():
-                self.assertNotIn("my_plugin", file.read_text(), file)
-        self.configure(folder, "letters/build")
-        self.run_one("cmake", "--build", folder / "build")
-        tested = self.run_one("ctest", "--test-dir", folder / "build", "--output-on-failure")
-        self.assertIn("100% tests passed, 0 tests failed out of 2", tested)
+        self.follow(self.new("letters"))
         checked = self.run_one(self.triga, "plugin", "check", folder / "build" / "letters.so", "--experiment",
                                folder / "experiment.yaml")
         self.assertIn("PASS  architecture bigram: gradients equal finite differences", checked)
         self.assertIn("checks passed", checked)
         experiment = folder / "experiment.yaml"
-        run = self.root / "run"
-        self.run_one(self.triga, "train", experiment, "--run-dir", run, TRIGA_PLUGIN_PATH=folder / "build")
-        self.assertTrue((run / "checkpoints" / "latest" / "model.safetensors").exists())
-        self.assertIn("letters", self.run_one(self.triga, "check", experiment, status=3))
+        refused = self.run_one(self.triga, "check", experiment, status=3)
+        self.assertIn("experiment.yaml:2: model.plugin: there is no plugin 'letters'", refused)
+        self.assertIn(f"{self.prefix.resolve()}/lib/triga/plugins: ", refused)
+        self.assertIn("The folder that has letters.so can be added: export TRIGA_PLUGIN_PATH=FOLDER", refused)
         self.run_one("cmake", "--install", folder / "build", "--prefix", self.prefix)
         try:
             self.assertIn("ok. letters bigram", self.run_one(self.triga, "check", experiment))
             self.assertIn("there is a plugin 'letters' already", self.run_one(self.triga, "plugin", "new", "letters", status=2))
         finally:
             (self.prefix / "lib" / "triga" / "plugins" / "letters.so").unlink()
+
+    def new(self, name, *arguments):
+        """Writes a plugin; the commands that it is told to go on with."""
+        said = self.run_one(self.triga, "plugin", "new", name, *arguments)
+        for file in (self.root / name).rglob("*"):
+            if file.is_file():
+                self.assertNotIn("my_plugin", file.read_text(), file)
+        commands = [line.strip() for line in said.splitlines() if line.startswith("    ")]
+        self.assertEqual(commands[0], f"cmake -S {name} -B {name}/build -DCMAKE_PREFIX_PATH={self.prefix.resolve()}")
+        return commands
+
+    def follow(self, commands):
+        """Types them into a shell, with bin in the PATH, as a reader does."""
+        path = f"{self.prefix / 'bin'}:{os.environ['PATH']}"
+        said = self.run_one("bash", "-ec", "\n".join(commands), PATH=path)
+        self.assertIn("100% tests passed, 0 tests failed out of 2", said)
+        self.assertIn("done at step 300", said)
+
+    def test_a_plugin_of_one_part_serves_models_of_triga(self):
+        for part, checked in (("dataset", "dataset sentences: data.validation is the same every time"),
+                              ("optimizer", "optimizer momentum: a range may be cut anywhere"),
+                              ("metric", "metric mean_rank: it merges to what one rank would count")):
+            with self.subTest(part=part):
+                name = f"only_{part}"
+                self.follow(self.new(name, "--only", part))
+                said = self.run_one(self.triga, "plugin", "check", self.root / name / "build" / f"{name}.so", "--experiment",
+                                    self.root / name / "experiment.yaml")
+                self.assertIn(f"PASS  {checked}", said)
+        lines = [json.loads(line) for line in (self.root / "runs" / "only_metric" / "metrics.jsonl").read_text().splitlines()]
+        ranks = [line["mean_rank"] for line in lines if line.get("split") == "validation"]
+        self.assertLess(ranks[-1], ranks[0])
+        self.assertGreaterEqual(ranks[-1], 1)
+
+    def test_a_new_plugin_elsewhere_says_where_to_go(self):
+        (self.root / "deep").mkdir()
+        said = self.run_one(self.triga, "plugin", "new", "away", "--in", "deep", "--only", "metric")
+        self.assertIn("deep/away is there.", said)
+        self.assertIn("    cd deep\n    cmake -S away -B away/build", said)
+        self.assertTrue((self.root / "deep" / "away" / "mean_rank.cpp").exists())
+        self.assertIn("--only: nonsense not in {dataset,optimizer,metric}",
+                      self.run_one(self.triga, "plugin", "new", "other", "--only", "nonsense", status=2))
 
     def test_a_name_that_cannot_be_is_refused_and_nothing_is_overwritten(self):
         def refused(*arguments):

@@ -35,7 +35,10 @@ ENVIRONMENT = re.compile(r"\b(getenv|secure_getenv)\b")
 
 def resolve(root, path, target):
     """The file of ours that `#include "target"` in `path` means, relative to root, or None."""
-    for folder in (root / path.parent, root / "framework/include", root / "framework", root / "plugins", root):
+    folders = [root / path.parent, root / "framework/include", root / "framework", root / "plugins", root]
+    if path.is_relative_to("launchers/scaffold_parts"):  # `triga plugin new` puts files of both into one folder
+        folders.append(root / "launchers/scaffold")
+    for folder in folders:
         if (folder / target).is_file():
             return (folder / target).resolve().relative_to(root)
     return None

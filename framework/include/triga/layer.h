@@ -71,36 +71,42 @@ class GradientSink {
   virtual at::Tensor begun(size_t parameter) = 0;
 };
 
-/// A layer's handle on a parameter that it declared; usable as a tensor inside forward().
+namespace detail {
+/// Throws: Error that says how a parameter is declared.
+[[noreturn]] void throw_not_declared();
+}  // namespace detail
+
+/// A layer's handle on a parameter that it declared; usable as a tensor inside forward(). One that was
+/// made without declaring a parameter cannot be used. Throws (every function): Error for it.
 class Parameter {
  public:
   Parameter() = default;
   explicit Parameter(ParameterSpec spec)
       : slot_(std::make_shared<Slot>(Slot{std::move(spec), {}})) {}
 
-  const ParameterSpec& spec() const { return slot_->spec; }
-  const at::Tensor& tensor() const { return slot_->tensor; }
-  operator const at::Tensor&() const { return slot_->tensor; }  // NOLINT: reads as the tensor it is
-  const at::Tensor* operator->() const { return &slot_->tensor; }
+  const ParameterSpec& spec() const { return slot().spec; }
+  const at::Tensor& tensor() const { return slot().tensor; }
+  operator const at::Tensor&() const { return slot().tensor; }  // NOLINT: reads as the tensor it is
+  const at::Tensor* operator->() const { return &slot().tensor; }
 
   /// For the core: gives the parameter its memory. Requires: the shape of the spec.
-  void bind(at::Tensor tensor) const { slot_->tensor = std::move(tensor); }
+  void bind(at::Tensor tensor) const { slot().tensor = std::move(tensor); }
   /// For the core: takes part in training or not, before memory is given.
-  void set_trainable(bool trainable) const { slot_->spec.trainable = trainable; }
+  void set_trainable(bool trainable) const { slot().spec.trainable = trainable; }
   /// For the core: where the gradient belongs; null: autograd keeps it. It must outlive the layer's
   /// backward passes.
   void set_sink(GradientSink* sink, size_t index) const {
-    slot_->sink = sink;
-    slot_->index = index;
+    slot().sink = sink;
+    slot().index = index;
   }
 
   /// For operations; see GradientSink.
   at::Tensor gradient_destination(bool& accumulate) const {
-    return slot_->sink == nullptr ? at::Tensor()
-                                  : slot_->sink->destination(slot_->index, accumulate);
+    return slot().sink == nullptr ? at::Tensor()
+                                  : slot().sink->destination(slot().index, accumulate);
   }
   at::Tensor begun_gradient() const {
-    return slot_->sink == nullptr ? at::Tensor() : slot_->sink->begun(slot_->index);
+    return slot().sink == nullptr ? at::Tensor() : slot().sink->begun(slot().index);
   }
 
  private:
@@ -110,7 +116,12 @@ class Parameter {
     GradientSink* sink = nullptr;
     size_t index = 0;
   };
-  std::shared_ptr<Slot> slot_;
+  Slot& slot() const {
+    if (slot_ == nullptr) [[unlikely]]
+      detail::throw_not_declared();
+    return *slot_;
+  }
+  std::shared_ptr<Slot> slot_;  // null: no parameter was declared
 };
 
 /// Sums that are gathered over all microbatches and ranks of a step and applied once (batch

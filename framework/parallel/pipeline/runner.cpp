@@ -131,8 +131,8 @@ void PipelineRunner::backward(ActionKind kind, const Key& key, const Step& step,
     auto result =
         stage.backward_inputs(std::move(runs_.at(key)), gather_gradients(key), step.scale);
     runs_.erase(key);
-    give_gradients(key, result.gradients);
-    rests_.emplace(key, std::move(result.rest));
+    give_gradients(key, std::exchange(result.gradients, {}));
+    rests_.emplace(key, std::move(result));
     return;
   }
   Activations gradients;
@@ -145,7 +145,7 @@ void PipelineRunner::backward(ActionKind kind, const Key& key, const Step& step,
       gradients = stage.backward(std::move(runs_.at(key)), gradients, step.scale);
       runs_.erase(key);
     } else {
-      rests_.at(key).run_weights();
+      stage.backward_weights(rests_.at(key));
       rests_.erase(key);
     }
   }

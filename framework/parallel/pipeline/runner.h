@@ -63,7 +63,7 @@ class PipelineRunner {
   Trace* trace_ = nullptr;  // of the step
   StageTransport transport_;
   std::map<Key, StageRun> runs_;                // forward is done, backward is not
-  std::map<Key, SplitBackward> rests_;          // of backward in two parts
+  std::map<Key, Stage::InputGradients> rests_;  // of backward in two parts
   std::map<StageMessage, Activations> handed_;  // between stages of this rank
 };
 

@@ -1,7 +1,9 @@
 #include "parallel/pipeline/stage.h"
 
+#include <ATen/SequenceNumber.h>
 #include <ATen/ops/full_like.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function_hook.h>
 
 #include <algorithm>
 #include <utility>
@@ -124,6 +126,36 @@ struct Roots {
   torch::autograd::variable_list tensors, gradients;
 };
 
+/// Says that a backward pass has come to a layer, for what may go wrong there.
+class EnterLayer final : public torch::autograd::FunctionPreHook {
+ public:
+  explicit EnterLayer(const PluginCode& code) : code_(code) {}
+  torch::autograd::variable_list operator()(
+      const torch::autograd::variable_list& gradients) override {
+    PluginCall::move_to(code_);
+    return gradients;
+  }
+
+ private:
+  const PluginCode& code_;
+};
+
+/// `first_node`: number of the first node of the graph that the layer could make; a tensor that it
+/// only passes on is another one's.
+void mark_layer(const PluginCode& code, const at::Tensor& result, uint64_t first_node) {
+  if (!result.defined() || !result.grad_fn()) return;
+  if (result.grad_fn()->sequence_nr() >= first_node)
+    result.grad_fn()->add_pre_hook(std::make_unique<EnterLayer>(code));
+}
+
+/// A step is trained; what is evaluated or generated has none.
+int64_t step_of(const StepContext& context) {
+  return context.mode == Mode::kTrain ? context.step : -1;
+}
+int64_t microbatch_of(const StepContext& context, const Batch& batch) {
+  return context.mode == Mode::kTrain ? batch.microbatch : -1;
+}
+
 /// Where backward begins: at outputs that got a gradient, and at losses.
 Roots roots_of(const StageRun& run, const Activations& grad_outputs, const LossScale& scale) {
   Roots roots;
@@ -147,12 +179,17 @@ Stage::Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end,
              const StageFlow& flow, const Loss& loss)
     : outputs_(flow.outputs),
       loss_(loss),
+      loss_code_(code_of("loss", loss)),
       auxiliary_names_(loss.auxiliary_names()),
       is_last_(end == all_layers.size()) {
   TRIGA_CHECK(begin < end && end <= all_layers.size(), "stage [", begin, ", ", end, ")");
   std::vector<std::string> live = flow.inputs;
   for (size_t i = begin; i < end; ++i) {
-    layers_.push_back({&all_layers[i], all_layers[i].build()});
+    const std::string which = c10::str("layer '", all_layers[i].name, "'");
+    const PluginCode building{loss_code_.plugin, which};
+    auto layer = PluginCall("build", building).run([&] { return all_layers[i].build(); });
+    PluginCode code = code_of(which, *layer);
+    layers_.push_back({&all_layers[i], std::move(layer), std::move(code)});
     for (const std::string& name : all_layers[i].writes)
       if (!contains(live, name)) live.push_back(name);
     dead_after_.push_back(dead_after(all_layers, i, end, live, flow));
@@ -165,7 +202,10 @@ Activations Stage::run_layer(size_t i, const Activations& inputs, const Batch& b
                              const StepContext& step, std::vector<LossTerm>& losses) const {
   const LayerSpec& spec = *layers_[i].spec;
   LayerCall call(layers_[i], batch, step, auxiliary_names_, &losses);
-  Activations written = layers_[i].layer->forward(inputs, call);
+  Activations written =
+      PluginCall("forward", layers_[i].code, step_of(step), microbatch_of(step, batch)).run([&] {
+        return layers_[i].layer->forward(inputs, call);
+      });
   for (const std::string& name : spec.writes)
     TRIGA_CHECK(written.contains(name), "layer '", spec.name, "' did not write '", name,
                 "' as it declares");
@@ -214,6 +254,8 @@ Activations Stage::run_layer_recomputed(size_t i, const Activations& inputs, con
 StageRun Stage::forward(const Activations& inputs, const Batch& batch,
                         const StepContext& step) const {
   StageRun run;
+  run.step = step_of(step);
+  run.microbatch = microbatch_of(step, batch);
   for (const auto& [name, tensor] : inputs) {
     const bool wants_gradient = step.mode == Mode::kTrain && tensor.requires_grad();
     run.inputs.set(name, tensor.detach().set_requires_grad(wants_gradient));
@@ -226,21 +268,32 @@ StageRun Stage::forward(const Activations& inputs, const Batch& batch,
     if (step.before_layer) step.before_layer(i);
     Activations read;
     for (const std::string& name : layers_[i].spec->reads) read.set(name, live[name]);
+    const uint64_t first_node = at::sequence_number::peek();
+    const size_t num_losses = run.losses.size();
     Activations written = recompute ? run_layer_recomputed(i, read, batch, step, run.losses)
                                     : run_layer(i, read, batch, step, run.losses);
+    for (const auto& [name, tensor] : written) mark_layer(layers_[i].code, tensor, first_node);
+    for (size_t k = num_losses; k < run.losses.size(); ++k)
+      mark_layer(layers_[i].code, run.losses[k].sum, first_node);
     for (auto& [name, tensor] : written) live.set(name, std::move(tensor));
     for (const std::string& name : dead_after_[i]) live.erase(name);
   }
   for (const std::string& name : outputs_) run.outputs.set(name, live[name]);
   if (is_last_ && step.mode != Mode::kGenerate)
-    run.losses.push_back({"loss", loss_.sum(run.outputs, batch), 1});
+    run.losses.push_back({"loss", PluginCall("sum", loss_code_, run.step, run.microbatch).run([&] {
+                            return loss_.sum(run.outputs, batch);
+                          }),
+                          1});
   return run;
 }
 
 Activations Stage::backward(StageRun run, const Activations& grad_outputs,
                             const LossScale& scale) const {
   const Roots roots = roots_of(run, grad_outputs, scale);
-  if (!roots.tensors.empty()) torch::autograd::backward(roots.tensors, roots.gradients);
+  if (!roots.tensors.empty())
+    PluginCall("backward", last_code(), run.step, run.microbatch).run([&] {
+      torch::autograd::backward(roots.tensors, roots.gradients);
+    });
   Activations grad_inputs;
   for (const auto& [name, tensor] : run.inputs) grad_inputs.set(name, tensor.grad());
   return grad_inputs;
@@ -253,11 +306,21 @@ Stage::InputGradients Stage::backward_inputs(StageRun run, const Activations& gr
   for (const auto& [name, tensor] : run.inputs)
     if (tensor.requires_grad()) leaves.push_back(tensor);
   InputGradients result;
-  const auto gradients = result.rest.run_inputs(roots.tensors, roots.gradients, leaves);
+  result.step = run.step;
+  result.microbatch = run.microbatch;
+  const auto gradients = PluginCall("backward", last_code(), run.step, run.microbatch).run([&] {
+    return result.rest.run_inputs(roots.tensors, roots.gradients, leaves);
+  });
   size_t next = 0;
   for (const auto& [name, tensor] : run.inputs)
     result.gradients.set(name, tensor.requires_grad() ? gradients[next++] : at::Tensor());
   return result;
+}
+
+void Stage::backward_weights(InputGradients& first) const {
+  PluginCall("backward", last_code(), first.step, first.microbatch).run([&] {
+    first.rest.run_weights();
+  });
 }
 
 void Stage::apply_statistics(const std::map<StatisticSums::Key, StatisticSums::Sum>& totals) {
@@ -266,7 +329,10 @@ void Stage::apply_statistics(const std::map<StatisticSums::Key, StatisticSums::S
     for (const auto& [key, total] : totals)
       if (key.first == built.spec->name)
         of_layer.push_back({key.second, total.sum.to(at::kFloat), total.count});
-    if (!of_layer.empty()) built.layer->apply_statistics(of_layer);
+    if (of_layer.empty()) continue;
+    PluginCall("apply_statistics", built.code).run([&] {
+      built.layer->apply_statistics(of_layer);
+    });
   }
 }
 

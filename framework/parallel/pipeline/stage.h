@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/plugin_call.h"
 #include "parallel/pipeline/flow.h"
 #include "parallel/pipeline/gradient_sums.h"
 #include "parallel/pipeline/split_backward.h"
@@ -73,6 +74,7 @@ struct StageRun {
   Activations inputs;   // leaves: backward leaves their gradients in .grad()
   Activations outputs;  // with history
   std::vector<LossTerm> losses;
+  int64_t step = 0, microbatch = 0;  // for messages
 };
 
 /// 1 / global count of a loss, by its name.
@@ -100,9 +102,12 @@ class Stage {
   struct InputGradients {
     Activations gradients;
     SplitBackward rest;
+    int64_t step = 0, microbatch = 0;  // for messages
   };
   InputGradients backward_inputs(StageRun run, const Activations& grad_outputs,
                                  const LossScale& scale) const;
+  /// What `rest` still holds is dropped.
+  void backward_weights(InputGradients& first) const;
 
   /// Gives each layer the totals of its statistics.
   void apply_statistics(const std::map<StatisticSums::Key, StatisticSums::Sum>& totals);
@@ -110,6 +115,7 @@ class Stage {
   struct BuiltLayer {
     const LayerSpec* spec;
     std::unique_ptr<Layer> layer;
+    PluginCode code;  // of `layer`
   };
   const std::vector<BuiltLayer>& layers() const { return layers_; }
   bool is_last() const { return is_last_; }
@@ -119,11 +125,14 @@ class Stage {
                         const StepContext& step, std::vector<LossTerm>& losses) const;
   Activations run_layer_recomputed(size_t i, const Activations& inputs, const Batch& batch,
                                    const StepContext& step, std::vector<LossTerm>& losses) const;
+  /// Where a backward pass of this stage begins.
+  const PluginCode& last_code() const { return is_last_ ? loss_code_ : layers_.back().code; }
 
   std::vector<BuiltLayer> layers_;
   std::vector<std::vector<std::string>> dead_after_;  // [layer] names that nobody reads any more
   const std::vector<std::string> outputs_;
   const Loss& loss_;
+  const PluginCode loss_code_;
   std::vector<std::string> auxiliary_names_;
   bool is_last_;
 };

@@ -76,9 +76,10 @@ TEST(Experiment, NamesItsPlugins) {
       test_experiment({"data.train.plugin=./parquet.so", "data.validation.plugin=transformer"});
   const auto plugins = named_plugins(root);
   ASSERT_THAT(plugins, SizeIs(2));
-  EXPECT_EQ(plugins[0], "transformer");
-  EXPECT_THAT(plugins[1], EndsWith("/parquet.so"));
-  EXPECT_EQ(plugins[1][0], '/');
+  EXPECT_EQ(plugins[0].scalar, "transformer");
+  EXPECT_THAT(plugins[0].where(), HasSubstr(": model.plugin"));
+  EXPECT_THAT(plugins[1].scalar, EndsWith("/parquet.so"));
+  EXPECT_EQ(plugins[1].scalar[0], '/');
 }
 
 TEST(Experiment, NamesAndResolvesTheKindOfEachMetric) {
@@ -98,8 +99,8 @@ TEST(Experiment, NamesAndResolvesTheKindOfEachMetric) {
       test_experiment({"eval.metrics=[{plugin: own, kind: a}, {plugin: ./b.so, kind: b}]"});
   const auto plugins = named_plugins(named);
   ASSERT_THAT(plugins, SizeIs(3));  // the model's is the first
-  EXPECT_EQ(plugins[1], "own");
-  EXPECT_THAT(plugins[2], EndsWith("/b.so"));
+  EXPECT_EQ(plugins[1].scalar, "own");
+  EXPECT_THAT(plugins[2].scalar, EndsWith("/b.so"));
 }
 
 TEST(Experiment, RefusesWhatIsWrongInAMetric) {

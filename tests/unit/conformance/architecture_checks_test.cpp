@@ -69,7 +69,9 @@ INSTANTIATE_TEST_SUITE_P(
         Finding{Fault::kUndeclared, "what is trained is declared",
                 "layer first uses a tensor that requires a gradient, of shape [5]"},
         Finding{Fault::kUnusedParameter, "every parameter gets a finite gradient",
-                "gradient of first.unused is zero"},
+                "gradient of first.unused is zero: is it used in forward()?"},
+        Finding{Fault::kForgotten, "every parameter gets a finite gradient",
+                "a parameter is used that was never declared"},
         Finding{Fault::kNotANumber, "every parameter gets a finite gradient", "loss is not finite"},
         Finding{Fault::kHalfGradient, "gradients equal finite differences",
                 "the loss changes with first.weight along its gradient"},
@@ -95,12 +97,26 @@ INSTANTIATE_TEST_SUITE_P(
         Finding{Fault::kThrows, "several ranks are one process",
                 "plugin 'crooked': the moon is in the wrong place"}));
 
+TEST(ArchitectureChecks, SayWhereThereIsNothingToLookAt) {
+  const test::TemporaryFolder folder;
+  const auto whole = test::crooked_subject(Fault::kNone, folder.path().string());
+  const auto bare = test::crooked_subject(Fault::kBare, folder.path().string());
+  std::vector<std::string> found;
+  for (const Check& check : conformance::architecture_checks()) {
+    if (!check.find_nothing) continue;
+    EXPECT_EQ(check.find_nothing(whole), "") << check.claim;
+    found.push_back(check.find_nothing(bare));
+  }
+  EXPECT_THAT(found, ::testing::ElementsAre("it has one layer", "it has no metrics of its own",
+                                            "it has no sampler"));
+}
+
 TEST(ArchitectureChecks, WantInputsForASampler) {
   const test::TemporaryFolder folder;
   auto subject = test::crooked_subject(Fault::kNone, folder.path().string());
   subject.sampler_inputs.reset();
   EXPECT_THAT(conformance::architecture_checks().back().find_problems(subject),
-              Contains("nothing says what to generate from"));
+              Contains(HasSubstr("nothing says what to generate from")));
 }
 
 }  // namespace

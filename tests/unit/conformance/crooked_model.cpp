@@ -16,6 +16,7 @@ std::atomic<int> g_calls = 0;  // what a model must not have
 class First final : public Layer {
  public:
   explicit First(Fault fault) : fault_(fault) {
+    if (fault == Fault::kForgotten) return;
     weight_ = parameter("first.weight", {kWidth, kInputs}, Init::normal(0.5));
     if (fault == Fault::kUnusedParameter) parameter("first.unused", {2}, Init::ones());
     if (fault == Fault::kUndeclared) own_ = at::ones({kWidth}).set_requires_grad(true);
@@ -121,6 +122,10 @@ class Crooked final : public Architecture {
   std::vector<LayerSpec> layers() const override {
     const Fault fault = fault_;
     std::string first = "first";
+    if (fault == Fault::kBare)
+      return {{.name = first,
+               .build = [fault] { return std::make_unique<First>(fault); },
+               .writes = {"hidden"}}};
     if (fault == Fault::kOtherNames) first += std::to_string(++g_calls);
     return {{.name = first,
              .build = [fault] { return std::make_unique<First>(fault); },
@@ -151,10 +156,12 @@ class Crooked final : public Architecture {
   }
   std::vector<std::unique_ptr<Metric>> metrics() const override {
     std::vector<std::unique_ptr<Metric>> metrics;
+    if (fault_ == Fault::kBare) return metrics;
     metrics.push_back(std::make_unique<MeanOutput>(fault_));
     return metrics;
   }
   std::optional<SamplerKind> sampler() const override {
+    if (fault_ == Fault::kBare) return std::nullopt;
     return SamplerKind{
         [fault = fault_](const ConfigNode&) { return std::make_unique<CountingSampler>(fault); },
         [](const ConfigNode& inputs) { return inputs; }, [] { return ConfigNode::make_mapping(); }};

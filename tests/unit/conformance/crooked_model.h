@@ -29,6 +29,8 @@ enum class Fault {
   kNotItself,           // check_compatible() refuses the model's own files
   kOtherSample,         // a sampler that counts
   kThrows,              // forward() throws
+  kForgotten,           // forward() uses a parameter that was not declared
+  kBare,                // nothing is wrong: one layer, no metrics, no sampler
 };
 
 std::unique_ptr<Architecture> make_crooked(Fault fault);

@@ -73,6 +73,13 @@ TEST_F(RestartsTest, NotAfterAnEndThatWouldComeAgain) {
   EXPECT_EQ(out_.str(), "");
 }
 
+TEST_F(RestartsTest, AfterACrashAsAfterALostRank) {
+  Restarts restarts = make(1);
+  write_run_status(posix_files(), directory_.status(),
+                   {RunStatus::State::kFailed, "rank 1 on host a crashed (SIGBUS) in forward", 10, 1});
+  EXPECT_TRUE(restarts.again(ExitStatus::kInternal));
+}
+
 TEST_F(RestartsTest, PausesLongerEachTimeUpToAMost) {
   Restarts restarts = make(9, milliseconds(20));
   for (int i = 1; i <= 3; ++i) {

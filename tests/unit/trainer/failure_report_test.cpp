@@ -28,7 +28,8 @@ class FailureReportTest : public ::testing::Test {
   FailureReportTest() { std::filesystem::create_directories(directory_.rank_records()); }
 
   void report(Communicator& world, const std::string& cause, ExitStatus status) {
-    report_failure(posix_files(), directory_, world, {cause, status, 17, "triga train a.yaml"});
+    report_failure(posix_files(), directory_,
+                   {cause, status, 17, "triga train a.yaml", world.progress().to_text()});
   }
   std::string text() { return read_text(posix_files(), directory_.failure()); }
   int exit_status() {
@@ -49,7 +50,7 @@ TEST_F(FailureReportTest, OfTheRankThatFailedReplacesThatOfOneThatMissedIt) {
     world.barrier("third report");
   });
   EXPECT_THAT(text(), AllOf(HasSubstr("failed at step 17"), HasSubstr("rank 1 on host "),
-                            HasSubstr(": a file is torn\nWhere the ranks were:\n"),
+                            HasSubstr("\na file is torn\nWhere the ranks were:\n"),
                             HasSubstr("To go on: triga train a.yaml"),
                             Not(HasSubstr("rank 1 is missing")), Not(HasSubstr("later"))));
   EXPECT_EQ(exit_status(), static_cast<int>(ExitStatus::kData));
@@ -105,6 +106,16 @@ TEST_F(FailureReportTest, OnADiskThatDoesNotAnswerIsGivenUp) {
   if (ended == 0) ::kill(child, SIGKILL);
   ASSERT_EQ(ended, child) << "still there after 15 s";
   EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(ExitStatus::kData));
+}
+
+TEST_F(FailureReportTest, OfARankThatFailedNamesIt) {
+  testing::run_ranks_catching(2, [&](Communicator& world) {
+    if (world.rank() == 0) return;
+    LastWords words(world, posix_files(), directory_, "triga train a.yaml", nullptr);
+    words.begin("", [] {});
+    words.fail(DataError("a file is torn"));
+  });
+  EXPECT_THAT(text(), ::testing::ContainsRegex("\nrank 1 on host [^:]+: a file is torn\n"));
 }
 
 /// What LastWords does where a command would leave the process.

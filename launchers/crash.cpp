@@ -1,0 +1,181 @@
+#include "launchers/crash.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <charconv>
+#include <cstring>
+
+#include "base/plugin_call.h"
+#include "comm/progress.h"
+#include "launchers/command.h"
+#include "trainer/failure_report.h"
+#include "trainer/lease.h"
+
+namespace triga {
+namespace {
+
+constexpr std::array kCrashes = {SIGSEGV, SIGABRT, SIGFPE, SIGBUS, SIGILL};
+constexpr int kPatience = 500, kPatienceMs = 20;  // times: until a report is given up
+
+std::array<char, 65536> stack;
+
+/// What a handler needs, made before.
+struct Prepared {
+  std::string executable, command, who;  // "rank 1 on host a ", "" for the only one
+  std::string run_directory, lease_token;
+  std::atomic<bool> has_directory = false;
+  Progress* progress = nullptr;
+  bool leaves_core = false;
+};
+Prepared prepared;
+std::atomic<bool> has_crashed = false;
+
+void write_all(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+    if (written <= 0) return;
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+/// Starts `triga __report-crash` and waits for it, but not for ever. `cause` ends with a zero.
+void report(const char* cause) noexcept {
+  std::array<char, 24> step = {};
+  std::to_chars(step.data(), step.data() + step.size() - 1, prepared.progress->step());
+  const std::array<const char*, 8> arguments = {prepared.executable.c_str(),
+                                                "__report-crash",
+                                                prepared.run_directory.c_str(),
+                                                prepared.lease_token.c_str(),
+                                                step.data(),
+                                                prepared.command.c_str(),
+                                                cause,
+                                                nullptr};
+  const pid_t child = ::_Fork();
+  if (child == 0) {
+    ::alarm(kPatience * kPatienceMs / 1000);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::execv(arguments[0], const_cast<char* const*>(arguments.data()));
+    ::_exit(127);
+  }
+  for (int i = 0; child > 0 && i < kPatience && ::waitpid(child, nullptr, WNOHANG) == 0; ++i)
+    ::poll(nullptr, 0, kPatienceMs);
+}
+
+void end_of_signal(int signal) noexcept {
+  ::signal(signal, SIG_DFL);
+  sigset_t own;
+  ::sigemptyset(&own);
+  ::sigaddset(&own, signal);
+  ::pthread_sigmask(SIG_UNBLOCK, &own, nullptr);
+  ::raise(signal);
+}
+
+void report_and_end(int signal) {
+  while (has_crashed.exchange(true)) ::pause();  // another thread's crash is being reported
+  std::array<char, 1024> text = {};
+  const size_t who = std::min<size_t>(prepared.who.size(), 256);
+  std::copy_n(prepared.who.data(), who, text.data());
+  const auto words =
+      crash_in_words(signal, std::span(text).subspan(who, text.size() - who - 1));  // a zero stays
+  if (prepared.has_directory) report(text.data());
+  prepared.progress->mark_failed({text.data(), who + words.size()}, ExitStatus::kInternal);
+  write_all("triga: error: ");
+  write_all({text.data(), who + words.size()});
+  write_all("\n");
+  if (prepared.leaves_core) end_of_signal(signal);
+  ::_exit(static_cast<int>(ExitStatus::kInternal));
+}
+
+/// The process that reports; the run's own is waiting for it.
+ExitStatus report_crash(const std::string& run_directory, const std::string& lease,
+                        const Failure& failure) {
+  const RunDirectory directory{run_directory};
+  if (lease_token(posix_files(), directory.lease()) == lease)  // else it is another run's by now
+    report_failure(posix_files(), directory, failure);
+  return ExitStatus::kDone;
+}
+
+}  // namespace
+
+void handle_crashes(void (*handler)(int signal)) {
+  stack_t other = {};
+  other.ss_sp = stack.data();
+  other.ss_size = stack.size();
+  ::sigaltstack(&other, nullptr);
+  struct sigaction action = {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_ONSTACK;
+  for (const int signal : kCrashes) ::sigaction(signal, &action, nullptr);
+}
+
+std::string_view crash_in_words(int signal, std::span<char> buffer) noexcept {
+  size_t size = 0;
+  const auto add = [&](std::string_view text) {
+    const size_t count = std::min(text.size(), buffer.size() - size);
+    std::copy_n(text.data(), count, buffer.data() + size);
+    size += count;
+  };
+  const char* name = ::sigabbrev_np(signal);
+  add("crashed (SIG");
+  add(name == nullptr ? "?" : name);
+  add(")");
+  size += PluginCall::describe(buffer.subspan(size)).size();
+  return {buffer.data(), size};
+}
+
+CrashReporter::CrashReporter(const std::filesystem::path& executable, Communicator& world,
+                             const std::string& command) {
+  prepared.executable = executable.string();
+  prepared.command = command;
+  prepared.who = world.size() == 1
+                     ? ""
+                     : fmt::format("rank {} on host {} ", world.rank(), world.host(world.rank()));
+  prepared.has_directory = false;
+  prepared.progress = &world.progress();
+  rlimit core = {};
+  prepared.leaves_core = ::getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur > 0;
+  has_crashed = false;
+  handle_crashes(report_and_end);
+}
+
+CrashReporter::~CrashReporter() {
+  handle_crashes(SIG_DFL);
+}
+
+void CrashReporter::begin(const std::filesystem::path& run_directory,
+                          const std::string& lease_token) {
+  prepared.run_directory = run_directory.string();
+  prepared.lease_token = lease_token;
+  prepared.has_directory = true;
+}
+
+void add_report_crash(CLI::App& app, Command& command) {
+  struct Arguments {
+    std::string directory, lease;
+    Failure failure;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* sub = app.add_subcommand("__report-crash", "")->group("");  // not shown
+  sub->add_option("directory", arguments->directory)->required();
+  sub->add_option("lease", arguments->lease)->required();
+  sub->add_option("step", arguments->failure.step)->required();
+  sub->add_option("command", arguments->failure.command)->required();
+  sub->add_option("cause", arguments->failure.cause)->required();
+  sub->callback([&command, arguments] {
+    command.run = [arguments] {
+      return report_crash(arguments->directory, arguments->lease, arguments->failure);
+    };
+  });
+}
+
+}  // namespace triga
