@@ -25,7 +25,8 @@ class PluginFaults(TrigaTest):
     def train(self, fault, *arguments, ranks=1, start=16, status=1):
         """Sample 16 is the first of step 2, sample 18 is in its microbatch 1."""
         self.experiment.write_text(EXPERIMENT.replace("FAULT", fault).replace("FROM", str(start)))
-        directory = self.folder / "run"
+        self.num_runs = getattr(self, "num_runs", 0) + 1
+        directory = self.folder / f"run{self.num_runs}"
         how = ["train", self.experiment] if ranks == 1 else ["launch", self.experiment, "-n", ranks]
         run = Run(self.command(*how, "--run-dir", directory, *arguments), directory)
         self.assertEqual(run.status, status, str(run))
@@ -53,7 +54,7 @@ class PluginFaults(TrigaTest):
 
     def test_a_crash_in_backward(self):
         for recompute in ("none", "full"):
-            run = self.train("crash_backward", "--set", f"parallel.recompute={recompute}", "--fresh")
+            run = self.train("crash_backward", "--set", f"parallel.recompute={recompute}")
             self.assertRegex(self.last_line(run), r"crashed \(SIGSEGV\) in (forward|backward) of layer 'middle' \(Middle\) of plugin "
                                                   r"'wrong_at_use', step 2, microbatch 0$")
 
@@ -61,7 +62,7 @@ class PluginFaults(TrigaTest):
         for layout in ("parallel.dp=2", "parallel.pp=2"):
             for fault, part in (("crash_forward", "forward"), ("crash_backward", "backward")):
                 with self.subTest(layout=layout, fault=fault):
-                    run = self.train(fault, "--set", layout, "--fresh", ranks=2)
+                    run = self.train(fault, "--set", layout, ranks=2)
                     cause = run.status_json()["cause"]
                     self.assertRegex(cause, rf"^rank [01] on host \S+ crashed \(SIGSEGV\) in {part} of layer 'middle' \(Middle\) of "
                                             r"plugin 'wrong_at_use', step 2, microbatch \d$")
@@ -77,9 +78,9 @@ class PluginFaults(TrigaTest):
                              ("throw_backward", "in backward of layer 'middle' (Middle), step 2, microbatch 0"),
                              ("throw_loss", "in sum of loss (NextToken), step 2, microbatch 0")):
             with self.subTest(fault=fault):
-                run = self.train(fault, "--fresh")
+                run = self.train(fault)
                 self.assertEqual(run.status_json()["cause"], f"plugin 'wrong_at_use': {where}: the moon is in the wrong place")
-        run = self.train("throw_collate", "--fresh", status=4)
+        run = self.train("throw_collate", status=4)
         self.assertIn("plugin 'wrong_at_use': in collate of architecture (Wrong): the moon is in the wrong place", run.err)
 
     def test_a_parameter_that_was_not_declared(self):
@@ -89,7 +90,7 @@ class PluginFaults(TrigaTest):
 
     def test_numbers_that_are_none(self):
         self.assertIn("Try a lower optimizer.learning_rate", self.train("not_a_number", status=7).err)
-        said = self.train("not_a_number", "--fresh", start=0, status=7).err
+        said = self.train("not_a_number", start=0, status=7).err
         self.assertIn("It was so from the first step on", said)
         self.assertIn("triga plugin check FILE.so", said)
 
