@@ -67,10 +67,6 @@ int64_t step_of(const State& state) {
   return step;
 }
 
-double still_seconds(const RankRecord& record, double now) {
-  return record.still_seconds + std::max(0.0, now - record.written_at);
-}
-
 void print_json(const State& state) {
   nlohmann::ordered_json json = {{"state", state.word},
                                  {"cause", state.status ? state.status->cause : ""},

@@ -45,12 +45,21 @@ void catch_signals(const Placement& placement) {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
+/// In a thread beside the one that waits in MPI.
+void give_up_start(const std::string& problem) {
+  std::cerr << "triga: error: " << problem << std::endl;
+  ::_exit(static_cast<int>(ExitStatus::kCommunication));
+}
+
 std::unique_ptr<Communicator> open_world(const CommandEnvironment& environment,
                                          const LoadedExperiment& loaded) {
   const auto deadline = std::chrono::milliseconds(
       static_cast<int64_t>(loaded.experiment().parallel.communication_timeout * 1000));
   const bool alone = !environment.placement.is_launched() || environment.placement.world_size == 1;
-  return loaded.device().attach(alone ? make_single_communicator() : open_mpi_world({{}, deadline}),
+  MpiOptions options;
+  options.deadline = deadline;
+  options.on_late = give_up_start;
+  return loaded.device().attach(alone ? make_single_communicator() : open_mpi_world(options),
                                 deadline);
 }
 

@@ -6,10 +6,10 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <thread>
 
+#include "base/process_stat.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -21,18 +21,14 @@ constexpr auto kPause = std::chrono::milliseconds(20);
 constexpr auto kLookEvery = std::chrono::milliseconds(250);
 constexpr int kLooksPerQuestion = 8;  // whether the run has ended: a file, maybe far away
 
-/// Does a process live whose parent is `pid`? From "PID (name) STATE PPID ..." of /proc.
+/// Does a process live whose parent is `pid`?
 bool has_living_children(pid_t pid) {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
     const std::string name = entry.path().filename().string();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::string line;
-    std::getline(std::ifstream(entry.path() / "stat"), line);
-    const size_t end_of_name = line.rfind(')');
-    if (end_of_name == std::string::npos || end_of_name + 4 > line.size()) continue;
-    const char state = line[end_of_name + 2];
-    if (state != 'Z' && std::atol(line.c_str() + end_of_name + 4) == pid) return true;
+    const auto stat = read_process_stat(entry.path());
+    if (stat && stat->parent == pid && !stat->is_dead()) return true;
   }
   return false;
 }

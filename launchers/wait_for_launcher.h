@@ -9,8 +9,8 @@
 namespace triga {
 
 struct LauncherPatience {
-  /// After all processes that it had started are gone: then it is killed. mpirun of Open MPI 4.1 now
-  /// and then waits for itself for ever after a rank was killed (a lock in PMIx's finalisation).
+  /// After all processes that it had started are gone: then it is killed. mpirun of Open MPI 4.1
+  /// now and then waits for itself for ever after a rank was killed (a lock in PMIx's finalisation).
   std::chrono::milliseconds without_ranks = std::chrono::seconds(10);
   /// After the run has said its last word: then it is asked to end (SIGTERM), which ends ranks. One
   /// that was stopped on its way out is in nobody's sight any more.

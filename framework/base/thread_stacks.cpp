@@ -22,6 +22,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/process_stat.h"
+
 namespace triga {
 namespace {
 
@@ -70,9 +72,8 @@ std::string line_of(const std::filesystem::path& file) {
 
 /// What the kernel says of a thread that does not answer.
 std::string state_of(const std::filesystem::path& task) {
-  const std::string stat = line_of(task / "stat"), channel = line_of(task / "wchan");
-  const size_t end_of_name = stat.rfind(')');
-  const char state = end_of_name + 2 < stat.size() ? stat[end_of_name + 2] : '?';
+  const char state = read_process_stat(task).value_or(ProcessStat{}).state;
+  const std::string channel = line_of(task / "wchan");
   return fmt::format("    does not answer: its state is {}{}{}\n", state,
                      state == 'D' ? " (in the kernel, on a disk or a network)" : "",
                      channel.empty() || channel == "0" ? "" : ", in " + channel);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/dll/runtime_symbol_info.hpp>
 #include <boost/dll/shared_library.hpp>
+#include <optional>
 
 #include "comm/host.h"
 #include "comm/message_communicator.h"
@@ -99,7 +100,8 @@ std::unique_ptr<Communicator> make_watched_world(std::shared_ptr<Fabric> fabric,
 }
 
 std::unique_ptr<Communicator> open_mpi_world(const MpiOptions& options) {
-  const StartWatch watch(std::max(options.deadline, kStart));
+  std::optional<StartWatch> watch;
+  if (options.on_late) watch.emplace(std::max(options.deadline, kStart), options.on_late);
   return make_watched_world(open_mpi_fabric(options), options);
 }
 

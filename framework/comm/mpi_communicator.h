@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -17,11 +18,13 @@ struct MpiOptions {
   std::filesystem::path library;  // libtriga_mpi.so; empty: the one beside libtriga.so
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
   bool share_memory = true;  // false: ranks of a host go over MPI's messages, as those of two hosts
+  /// Some rank did not come within the deadline, or a minute if that is longer (start_watch.h). Ends
+  /// the process. Empty: it is waited for without an end.
+  std::function<void(const std::string& problem)> on_late = nullptr;
 };
 
 /// The world of a process that mpirun or srun started. Calls MPI_Init_thread, once a process. Ranks
-/// of one host watch each other from here on. Ends the process with status 6 when some rank does not
-/// come within the deadline, or a minute if that is longer. Throws: CommError. Collective.
+/// of one host watch each other from here on. Throws: CommError. Collective.
 std::unique_ptr<Communicator> open_mpi_world(const MpiOptions& options);
 
 /// The steps of the above, between which a test puts a fabric of its own.

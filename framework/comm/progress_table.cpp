@@ -11,10 +11,10 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
-#include <fstream>
 #include <mutex>
 #include <new>
 
+#include "base/process_stat.h"
 #include "comm/shared_text.h"
 
 namespace triga {
@@ -42,17 +42,6 @@ struct flock lock_of_byte(int64_t offset) {
   lock.l_start = offset;
   lock.l_len = 1;
   return lock;
-}
-
-// The letter that Linux gives to a process's state in /proc ('T' stopped by a signal, 't' by a
-// debugger), 0 if unknown.
-char process_state(int64_t pid) {
-  std::ifstream file(c10::str("/proc/", pid, "/stat"));
-  std::string text;
-  std::getline(file, text);
-  const size_t end_of_name = text.rfind(')');  // a program's name may contain anything
-  return end_of_name == std::string::npos || end_of_name + 2 >= text.size() ? '\0'
-                                                                            : text[end_of_name + 2];
 }
 
 // One word, so that nobody sees the stage of one action with the microbatch of another.
@@ -397,8 +386,9 @@ std::string ProgressTable::what_of(const Entry& other) {
 }
 
 bool ProgressTable::is_stopped(int rank) const {
-  const char letter = state(rank) == RankState::kRunning ? process_state(entry(rank).pid) : '\0';
-  return letter == 'T' || letter == 't';
+  if (state(rank) != RankState::kRunning) return false;
+  const auto stat = read_process_stat(entry(rank).pid);
+  return stat && stat->is_stopped();
 }
 
 std::string ProgressTable::whereabouts(int rank) const {

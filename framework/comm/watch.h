@@ -1,8 +1,9 @@
 // Watch: how the operations of one stream of a group wait, and how they end when they cannot. While
 // it waits, a rank looks every 50 ms whether the run has failed (progress_table.h), whether the
-// deadline has passed, and whether the operation was given up. Where the deadline is long, because
-// ranks read or write large files, a rank that is stopped by a signal is not waited for so long. The deadline bounds how long somebody
-// waits: what a communication thread does while its rank computes has all the time.
+// deadline has passed, and whether the operation was given up. The deadline bounds how long somebody
+// waits: what a communication thread does while its rank computes has all the time. Where it is
+// long, because ranks read or write large files, a rank that is stopped by a signal is not waited
+// for so long.
 #pragma once
 
 #include <atomic>

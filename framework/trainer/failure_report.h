@@ -27,9 +27,9 @@ std::string where_all_were(FileSystem& files, const RunDirectory& directory,
 /// Removes what an earlier start left. Rank 0 calls it when a run begins.
 void clear_failure(FileSystem& files, const RunDirectory& directory);
 
-/// Writes failure.txt and status.json, unless another rank did; a failure of this rank itself replaces
-/// the report of one that only missed it. Returns the text. Never throws: who
-/// calls it is failing.
+/// Writes failure.txt and status.json, unless another rank did; a failure of this rank itself
+/// replaces the report of one that only missed it. Returns the text. Never throws: who calls it is
+/// failing.
 std::string report_failure(FileSystem& files, const RunDirectory& directory,
                            const Failure& failure) noexcept;
 

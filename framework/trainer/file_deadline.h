@@ -1,6 +1,6 @@
 // FileDeadline: while it lives, ranks wait longer for each other, and for themselves: for one that
-// reads or writes a large checkpoint on a slow disk. That a rank died is noticed at once all the same where ranks see
-// each other.
+// reads or writes a large checkpoint on a slow disk. That a rank died is noticed at once all the
+// same where ranks see each other, and that it is stopped after the usual time.
 #pragma once
 
 #include <chrono>

@@ -23,8 +23,8 @@ namespace triga {
 class HangWatch {
  public:
   /// `on_hang`: called in the thread of the watch, at most once, with what is to be said: a line,
-  /// then what the threads of the process do. The references must outlive the watch. A little before
-  /// `timeout`, after which others give up waiting for this rank.
+  /// then what the threads of the process do. A little before `timeout`, after which others give up
+  /// waiting for this rank. The references must outlive the watch.
   HangWatch(const Progress& progress, const Trace& trace, std::chrono::milliseconds timeout,
             std::function<void(const std::string& cause)> on_hang);
   ~HangWatch();

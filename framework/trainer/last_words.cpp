@@ -1,5 +1,7 @@
 #include "trainer/last_words.h"
 
+#include <c10/util/StringUtil.h>
+
 #include <chrono>
 #include <exception>
 #include <utility>

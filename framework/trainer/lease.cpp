@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <sstream>
 
+#include "base/process_stat.h"
 #include "comm/host.h"
 #include "triga/log.h"
 
@@ -16,21 +15,10 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// Clock ticks from boot to the start of a process: with the id it names a process for good. Empty:
-/// no such process, or one that is dead and whose parent has not asked for its status (a container
-/// whose first process never does keeps such).
+/// Empty: no such process, or one that is dead.
 std::string start_ticks(int64_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string line;
-  if (!std::getline(file, line)) return {};
-  const size_t after_name = line.rfind(')');  // the name may hold anything
-  if (after_name == std::string::npos) return {};
-  std::istringstream fields(line.substr(after_name + 2));
-  std::string field;
-  fields >> field;  // man 5 proc: field 3 is the state
-  if (field == "Z" || field == "X") return {};
-  for (int i = 4; i <= 22; ++i) fields >> field;  // field 22 is starttime
-  return field;
+  const auto stat = read_process_stat(pid);
+  return stat && !stat->is_dead() ? stat->start_ticks : std::string();
 }
 
 /// Held only while a lease is taken, so that of two starts at the same moment one is refused.

@@ -117,6 +117,10 @@ double silent_seconds(const RankRecord& record, double now) {
   return age > std::max(kPatienceSeconds, 5 * record.every_seconds) ? age : 0;
 }
 
+double still_seconds(const RankRecord& record, double now) {
+  return record.still_seconds + std::max(0.0, now - record.written_at);
+}
+
 std::vector<bool> who_is_behind(const std::vector<RankRecord>& records) {
   int64_t latest_step = 0;
   double newest = 0;
@@ -145,7 +149,7 @@ std::string whereabouts(const RankRecord& record, double now) {
   std::string text = fmt::format("rank {} on host {}{}: step {}{}{}", record.rank, record.host,
                                  silent > 0 ? " (silent)" : "", record.step,
                                  record.what.empty() ? "" : ", ", record.what);
-  const double still = record.still_seconds + std::max(0.0, now - record.written_at);
+  const double still = still_seconds(record, now);
   if (still >= 1) text += fmt::format(", for {:.0f} s", still);
   return text;
 }

@@ -43,6 +43,8 @@ std::vector<RankRecord> read_rank_records(FileSystem& files, const RunDirectory&
 
 /// Seconds since the last sign of life, beyond what is usual; 0: it lives.
 double silent_seconds(const RankRecord& record, double now);
+/// How long the rank has been at what it does, if nothing moved since it wrote.
+double still_seconds(const RankRecord& record, double now);
 double seconds_since_1970();
 
 /// Whether others wait for a rank, by rank: it stands still at an earlier step than another one, or

@@ -402,12 +402,11 @@ Outcome Run::go_back(TrainerInputs& inputs) {
   StartDecision decision;
   {
     const FileDeadline patience(world_, communication_timeout(experiment_));  // reads every byte
-    std::string found;
-    if (is_first_)
-      found = find_checkpoint(options_.files, directory_.root, spikes.first_spike_step)
-                  .directory.value_or("")
-                  .string();
-    decision.checkpoint = world_.broadcast_text(found, 0, "where to go back to");
+    decision.checkpoint = from_first_rank(world_, "where to go back to", [&] {
+      return find_checkpoint(options_.files, directory_.root, spikes.first_spike_step)
+          .directory.value_or("")
+          .string();
+    });
   }
   if (decision.checkpoint->empty())
     throw DivergedError(fmt::format(

@@ -203,13 +203,17 @@ class FaultsTest(TrigaTest):
         self.assertIn(f"step-{STEPS:08} is passed over", run.out + run.err)
         self.assertEqual(state_hash(directory), expected)
 
-    def test_a_folder_that_cannot_be_written_is_refused_with_one_report(self):
-        script = (f"mkdir {self.folder}/small && mount -t tmpfs -o ro none {self.folder}/small && trap 'umount {self.folder}/small' EXIT && "
-                  f"cd {self.folder} && {TRIGA} launch {self.experiment} -n 2 --run-dir {self.folder}/small/run {' '.join(ARGUMENTS)}; "
-                  f"echo status $?")
+    def run_on_a_disk(self, options, arguments, then="true"):
+        """A command of triga whose run directory is on a file system of its own; its status is printed, and then what `then` prints."""
+        disk = self.folder / "disk"
+        disk.mkdir()
+        script = (f"disk={disk} && mount -t tmpfs -o {options} none $disk && trap 'umount $disk' EXIT && cd {self.folder} && "
+                  f"{TRIGA} {arguments} --run-dir $disk/run; echo status $?; {then}")
         namespace = [] if os.geteuid() == 0 else ["unshare", "-rm"]
-        done = subprocess.run([*namespace, "bash", "-c", script], env=environment(), capture_output=True, text=True,
-                              timeout=120)
+        return subprocess.run([*namespace, "bash", "-c", script], env=environment(), capture_output=True, text=True, timeout=120)
+
+    def test_a_folder_that_cannot_be_written_is_refused_with_one_report(self):
+        done = self.run_on_a_disk("ro", f"launch {self.experiment} -n 2 {' '.join(ARGUMENTS)}")
         text = done.stdout + done.stderr
         self.assertIn("status 5", done.stdout, text)
         self.assertEqual(text.count("Read-only file system"), 1, text)
@@ -225,15 +229,9 @@ class FaultsTest(TrigaTest):
         self.assertIn("--fresh", run.err)
 
     def test_full_disk_does_not_end_the_run(self):
-        small = self.folder / "small"
-        small.mkdir()
-        # A file system of its own for this command, too small for the second checkpoint.
-        script = (f"mount -t tmpfs -o size=4800k none {small} && trap 'umount {small}' EXIT && cd {self.folder} && "
-                  f"{TRIGA} train {self.experiment} --run-dir {small}/run {' '.join(ARGUMENTS)} "
-                  f"--set train.max_steps=12; echo status $?; ls {small}/run/checkpoints; cat {small}/run/status.json")
-        namespace = [] if os.geteuid() == 0 else ["unshare", "-rm"]
-        done = subprocess.run([*namespace, "bash", "-c", script], env=environment(), capture_output=True, text=True,
-                              timeout=120)
+        # Too small for the second checkpoint.
+        done = self.run_on_a_disk("size=4800k", f"train {self.experiment} {' '.join(ARGUMENTS)} --set train.max_steps=12",
+                                  "ls $disk/run/checkpoints; cat $disk/run/status.json")
         text = done.stdout + done.stderr
         self.assertIn("could not be saved; the run goes on", text)
         self.assertIn("step-00000005", done.stdout, "the older checkpoint stays")

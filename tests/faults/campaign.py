@@ -14,6 +14,7 @@ import collections
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -159,6 +160,8 @@ def strike_bytes(training):
         for _ in range(training.random.randint(1, 3)):
             content[training.random.randrange(len(content))] ^= 1 << training.random.randrange(8)
         path.write_bytes(content)
+        damaged = training.directory.parent / "damaged"
+        damaged.write_text(f"{read(damaged)} {checkpoints[-1].stat().st_ino}")
 
     training.undo.append(flip)
     return True
@@ -190,6 +193,7 @@ class Campaign:
         make_text(folder / "held_out.txt", num_documents=23, seed=2)
         self.expected = {}
         self.counts = collections.Counter()
+        self.processes = []
 
     def start(self, layout, directory):
         ranks, settings = LAYOUTS[layout]
@@ -198,7 +202,9 @@ class Campaign:
             line += ["--set", setting]
         # Not a pipe: what a killed launcher leaves behind would keep it open.
         output = open(directory.parent / "output.txt", "ab")
-        return subprocess.Popen(line, cwd=self.folder, env=environment(), stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(line, cwd=self.folder, env=environment(), stdout=output, stderr=output, start_new_session=True)
+        self.processes.append(process)
+        return process
 
     def uninterrupted(self, layout):
         """(hash of the final state, seconds) of the run that nothing happens to."""
@@ -218,11 +224,12 @@ class Campaign:
         while time.monotonic() < end and training.process.poll() is None:
             time.sleep(0.01)
         while inside and training.process.poll() is None and not training.drafts():
-            pass
+            time.sleep(0.0005)
         return bool(training.drafts())
 
     def strike(self, name, layout, directory, generator):
         function, allowed = STRIKES[name]
+        before = self.look(directory)
         training = Training(self.start(layout, directory), directory, generator, LAYOUTS[layout][0])
         inside = self.wait_for_instant(training, self.uninterrupted(layout)[1])
         in_time = training.process.poll() is None
@@ -230,17 +237,42 @@ class Campaign:
         try:
             status = training.process.wait(timeout=DEADLINE)
         except subprocess.TimeoutExpired:
-            strike_host(training)
             raise Lost(f"did not end within {DEADLINE} s of the strike")
         self.wait_for_the_last_rank(directory)
         for undo in training.undo:
             undo()
+        self.check_start(directory, before, name)
         if status not in allowed:
             raise Lost(f"ended with status {status}, not {sorted(allowed)}")
         self.counts["strikes"] += struck
         self.counts["inside a save"] += inside and struck
         self.counts[name] += struck
         return f"{name}{' inside a save' if inside else '' if struck else ' (too late)'} -> {status}"
+
+    def look(self, directory):
+        """(newest step that a start must go on from, where its output will begin)."""
+        steps = sorted(int(path.name[5:]) for path in (directory / "checkpoints").glob("step-*")
+                       if path.suffix != ".tmp" and str(path.stat().st_ino) not in read(directory.parent / "damaged").split())
+        output = directory.parent / "output.txt"
+        return steps[-1] if steps else 0, output.stat().st_size if output.exists() else 0
+
+    def check_start(self, directory, before, name):
+        """A start goes on from the newest checkpoint that is whole: nothing that was saved is done again."""
+        newest, offset = before
+        with open(directory.parent / "output.txt", "rb") as file:
+            file.seek(offset)
+            first = re.search(rb"^step +(\d+)/", file.read(), re.MULTILINE)
+        if first and int(first.group(1)) <= newest:
+            raise Lost(f"{name}: it began with step {int(first.group(1))}, although step {newest} was saved")
+
+    def end_all(self, directory):
+        """Whatever a lost trial left behind, which would disturb those after it."""
+        for process in (process for process in self.processes if process.poll() is None):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for pid in ranks_of(directory).values():
+            os.kill(pid, signal.SIGKILL)
+        self.processes.clear()
 
     def wait_for_the_last_rank(self, directory):
         end = time.monotonic() + 10
@@ -266,7 +298,9 @@ class Campaign:
             for name in names:
                 happened.append(name)
                 happened[-1] = self.strike(name, layout, place / "run", generator)
+            before = self.look(place / "run")
             status = self.start(layout, place / "run").wait(timeout=120)
+            self.check_start(place / "run", before, "no strike")
             if status != 0:
                 raise Lost(f"started again, it ended with status {status}")
             if state_hash(place / "run") != expected:
@@ -278,13 +312,18 @@ class Campaign:
             print(f"  its folder: {kept}", flush=True)
             return False
         finally:
+            self.end_all(place / "run")
             subprocess.run(["umount", "-R", "-l", str(place)], check=True)
         print(f"trial {number}: {layout}: {'; '.join(happened)}; the same bits", flush=True)
         return True
 
 
+def read(path):
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
 def tail(place):
-    text = (place / "output.txt").read_text(errors="replace")
+    text = read(place / "output.txt")
     return "    " + "\n    ".join(text.splitlines()[-40:])
 
 

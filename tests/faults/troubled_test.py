@@ -3,15 +3,13 @@ the deadline. And what `triga status` says of a run meanwhile. The trouble comes
 
 import json
 import os
-import pathlib
-import re
 import resource
 import signal
 import subprocess
 import time
 import unittest
 
-from triga_runner import BUILD, TRIGA, TrigaTest, environment
+from triga_runner import BUILD, TRIGA, TrigaTest, environment, ranks_of
 
 PLUGINS = BUILD / "tests" / "faults" / "plugins"
 EXPERIMENT = """\
@@ -32,24 +30,6 @@ log: {every_steps: 1}
 DEADLINE = 4
 
 
-def rank_processes(directory):
-    """Process ids of the ranks that train in this directory, by rank."""
-    found = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            command = (entry / "cmdline").read_bytes().split(b"\0")
-            if len(command) < 2 or command[1] != b"train" or str(directory).encode() not in command:
-                continue
-            variables = (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        match = re.search(rb"OMPI_COMM_WORLD_RANK=(\d+)", variables)
-        found[int(match.group(1)) if match else 0] = int(entry.name)
-    return found
-
-
 class TroubledTest(TrigaTest):
     def setUp(self):
         super().setUp()
@@ -66,7 +46,7 @@ class TroubledTest(TrigaTest):
             env=self.environment, capture_output=True, text=True, timeout=seconds, **how)
         took = time.monotonic() - started
         print(f"{trouble} on {ranks} ranks: ended after {took:.1f} s with status {done.returncode}")
-        self.assertEqual(rank_processes(directory), {}, "no process is left over")
+        self.assertEqual(ranks_of(directory), {}, "no process is left over")
         failure = (directory / "failure.txt").read_text() if (directory / "failure.txt").exists() else ""
         if ranks > 1:
             self.assertTrue(failure and done.stderr.rstrip().endswith(failure.rstrip()),
@@ -137,7 +117,7 @@ class TroubledTest(TrigaTest):
             status = self.wait_for_status(directory, lambda one: len(one["ranks"]) == 2 and one["step"] > 5)
             self.assertEqual(status["state"], "running")
             self.assertEqual([one["rank"] for one in status["ranks"]], [0, 1])
-            ranks = rank_processes(directory)
+            ranks = ranks_of(directory)
             self.assertEqual([one["pid"] for one in status["ranks"]], [ranks[0], ranks[1]])
             self.assertEqual([one["is_behind"] for one in status["ranks"]], [False, False])
             os.kill(ranks[1], signal.SIGSTOP)
@@ -169,7 +149,7 @@ class TroubledTest(TrigaTest):
             self.wait_for_status(directory, lambda one: len(one["ranks"]) == 2)
             process.kill()  # nobody is left to say how the run ended
             process.wait()
-            for pid in rank_processes(directory).values():
+            for pid in ranks_of(directory).values():
                 os.kill(pid, signal.SIGKILL)
         finally:
             process.kill()

@@ -176,4 +176,5 @@ def main():
         sys.exit("\n".join(missed))
 
 
-main()
+if __name__ == "__main__":
+    main()
