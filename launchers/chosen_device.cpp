@@ -46,11 +46,8 @@ void ChosenDevice::open(const CommandEnvironment& environment) {
                                "driver that is older than CUDA 13 (580)"
                              : "this host has no NVIDIA driver");
   index_ = environment.placement.local_rank % num_devices;
-  // With one GPU in sight each rank may have another one (srun --gpus-per-task=1).
-  if (environment.placement.local_size > num_devices && num_devices > 1 &&
-      environment.placement.local_rank == 0)
-    log_warning("device", environment.placement.local_size, " ranks share ", num_devices,
-                " GPUs of this host; NCCL refuses that unless NCCL_HOSTID differs");
+  // With one GPU in sight each rank may have another one (srun --gpus-per-task=1); start_checks.h
+  // finds ranks that share one.
   backend.use_device(index_);
   backend_ = &backend;
 }
@@ -77,6 +74,10 @@ void ChosenDevice::set_deterministic(bool on) const {
 std::string ChosenDevice::description() const {
   if (backend_ == nullptr) return "CPU";
   return fmt::format("GPU {} ({})", index_, backend_->describe_device(index_));
+}
+
+std::string ChosenDevice::identity() const {
+  return backend_ == nullptr ? "" : backend_->identify_device(index_);
 }
 
 std::map<std::string, std::string> ChosenDevice::versions() const {

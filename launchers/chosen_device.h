@@ -34,6 +34,8 @@ class ChosenDevice {
   void set_deterministic(bool on) const;
   /// "GPU 0 (NVIDIA H200, 140 GB)"; "CPU".
   std::string description() const;
+  /// Of a GPU: what no other one anywhere has (cuda_backend.h). "" on the CPU.
+  std::string identity() const;
   /// Of CUDA, its driver and NCCL, and the GPU, for the record of a run.
   std::map<std::string, std::string> versions() const;
 

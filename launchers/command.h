@@ -24,6 +24,7 @@ void add_check(CLI::App& app, Command& command);
 void add_plan(CLI::App& app, Command& command);
 void add_list(CLI::App& app, Command& command);
 void add_describe(CLI::App& app, Command& command);
+void add_doctor(CLI::App& app, Command& command);
 void add_status(CLI::App& app, Command& command);
 void add_evaluate(CLI::App& app, Command& command);
 void add_generate(CLI::App& app, Command& command);
@@ -36,6 +37,8 @@ void add_open_plugin(CLI::App& app,
                      Command& command);  // hidden: the child of a plugin's first load
 void add_report_crash(CLI::App& app, Command& command);  // hidden: writes what crashed (crash.h)
 
+/// "0.1.0 (commit 1a2b3c)".
+std::string own_version();
 /// Several lines: Triga with commit, LibTorch, MPI.
 std::string version_text();
 

@@ -110,6 +110,18 @@ std::optional<std::string> environment_variable(const std::string& name) {
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
+/// MPICH, Intel MPI and MVAPICH tell their processes their number so: Open MPI does not read it.
+std::string problem_of_foreign_launcher(const VariableLookup& variable) {
+  for (const char* name : {"PMI_SIZE", "MV2_COMM_WORLD_SIZE"})
+    if (const int num_processes = number(variable(name), 1); num_processes > 1)
+      return "the launcher of another MPI started " + std::to_string(num_processes) + " processes (" +
+             name +
+             " is set, as by MPICH, Intel MPI and their likes), so that each would be alone; start "
+             "them with the mpirun of Open MPI (`triga doctor` says which one is in PATH), or: "
+             "triga launch";
+  return "";
+}
+
 /// Open MPI's mpirun sets OMPI_*; srun --mpi=pmix sets PMIX_RANK and Slurm's variables of the step.
 /// An allocation sets SLURM_NTASKS too, and where Slurm makes the shell of salloc a step of its own,
 /// PMIX_RANK as well: there, this process is alone.
@@ -137,8 +149,30 @@ Placement read_placement(const VariableLookup& variable) {
     place.local_rank = number(variable("SLURM_LOCALID"), 0);
     place.local_size = tasks_of_node(variable("SLURM_STEP_TASKS_PER_NODE").value_or("1"),
                                      number(variable("SLURM_NODEID"), 0));
+  } else {
+    place.problem = problem_of_foreign_launcher(variable);
   }
   return place;
+}
+
+std::string world_problem(const Placement& placement, int mpi_size) {
+  if (mpi_size == placement.world_size) return "";
+  return placement.launcher + " started " + std::to_string(placement.world_size) +
+         " processes, and MPI brought " + std::to_string(mpi_size) +
+         (mpi_size == 1 ? " of them together: each would train alone" : " of them together") +
+         ".\n  The MPI that Triga opens does not fit the launcher: use mpirun of the same "
+         "installation (`triga doctor` compares them), or under Slurm a PMIx that this MPI knows "
+         "(`srun --mpi=list`)";
+}
+
+std::string rank_problem(const Placement& placement, const std::string& command) {
+  if (placement.is_launched())
+    return command + " runs inside a rank of " + placement.launcher +
+           " already; there, the command is: triga train EXPERIMENT";
+  if (!placement.problem.empty())
+    return command + " was started several times at once: " + placement.problem +
+           ". It starts ranks itself: run it once";
+  return "";
 }
 
 bool is_bound_by_default(const VariableLookup& variable) {
@@ -198,6 +232,7 @@ CommandEnvironment read_environment() {
       window.ws_col > 0)
     environment.terminal_columns = window.ws_col;
   environment.is_root = ::geteuid() == 0;
+  environment.nccl_host = environment_variable("NCCL_HOSTID").value_or("");
   return environment;
 }
 

@@ -17,7 +17,7 @@ namespace triga {
 /// This process's place among those that a launcher (mpirun, srun) started. Alone: one rank of one.
 struct Placement {
   std::string launcher;  // "Open MPI", "PMIx"; "" when started by hand
-  /// srun started several tasks that MPI cannot bring together; what to do instead.
+  /// A launcher started several processes that MPI cannot bring together; what to do instead.
   std::string problem;
   int rank = 0, world_size = 1;
   int local_rank = 0, local_size = 1;  // on this host
@@ -27,6 +27,12 @@ struct Placement {
 /// From what launchers set: Open MPI's OMPI_*, or PMIx's and Slurm's of a step. What an allocation
 /// sets (salloc, a batch script) does not count.
 Placement read_placement(const VariableLookup& variable);
+
+/// MPI brought `mpi_size` ranks together; "": as many as the launcher started. Else what is wrong.
+std::string world_problem(const Placement& placement, int mpi_size);
+
+/// What a command that starts ranks itself must not be; "": it is alone.
+std::string rank_problem(const Placement& placement, const std::string& command);
 
 /// What the ranks of this host have to compute on.
 struct CoreCounts {
@@ -65,6 +71,7 @@ struct CommandEnvironment {
   bool use_color = false;                // NO_COLOR is not set
   int terminal_columns = 80;
   bool is_root = false;
+  std::string nccl_host;  // NCCL_HOSTID
 };
 
 /// What the user may have set for the ranks as well.

@@ -239,9 +239,8 @@ ExitStatus start_once(const std::vector<std::string>& line, const RunDirectory& 
 }
 
 ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& arguments) {
-  if (environment.placement.is_launched())
-    throw ConfigError("triga launch runs inside a rank of " + environment.placement.launcher +
-                      " already; there, the command is: triga train EXPERIMENT");
+  const std::string problem = rank_problem(environment.placement, "triga launch");
+  if (!problem.empty()) throw ConfigError(problem);
   const LoadedExperiment loaded(environment, arguments.experiment,
                                 LoadedExperiment::Purpose::kLook);
   const LaunchConfig& config = loaded.experiment().launch;

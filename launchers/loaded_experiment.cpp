@@ -31,6 +31,14 @@ std::map<std::string, std::string> OpenRegistry::versions() const {
   return versions;
 }
 
+std::map<std::string, std::string> OpenRegistry::identities() const {
+  std::map<std::string, std::string> identities;
+  for (const OpenPlugin& plugin : host_->opened())
+    identities["plugin " + plugin.name] =
+        plugin.version + " (content " + plugin.content_hash.substr(0, 12) + ")";
+  return identities;
+}
+
 LoadedExperiment::LoadedExperiment(const CommandEnvironment& environment,
                                    const ExperimentArguments& arguments, Purpose purpose)
     : kinds_(environment), arguments_(arguments) {

@@ -28,6 +28,8 @@ class OpenRegistry {
   const PluginHost& host() const { return *host_; }
   /// "plugin transformer" -> "0.1.0", of those that are open.
   std::map<std::string, std::string> versions() const;
+  /// "plugin transformer" -> "0.1.0 (content 1f2e3d...)": what tells its file from any other.
+  std::map<std::string, std::string> identities() const;
 
  private:
   Registry registry_;

@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
   triga::add_checkpoint(app, command);
   triga::add_data(app, command);
   triga::add_plugin(app, command);
+  triga::add_doctor(app, command);
   triga::add_open_plugin(app, command);
   triga::add_report_crash(app, command);
   app.footer(kFooter);  // after the subcommands, which would take it over

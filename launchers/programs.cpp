@@ -1,8 +1,17 @@
 #include "launchers/programs.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "launchers/environment.h"
+
+extern char** environ;
 
 namespace triga {
 
@@ -17,6 +26,44 @@ fs::path find_program(const std::string& name) {
     begin = end + 1;
   }
   return {};
+}
+
+std::optional<std::string> run_program(const std::vector<std::string>& line,
+                                       std::chrono::milliseconds patience) {
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return std::nullopt;
+  std::vector<char*> argv;
+  for (const std::string& word : line) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, pipe[1], STDOUT_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, pipe[1], STDERR_FILENO);
+  pid_t pid = 0;
+  const bool has_started =
+      ::posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ) == 0;
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(pipe[1]);
+  std::string text;
+  bool has_ended = false;
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (has_started && !has_ended) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        end - std::chrono::steady_clock::now());
+    pollfd ready = {pipe[0], POLLIN, 0};
+    if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) <= 0) break;
+    std::array<char, 4096> part{};
+    const ssize_t count = ::read(pipe[0], part.data(), part.size());
+    if (count > 0) text.append(part.data(), static_cast<size_t>(count));
+    has_ended = count <= 0;
+  }
+  ::close(pipe[0]);
+  if (!has_started) return std::nullopt;
+  if (!has_ended) ::kill(pid, SIGKILL);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return has_ended ? std::optional(text) : std::nullopt;
 }
 
 std::string shell_word(const std::string& text) {

@@ -2,7 +2,9 @@
 // each rank runs.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,11 @@ namespace triga {
 
 /// In PATH; empty: it is not there.
 std::filesystem::path find_program(const std::string& name);
+
+/// What a program writes to standard output and error within `patience`, whatever its status;
+/// nothing: it could not be started, or was still running, and was ended.
+std::optional<std::string> run_program(const std::vector<std::string>& line,
+                                       std::chrono::milliseconds patience);
 
 /// One word for bash, in quotes only where it needs them.
 std::string shell_word(const std::string& text);

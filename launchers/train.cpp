@@ -8,12 +8,11 @@
 #include <atomic>
 #include <iostream>
 
-#include "comm/local_communicator.h"
-#include "comm/mpi_communicator.h"
 #include "launchers/command.h"
 #include "launchers/compute_process.h"
 #include "launchers/crash.h"
 #include "launchers/loaded_experiment.h"
+#include "launchers/world.h"
 #include "trainer/from_first_rank.h"
 #include "trainer/training_run.h"
 
@@ -43,24 +42,6 @@ void catch_signals(const Placement& placement) {
     ::sigaction(signal, &action, nullptr);
   }
   ::signal(SIGPIPE, SIG_IGN);
-}
-
-/// In a thread beside the one that waits in MPI.
-void give_up_start(const std::string& problem) {
-  std::cerr << "triga: error: " << problem << std::endl;
-  ::_exit(static_cast<int>(ExitStatus::kCommunication));
-}
-
-std::unique_ptr<Communicator> open_world(const CommandEnvironment& environment,
-                                         const LoadedExperiment& loaded) {
-  const auto deadline = std::chrono::milliseconds(
-      static_cast<int64_t>(loaded.experiment().parallel.communication_timeout * 1000));
-  const bool alone = !environment.placement.is_launched() || environment.placement.world_size == 1;
-  MpiOptions options;
-  options.deadline = deadline;
-  options.on_late = give_up_start;
-  return loaded.device().attach(alone ? make_single_communicator() : open_mpi_world(options),
-                                deadline);
 }
 
 /// How the user starts the run again.
@@ -102,7 +83,8 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
   const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kCompute);
   loaded.check_grid(environment.placement.world_size);
   catch_signals(environment.placement);
-  const std::unique_ptr<Communicator> world = open_world(environment, loaded);
+  const CheckedWorld checked = open_world(environment, loaded, leave);
+  Communicator* const world = checked.world.get();
   // After MPI, which has a handler of its own.
   CrashReporter crashes(environment.executable, *world, command_of(environment, arguments));
 
@@ -124,7 +106,8 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
                              stop_requested,
                              arguments.profile_steps,
                              {},
-                             {}};
+                             {},
+                             checked.notes};
   options.start.directory = RunDirectory{loaded.run_directory()};
   options.start.resume = arguments.resume;
   options.start.fresh = arguments.fresh;

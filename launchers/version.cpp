@@ -19,9 +19,13 @@ std::string mpi_text() {
 
 }  // namespace
 
+std::string own_version() {
+  return fmt::format("{} (commit {})", TRIGA_VERSION, TRIGA_COMMIT);
+}
+
 std::string version_text() {
-  return fmt::format("triga {} (commit {})\nLibTorch {}\nMPI {}\nplugin ABI {}", TRIGA_VERSION,
-                     TRIGA_COMMIT, TORCH_VERSION, mpi_text(), TRIGA_ABI_NUMBER);
+  return fmt::format("triga {}\nLibTorch {}\nMPI {}\nplugin ABI {}", own_version(), TORCH_VERSION,
+                     mpi_text(), TRIGA_ABI_NUMBER);
 }
 
 }  // namespace triga

@@ -24,6 +24,10 @@ class CudaBackend {
   virtual void use_device(int index) = 0;
   /// Model and memory: "NVIDIA H200, 140 GB".
   virtual std::string describe_device(int index) const = 0;
+  /// What no other GPU anywhere has, and where it sits: "GPU-1f0c3a5e-... (0000:17:00.0)".
+  virtual std::string identify_device(int index) const = 0;
+  /// Of the NCCL that this was built with; versions() says which one was loaded.
+  virtual std::string nccl_built_with() const = 0;
   /// Of the CUDA run time, the driver and NCCL, by name, for the record of a run.
   virtual std::map<std::string, std::string> versions() const = 0;
 

@@ -378,6 +378,15 @@ void describe(Fields& fields, LogConfig& config) {
           "Lines of log/rank-N.log: text for people, or a JSON object each, with time, level, "
           "area, rank and message, for what collects logs.")
       .known_as({"log_format", "json_logs", "log_json"});
+  fields
+      .choice("measure_links", config.measure_links,
+              {{"auto", LogConfig::MeasureLinks::kAuto},
+               {"always", LogConfig::MeasureLinks::kAlways},
+               {"never", LogConfig::MeasureLinks::kNever}})
+      .help(
+          "At the start, measure how fast ranks reduce together, inside hosts and between them, and "
+          "whether the clocks of hosts agree: under a second. auto: on several hosts.")
+      .known_as({"measure_bandwidth", "network_test", "nccl_tests"});
   fields.field("prometheus_port", config.prometheus_port)
       .help(
           "Rank 0 serves the newest metrics at http://HOST:PORT/metrics, in the text format of "

@@ -42,9 +42,15 @@ bool is_allowed(const std::string& path, const ConfigNode* before, const ConfigN
   return is_larger_limit(path, *before, *now);
 }
 
+using IsAllowed = bool(const std::string& path, const ConfigNode* before, const ConfigNode* now);
+
+bool is_never_allowed(const std::string&, const ConfigNode*, const ConfigNode*) {
+  return false;
+}
+
 void compare(const std::string& path, const ConfigNode* before, const ConfigNode* now,
-             std::vector<ConfigDifference>& differences) {
-  if (is_allowed(path, before, now) || text_of(before) == text_of(now)) return;
+             IsAllowed& passes, std::vector<ConfigDifference>& differences) {
+  if (passes(path, before, now) || text_of(before) == text_of(now)) return;
   const bool are_mappings = before != nullptr && now != nullptr && before->kind == Kind::kMapping &&
                             now->kind == Kind::kMapping;
   if (!are_mappings) {
@@ -55,10 +61,10 @@ void compare(const std::string& path, const ConfigNode* before, const ConfigNode
     return path.empty() ? key : path + "." + key;
   };
   for (const auto& entry : before->entries)
-    compare(inner(entry.key), &entry.value, now->find(entry.key), differences);
+    compare(inner(entry.key), &entry.value, now->find(entry.key), passes, differences);
   for (const auto& entry : now->entries)
     if (before->find(entry.key) == nullptr)
-      compare(inner(entry.key), nullptr, &entry.value, differences);
+      compare(inner(entry.key), nullptr, &entry.value, passes, differences);
 }
 
 }  // namespace
@@ -66,7 +72,13 @@ void compare(const std::string& path, const ConfigNode* before, const ConfigNode
 std::vector<ConfigDifference> differences_for_resume(const ConfigNode& before,
                                                      const ConfigNode& now) {
   std::vector<ConfigDifference> differences;
-  compare("", &before, &now, differences);
+  compare("", &before, &now, is_allowed, differences);
+  return differences;
+}
+
+std::vector<ConfigDifference> all_differences(const ConfigNode& before, const ConfigNode& now) {
+  std::vector<ConfigDifference> differences;
+  compare("", &before, &now, is_never_allowed, differences);
   return differences;
 }
 

@@ -21,4 +21,7 @@ struct ConfigDifference {
 std::vector<ConfigDifference> differences_for_resume(const ConfigNode& before,
                                                      const ConfigNode& now);
 
+/// All keys that differ.
+std::vector<ConfigDifference> all_differences(const ConfigNode& before, const ConfigNode& now);
+
 }  // namespace triga

@@ -2,6 +2,10 @@
 #include <ATen/Context.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <cuda_runtime_api.h>
+#include <nccl.h>
+
+#include <array>
+#include <cstdio>
 
 #include "comm/cuda_entry.h"
 #include "cuda/device_ops.h"
@@ -21,6 +25,18 @@ cudaDeviceProp properties_of(int index) {
   if (const cudaError_t error = cudaGetDeviceProperties(&properties, index); error != cudaSuccess)
     throw Error(c10::str("GPU ", index, ": ", cudaGetErrorString(error)));
   return properties;
+}
+
+/// As nvidia-smi -L writes it.
+std::string uuid_text(const cudaUUID_t& uuid) {
+  std::string text;
+  for (int i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    const auto byte = static_cast<unsigned char>(uuid.bytes[i]);
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 15];
+  }
+  return text;
 }
 
 class Backend final : public CudaBackend {
@@ -49,6 +65,18 @@ class Backend final : public CudaBackend {
   std::string describe_device(int index) const override {
     const cudaDeviceProp properties = properties_of(index);
     return c10::str(properties.name, ", ", properties.totalGlobalMem >> 30, " GB");
+  }
+
+  std::string identify_device(int index) const override {
+    const cudaDeviceProp properties = properties_of(index);
+    std::array<char, 32> place{};
+    std::snprintf(place.data(), place.size(), "%04x:%02x:%02x.0", properties.pciDomainID,
+                  properties.pciBusID, properties.pciDeviceID);
+    return c10::str("GPU-", uuid_text(properties.uuid), " (", place.data(), ")");
+  }
+
+  std::string nccl_built_with() const override {
+    return c10::str(NCCL_MAJOR, ".", NCCL_MINOR, ".", NCCL_PATCH);
   }
 
   std::map<std::string, std::string> versions() const override {

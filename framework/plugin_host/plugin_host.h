@@ -17,6 +17,7 @@ namespace triga {
 struct OpenPlugin {
   std::string name, version;
   std::filesystem::path path;  // absolute
+  std::string content_hash;    // of the file
 };
 
 class PluginHost {

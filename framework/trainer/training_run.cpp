@@ -11,6 +11,7 @@
 #include "checkpoint/environment.h"
 #include "checkpoint/initialize.h"
 #include "checkpoint/reader.h"
+#include "comm/host_leaders.h"
 #include "comm/process_grid.h"
 #include "config/placed.h"
 #include "metrics/run_status.h"
@@ -20,13 +21,16 @@
 #include "trainer/file_deadline.h"
 #include "trainer/from_first_rank.h"
 #include "trainer/hang_watch.h"
+#include "trainer/host_clocks.h"
 #include "trainer/last_words.h"
 #include "trainer/lease.h"
+#include "trainer/link_speed.h"
 #include "trainer/model_check.h"
 #include "trainer/pipeline_setup.h"
 #include "trainer/rank_reporter.h"
 #include "trainer/run_sinks.h"
 #include "trainer/snapshot_of_run.h"
+#include "trainer/start_checks.h"
 #include "trainer/step_batches.h"
 #include "trainer/trainer.h"
 #include "triga/log.h"
@@ -41,6 +45,10 @@ Environment environment_of(const TrainingRunOptions& options) {
     for (const auto& [name, version] : *more) environment[name] = version;
   return environment;
 }
+
+/// So long may another host take to see a new file: clients of NFS ask for names again after half a
+/// minute.
+constexpr auto kShowingOfFiles = std::chrono::seconds(40);
 
 double megabytes(int64_t bytes) {
   return static_cast<double>(bytes) * 1e-6;
@@ -60,7 +68,6 @@ class Run {
   Run& operator=(const Run&) = delete;
 
   ExitStatus go() {
-    check_agreement();
     const StartDecision decision = decide();
     if (decision.kind == StartDecision::Kind::kFinished) return say_finished();
     open_directory();
@@ -70,12 +77,12 @@ class Run {
   void fail(const Error& error) { last_words_.fail(error); }
 
  private:
-  void check_agreement();
   void check_data(const TrainingState& state);
   std::map<std::string, std::string> data_fingerprints();
   StartDecision decide();
   ExitStatus say_finished();
   void open_directory();
+  void measure_links();
   ExitStatus train(const StartDecision& decision);
   Outcome go_back(TrainerInputs& inputs);
   TrainingState load(const StartDecision& decision);
@@ -107,21 +114,6 @@ class Run {
   std::unique_ptr<Strategy> strategy_;
   std::unique_ptr<Trainer> trainer_;
 };
-
-/// Different files on different hosts are found before the first step, not after a week.
-void Run::check_agreement() {
-  std::string mine = write_resolved(options_.resolved.node) + this_environment()["triga"];
-  if (const auto own = schedule_choice_of(experiment_.parallel).own) mine += "\n" + to_csv(*own);
-  for (const auto& [name, version] : options_.versions) mine += "\n" + name + " " + version;
-  const std::vector<std::string> all = world_.all_gather_text(mine, "experiment and versions");
-  for (size_t rank = 1; rank < all.size(); ++rank)
-    if (all[rank] != all[0])
-      throw ConfigError(
-          fmt::format("rank {} on {} has another experiment, or another version of Triga or of a "
-                      "plugin, than rank 0 on {}: all hosts "
-                      "must see the same files",
-                      rank, world_.host(static_cast<int>(rank)), world_.host(0)));
-}
 
 StartDecision Run::decide() {
   std::vector<std::string> notes;  // for rank 0 to say
@@ -160,6 +152,9 @@ void Run::open_directory() {
   });
   last_words_.begin(token, [this] { lease_.reset(); });
   if (options_.on_begin) options_.on_begin(token);
+  check_hosts_see_run(world_, options_.files, directory_, token,
+                      std::min<std::chrono::milliseconds>(
+                          kShowingOfFiles, communication_timeout(experiment_) / 2));
   LogOutputOptions log;
   log.file = (directory_.logs() / fmt::format("rank-{}.log", world_.rank())).string();
   log.terminal = options_.terminal;
@@ -169,6 +164,25 @@ void Run::open_directory() {
   world_.set_trace(&trace_);
   world_.progress().set_activity("preparing");
   reporter_ = std::make_unique<RankReporter>(world_, trace_, clock_, options_.files, directory_);
+}
+
+/// On one host there is nothing to see, and nothing is done unless it was asked for.
+void Run::measure_links() {
+  const std::vector<int> leaders = host_leaders(world_);
+  const LogConfig::MeasureLinks when = experiment_.log.measure_links;
+  const bool is_wanted = when == LogConfig::MeasureLinks::kAlways ||
+                         (when == LogConfig::MeasureLinks::kAuto && leaders.size() > 1);
+  if (!is_wanted || world_.size() == 1) return;
+  world_.progress().set_activity("measuring links");
+  const auto offsets = measure_clocks(world_, leaders, seconds_since_1970);
+  const StartSpeeds speeds = measure_start_speeds(world_, network_bytes_per_second());
+  if (!is_first_) return;
+  log_info("start", describe(speeds));
+  std::vector<std::string> warnings = {speed_warning(speeds, !world_.device().is_cpu())};
+  for (size_t i = 0; i < leaders.size(); ++i)
+    warnings.push_back(clock_warning(world_.host(leaders[i]), offsets[i], world_.host(0)));
+  for (const std::string& warning : warnings)
+    if (!warning.empty()) log_warning("start", warning);
 }
 
 /// Collective. Throws: DataError when a rank reads other data than rank 0.
@@ -318,7 +332,9 @@ std::vector<size_t> Run::choose_cut(const StartDecision& decision, ConfigNode& r
 }
 
 ExitStatus Run::train(const StartDecision& decision) {
+  for (const std::string& note : options_.start_notes) log_warning("start", note);
   for (const std::string& note : decision.notes) log_warning("train", note);
+  measure_links();
   AssemblyOptions assembly_options;
   assembly_options.cache_dir = options_.cache_dir;
   if (decision.checkpoint)

@@ -1,0 +1,61 @@
+// What `triga doctor` looks at. Each look_at function gathers and judges one topic of this machine;
+// judges are pure, so that tests give them what no machine here has. Nothing starts MPI, or needs a
+// GPU: it is for login nodes as well.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launchers/doctor_report.h"
+#include "launchers/environment.h"
+
+namespace triga {
+
+/// What the machine is to be good for. Without an experiment: whatever it has.
+struct Wishes {
+  int num_ranks = 1, num_hosts = 1;
+  std::string device = "auto";          // train.device
+  std::filesystem::path run_directory;  // "": runs/ of the working directory
+
+  bool needs_mpi() const { return num_ranks > 1; }
+};
+
+using Findings = std::vector<Finding>;
+
+/// Triga, LibTorch, plugins.
+Findings look_at_software(const CommandEnvironment& environment);
+
+// doctor_mpi.cpp: MPI, mpirun, PMIx, the scheduler.
+
+Findings look_at_mpi(const Wishes& wishes);
+Findings look_at_scheduler(const CommandEnvironment& environment, const Wishes& wishes);
+
+/// "4.1.4" in "Open MPI v4.1.4", "mpirun (Open MPI) 4.1.4"; "": there is none.
+std::string version_in(const std::string& text);
+/// The library that Triga opens ("Open MPI v4.1.4"; "": none, for `reason`), and what `mpirun
+/// --version` says ("": there is none in PATH).
+Findings judge_mpi(const std::string& library, const std::string& reason, const std::string& mpirun,
+                   const std::string& mpirun_path, bool is_needed);
+/// The text of `ompi_info`; "": there is none. `scheduler`: of this machine.
+Findings judge_mpi_parts(const std::string& ompi_info, const std::string& scheduler);
+/// The text of `srun --mpi=list`.
+Finding judge_srun(const std::string& list);
+Finding judge_placement(const Placement& placement, const std::optional<Allocation>& allocation,
+                        int wished_hosts);
+
+// doctor_host.cpp: cores, memory, /dev/shm.
+
+Findings look_at_host(const Wishes& wishes);
+
+Findings judge_cores(const CoreCounts& cores, const std::optional<std::string>& omp_num_threads,
+                     int ranks_here);
+/// Bytes. `limit`: of the control groups; 0: none.
+Finding judge_memory(double total, double available, double limit);
+/// Bytes of /dev/shm.
+Finding judge_shared_memory(double size, double free, int ranks_here);
+/// Bytes a second of the fastest card; 0: not known. `lockable`: bytes that a process may lock, which
+/// InfiniBand needs; negative: no limit.
+Finding judge_network(double card, bool has_infiniband, double lockable);
+
+}  // namespace triga

@@ -1,0 +1,131 @@
+// triga doctor: cores, memory, /dev/shm: what this host lets processes have.
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "base/control_group.h"
+#include "launchers/doctor.h"
+#include "trainer/link_speed.h"
+
+namespace triga {
+namespace {
+
+constexpr double kGigabyte = 1e9, kMegabyte = 1e6;
+
+std::string in_words(double bytes) {
+  return bytes < kGigabyte ? fmt::format("{:.0f} MB", bytes / kMegabyte)
+                           : fmt::format("{:.1f} GB", bytes / kGigabyte);
+}
+
+/// Bytes of a line "MemAvailable:  1234 kB".
+double memory_line(const std::string& name) {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with(name + ":"))
+      return std::strtod(line.c_str() + name.size() + 1, nullptr) * 1024;
+  return 0;
+}
+
+/// The smallest of the control groups that this process is in; 0: none.
+double memory_limit() {
+  double limit = INFINITY;
+  const ControlGroups groups = control_groups("memory");
+  const auto read = [&limit](const std::string& path) {
+    std::ifstream file(path);
+    double bytes = 0;
+    if (file >> bytes && bytes < 1e18) limit = std::min(limit, bytes);  // else "max", or as large
+  };
+  for (const std::string& folder : groups.version2) read(folder + "memory.max");
+  for (const std::string& folder : groups.version1) read(folder + "memory.limit_in_bytes");
+  return std::isinf(limit) ? 0 : limit;
+}
+
+}  // namespace
+
+Findings judge_cores(const CoreCounts& cores, const std::optional<std::string>& omp_num_threads,
+                     int ranks_here) {
+  Findings findings;
+  const int threads = num_threads(cores, ranks_here);
+  std::string text = fmt::format("{} core{}", cores.of_all, cores.of_all == 1 ? "" : "s");
+  if (cores.mine < cores.of_all) text += fmt::format(", {} of them this process's", cores.mine);
+  if (!std::isinf(cores.quota)) text += fmt::format(", a limit of {:.1f} (control group)", cores.quota);
+  text += fmt::format("; {} thread{} for each of {} rank{}", threads, threads == 1 ? "" : "s", ranks_here,
+                      ranks_here == 1 ? "" : "s");
+  const double usable = std::min<double>(cores.of_all, cores.quota);
+  if (ranks_here > usable)
+    findings.push_back(warning("cores", text + ": ranks share cores and wait for each other",
+                               "fewer ranks on this host (-n, launch.ranks_per_node), or more cores "
+                               "(launch.cpus_per_rank)"));
+  else
+    findings.push_back(ok("cores", text));
+  if (omp_num_threads && std::atoi(omp_num_threads->c_str()) != threads)
+    findings.push_back(ok("cores", fmt::format("OMP_NUM_THREADS={} is not followed: each rank takes its "
+                                               "share of the cores that it may use",
+                                               *omp_num_threads)));
+  return findings;
+}
+
+Finding judge_memory(double total, double available, double limit) {
+  std::string text = fmt::format("{}, {} of it free", in_words(total), in_words(available));
+  if (limit > 0 && limit < total)
+    text += fmt::format("; a limit of {} (control group) holds for all ranks here together",
+                        in_words(limit));
+  const double usable = limit > 0 ? std::min(limit, available) : available;
+  if (usable < kGigabyte)
+    return warning("memory", text, "ask for more memory (launch.memory); triga plan says what a rank needs");
+  return ok("memory", text);
+}
+
+Finding judge_shared_memory(double size, double free, int ranks_here) {
+  const std::string text =
+      fmt::format("/dev/shm: {}, {} of it free", in_words(size), in_words(free));
+  if (size == 0)
+    return warning("shared memory", "there is no /dev/shm",
+                   "ranks of a host go over MPI's messages, several times slower: mount a tmpfs there");
+  if (free < 256 * kMegabyte)
+    return warning("shared memory",
+                   text + fmt::format(": gradients of {} lie there", ranks_here == 1 ? "several ranks of a host"
+                                                                                    : fmt::format("{} ranks", ranks_here)),
+                   "a larger one (docker run --shm-size=8g; mount -o remount,size=8g /dev/shm), and "
+                   "remove what dead programs left there");
+  return ok("shared memory", text);
+}
+
+Finding judge_network(double card, bool has_infiniband, double lockable) {
+  const std::string text = fmt::format(
+      "{}InfiniBand; the fastest card's speed {}", has_infiniband ? "" : "no ",
+      card > 0 ? fmt::format("is {}/s", in_words(card)) : std::string("is not known"));
+  if (has_infiniband && lockable >= 0 && lockable < kGigabyte)
+    return warning("network",
+                   fmt::format("{}; a process may lock only {} of memory", text, in_words(lockable)),
+                   "ulimit -l unlimited on the hosts (Slurm: PropagateResourceLimitsExcept=MEMLOCK)");
+  return ok("network", text);
+}
+
+Findings look_at_host(const Wishes& wishes) {
+  const int ranks_here = std::max(1, (wishes.num_ranks + wishes.num_hosts - 1) / wishes.num_hosts);
+  Findings findings = judge_cores(count_cores(environment_variable),
+                                  environment_variable("OMP_NUM_THREADS"), ranks_here);
+  findings.push_back(
+      judge_memory(memory_line("MemTotal"), memory_line("MemAvailable"), memory_limit()));
+  struct statvfs shm = {};
+  const bool is_there = ::statvfs("/dev/shm", &shm) == 0;
+  const auto unit = static_cast<double>(shm.f_frsize);
+  findings.push_back(judge_shared_memory(is_there ? unit * static_cast<double>(shm.f_blocks) : 0,
+                                         is_there ? unit * static_cast<double>(shm.f_bavail) : 0,
+                                         ranks_here));
+  rlimit locked = {};
+  ::getrlimit(RLIMIT_MEMLOCK, &locked);
+  std::error_code error;
+  const bool has_infiniband = std::filesystem::exists("/sys/class/infiniband", error) &&
+                              !std::filesystem::is_empty("/sys/class/infiniband", error);
+  findings.push_back(judge_network(
+      network_bytes_per_second(), has_infiniband,
+      locked.rlim_cur == RLIM_INFINITY ? -1 : static_cast<double>(locked.rlim_cur)));
+  return findings;
+}
+
+}  // namespace triga
