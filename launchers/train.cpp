@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <charconv>
 #include <iostream>
 
 #include "comm/local_communicator.h"
@@ -62,6 +63,17 @@ std::unique_ptr<Communicator> open_world(const CommandEnvironment& environment,
   options.on_late = give_up_start;
   return loaded.device().attach(alone ? make_single_communicator() : open_mpi_world(options),
                                 deadline);
+}
+
+/// From a signal to the end by force, as the job's script knows it. Throws: ConfigError.
+std::optional<double> grace_seconds() {
+  const auto text = environment_variable("TRIGA_GRACE_SECONDS");
+  if (!text) return std::nullopt;
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
+  if (error != std::errc() || end != text->data() + text->size() || !(seconds >= 0))
+    throw ConfigError(fmt::format("TRIGA_GRACE_SECONDS: '{}' is not a number of seconds", *text));
+  return seconds;
 }
 
 /// How the user starts the run again.
@@ -125,6 +137,7 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
                              arguments.profile_steps,
                              {},
                              {}};
+  options.grace_seconds = grace_seconds();
   options.start.directory = RunDirectory{loaded.run_directory()};
   options.start.resume = arguments.resume;
   options.start.fresh = arguments.fresh;

@@ -33,6 +33,8 @@ struct TrainingRunOptions {
   /// Called when a failure was reported and before anything is taken down: a command leaves the
   /// process here, for threads that hang (a disk that does not answer) would keep it. May be empty.
   std::function<void(const Error&)> on_failure;
+  /// As in TrainerInputs.
+  std::optional<double> grace_seconds = {};
 };
 
 /// Collective over `world`. Returns kDone, or kStopped after a signal. When it fails, failure.txt
