@@ -5,7 +5,7 @@ import shutil
 import statistics
 import time
 
-from harness import BUILD, PYTHON, PYTORCH, TRIGA, Rows, Workplace, interleave, json_lines, run
+from harness import BUILD, PYTHON, PYTORCH, TRIGA, Rows, Workplace, interleave, json_lines, list_sources, run
 
 SMALL = {"num_layers": 4, "num_heads": 4, "hidden_size": 128, "context_length": 64, "dropout": 0.1}
 MEDIUM = {"num_layers": 12, "num_heads": 6, "hidden_size": 384, "context_length": 256, "dropout": 0.1}
@@ -289,6 +289,26 @@ def recompute(rounds):
     return rows
 
 
+def learn_bpe(rounds):
+    """Vocabulary: 4,096 merges of bytes learned from 40 MB of Python sources, on one core, against Hugging Face tokenizers with one thread."""
+    rows = Rows()
+    with Workplace() as place:
+        files, vocab_size = place.folder / "files", 1 + 256 + 4096
+        list_sources(files, 40_000_000)
+        samples = interleave(
+            rounds, triga=lambda: json_lines(run(["taskset", "-c", 0, BUILD / "bin" / "bench_learn_bpe", files, vocab_size]))[0],
+            other=lambda: json_lines(run(["taskset", "-c", 0, PYTHON, PYTORCH / "learn_bpe.py", files, vocab_size],
+                                         RAYON_NUM_THREADS=1))[0])
+        ours, theirs = samples["triga"][0], samples["other"][0]
+        if ours["merges"] != theirs["merges"] or ours["bytes"] != theirs["bytes"]:
+            raise SystemExit("the two learned different vocabularies: not the same work")
+        seconds = {side: [one["seconds"] for one in found] for side, found in samples.items()}
+        what = f"{len(ours['merges']):,} merges from {ours['bytes'] / 1e6:.1f} MB"
+        rows.add(what, "s", seconds["triga"], [60.0] * rounds, 1.0, 0.5, other_name="a minute")
+        rows.add(what, "s", seconds["triga"], seconds["other"], 1.0, 0.75, other_name="tokenizers, one thread")
+    return rows
+
+
 # Dense bf16 operations a second, by the beginning of the name.
 PEAK = {"NVIDIA H100": 989e12, "NVIDIA H200": 989e12, "NVIDIA A100": 312e12}
 GPT2 = {"num_layers": 12, "num_heads": 12, "hidden_size": 768, "context_length": 1024, "dropout": 0.0, "vocab_size": 50304}
@@ -321,5 +341,5 @@ def one_gpu(rounds):
 
 
 CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P5": pipeline, "plan": plan, "P6": clip_and_update,
-         "P7": families, "P8": checkpoints, "P9": launch, "recompute": recompute, "scaling": scaling, "P10": one_gpu}
+         "P7": families, "P8": checkpoints, "P9": launch, "recompute": recompute, "scaling": scaling, "bpe": learn_bpe, "P10": one_gpu}
 NEEDS_GPU = {"P10"}

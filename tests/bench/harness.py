@@ -78,6 +78,19 @@ def make_text(folder):
     return path
 
 
+def list_sources(path, num_bytes):
+    """Writes a list of text files that come to so many bytes: sources of PyTorch, which every machine with the test environment has."""
+    listed, total = [], 0
+    for source in sorted((pathlib.Path(PYTHON).parents[1] / "lib").glob("python3*/site-packages/torch/**/*.py")):
+        if total >= num_bytes:
+            break
+        listed.append(str(source))
+        total += source.stat().st_size
+    if total < num_bytes:
+        sys.exit(f"the sources of PyTorch beside {PYTHON} are {total} bytes, not {num_bytes}")
+    path.write_text("\n".join(listed) + "\n")
+
+
 class Workplace:
     """A folder with the text, for experiments and runs."""
 
