@@ -153,13 +153,13 @@ Problems check_optimizer(const Maker<Optimizer>& make) {
 
 Problems check_optimizer_groups(const Maker<Optimizer>& make) {
   constexpr double kRate = 0.01;
-  const OptimizerGroup usual{.weight_decay = 0}, slow{.learning_rate_scale = 0.5, .weight_decay = 0},
-      decaying{.weight_decay = 0.5};
+  const OptimizerGroup usual{.weight_decay = 0},
+      slow{.learning_rate_scale = 0.5, .weight_decay = 0}, decaying{.weight_decay = 0.5};
   using Groups = std::vector<OptimizerGroup>;
   const auto in_groups = [&](const Groups& groups, double learning_rate = kRate) {
-    return updated(*make(), {.cuts = {kGroupCut, kElements},
-                             .groups = groups,
-                             .learning_rate = learning_rate})
+    return updated(
+               *make(),
+               {.cuts = {kGroupCut, kElements}, .groups = groups, .learning_rate = learning_rate})
         .split({kGroupCut, kElements - kGroupCut});
   };
   const auto plain = in_groups({usual, usual}), slower = in_groups({usual, usual}, kRate / 2);

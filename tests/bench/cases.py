@@ -290,7 +290,7 @@ def recompute(rounds):
 
 
 def learn_bpe(rounds):
-    """Vocabulary: 4,096 merges of bytes learned from 40 MB of text, on one core, against Hugging Face tokenizers with one thread."""
+    """Vocabulary: 4,096 merges of bytes learned from 40 MB of text, in seconds of one core, against Hugging Face tokenizers with one thread."""
     rows = Rows()
     vocab_size = 1 + 256 + 4096
     with Workplace() as place:

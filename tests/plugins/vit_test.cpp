@@ -103,8 +103,8 @@ TEST(VitAugmentation, MovesByEveryDistanceBothWaysAndMirrorsHalf) {
       for (int64_t right = -kShift; right <= kShift; ++right)
         expected.push_back(moved(sample, {down, right, is_mirrored}));
   constexpr int64_t kTimes = 2000;
-  const at::Tensor pixels = pixels_of(small_config(kShift, true),
-                                      std::vector<Sample>(kTimes, sample), at_position(0));
+  const at::Tensor pixels =
+      pixels_of(small_config(kShift, true), std::vector<Sample>(kTimes, sample), at_position(0));
   std::vector<int64_t> counts(expected.size());
   for (int64_t i = 0; i < kTimes; ++i)
     for (size_t move = 0; move < expected.size(); ++move)
@@ -139,9 +139,9 @@ struct Reading {
 std::map<int64_t, at::Tensor> read(const Images& images, int64_t num_epochs,
                                    const Reading& reading) {
   const Vit vit(small_config(kShift, true));
-  const BatchPlan plan(images, {.seed = reading.seed,
-                                .samples_per_step = 6,
-                                .microbatch_size = reading.microbatch_size});
+  const BatchPlan plan(
+      images,
+      {.seed = reading.seed, .samples_per_step = 6, .microbatch_size = reading.microbatch_size});
   std::map<int64_t, at::Tensor> pixels;
   for (int64_t rank = 0; rank < reading.num_ranks; ++rank) {
     const LoaderOptions options{.dataset = &images,
@@ -161,10 +161,9 @@ std::map<int64_t, at::Tensor> read(const Images& images, int64_t num_epochs,
 
 bool are_equal(const std::map<int64_t, at::Tensor>& left,
                const std::map<int64_t, at::Tensor>& right) {
-  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
-                    [](const auto& a, const auto& b) {
-                      return a.first == b.first && a.second.equal(b.second);
-                    });
+  return std::equal(
+      left.begin(), left.end(), right.begin(), right.end(),
+      [](const auto& a, const auto& b) { return a.first == b.first && a.second.equal(b.second); });
 }
 
 TEST(VitAugmentation, DoesNotDependOnRanksNorMicrobatches) {
@@ -174,9 +173,8 @@ TEST(VitAugmentation, DoesNotDependOnRanksNorMicrobatches) {
   EXPECT_TRUE(are_equal(alone, read(images, 2, {})));
   for (const int64_t num_ranks : {2, 3, 5})
     for (const int64_t microbatch_size : {1, 2, 3})
-      EXPECT_TRUE(are_equal(alone, read(images, 2,
-                                        {.num_ranks = num_ranks,
-                                         .microbatch_size = microbatch_size})))
+      EXPECT_TRUE(are_equal(
+          alone, read(images, 2, {.num_ranks = num_ranks, .microbatch_size = microbatch_size})))
           << num_ranks << " ranks, microbatches of " << microbatch_size;
   EXPECT_FALSE(are_equal(alone, read(images, 2, {.seed = 5})));
 }

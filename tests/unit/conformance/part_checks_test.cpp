@@ -103,7 +103,8 @@ TEST(PartChecks, OfAnOptimizerFindWhatARankWithAPartWouldDoOtherwise) {
 
 TEST(PartChecks, OfAnOptimizerFindAGroupWhoseValuesDoNotHold) {
   const auto problems = [](Bad bad) {
-    return conformance::check_optimizer_groups([=] { return std::make_unique<TestOptimizer>(bad); });
+    return conformance::check_optimizer_groups(
+        [=] { return std::make_unique<TestOptimizer>(bad); });
   };
   EXPECT_THAT(problems(Bad::kNothing), IsEmpty());
   EXPECT_THAT(problems(Bad::kIgnoresRateOfGroup),
