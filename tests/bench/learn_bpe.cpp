@@ -37,8 +37,6 @@ int main(int count, char** arguments) {
   for (const auto& [left, right] : learned.merges)
     merges.push_back(triga::name_of_bytes(learned.tokens[static_cast<size_t>(left)]) + ' ' +
                      triga::name_of_bytes(learned.tokens[static_cast<size_t>(right)]));
-  std::cout << nlohmann::json{{"seconds", seconds},
-                              {"bytes", num_bytes},
-                              {"merges", merges}}
+  std::cout << nlohmann::json{{"seconds", seconds}, {"bytes", num_bytes}, {"merges", merges}}
             << '\n';
 }
