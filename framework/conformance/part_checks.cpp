@@ -154,7 +154,8 @@ Problems check_optimizer(const Maker<Optimizer>& make) {
 Problems check_optimizer_groups(const Maker<Optimizer>& make) {
   constexpr double kRate = 0.01;
   const OptimizerGroup usual{.weight_decay = 0},
-      slow{.learning_rate_scale = 0.5, .weight_decay = 0}, decaying{.weight_decay = 0.5};
+      slow{.learning_rate_scale = 0.5, .weight_decay = 0}, decaying{.weight_decay = 0.5},
+      hardly_decaying{.weight_decay = 1e-12};
   using Groups = std::vector<OptimizerGroup>;
   const auto in_groups = [&](const Groups& groups, double learning_rate = kRate) {
     return updated(
@@ -163,7 +164,7 @@ Problems check_optimizer_groups(const Maker<Optimizer>& make) {
         .split({kGroupCut, kElements - kGroupCut});
   };
   const auto plain = in_groups({usual, usual}), slower = in_groups({usual, usual}, kRate / 2);
-  bool scale_holds = true, decay_is_heard = true, others_stay = true;
+  bool scale_holds = true, decay_is_heard = true, none_is_none = true, others_stay = true;
   // The group is that of the first slice, then that of the second: whose values hold for all?
   for (const size_t own : {0, 1}) {
     const auto with = [&](const OptimizerGroup& group) {
@@ -174,6 +175,7 @@ Problems check_optimizer_groups(const Maker<Optimizer>& make) {
     const auto scaled = with(slow), decayed = with(decaying);
     scale_holds &= are_close(scaled[own], slower[own]);
     decay_is_heard &= !are_close(decayed[own], plain[own]);
+    none_is_none &= are_close(with(hardly_decaying)[own], plain[own]);
     for (const auto& result : {scaled, decayed})
       others_stay &= are_close(result[1 - own], plain[1 - own]);
   }
@@ -184,6 +186,9 @@ Problems check_optimizer_groups(const Maker<Optimizer>& make) {
     problems.push_back(
         "a slice's group.weight_decay changes nothing: where it has a value, it stands in place of "
         "the optimizer's own");
+  if (!none_is_none)
+    problems.push_back(
+        "a slice's group.weight_decay of 0 is not taken for 0: biases and norms have that value");
   if (!others_stay) problems.push_back("the values of a slice's group change other slices");
   return problems;
 }

@@ -52,6 +52,7 @@ enum class Bad {
   kHasMemory,
   kIgnoresRateOfGroup,
   kIgnoresDecayOfGroup,
+  kTakesNoDecayForItsOwn,
   kTakesFirstGroupForAll,
   kTakesLastGroupForAll
 };
@@ -68,6 +69,8 @@ class TestOptimizer final : public Optimizer {
       if (bad_ == Bad::kTakesLastGroupForAll) group = slices.back().group;
       if (bad_ == Bad::kIgnoresRateOfGroup) group.learning_rate_scale = 1;
       if (bad_ == Bad::kIgnoresDecayOfGroup) group.weight_decay.reset();
+      if (bad_ == Bad::kTakesNoDecayForItsOwn && group.weight_decay == 0.0)
+        group.weight_decay.reset();
       at::Tensor gradient = slice.gradient;
       if (bad_ != Bad::kIgnoresScale) gradient = gradient * gradient_scale;
       if (bad_ == Bad::kMixesNeighbours) gradient = gradient - gradient.mean();
@@ -111,6 +114,7 @@ TEST(PartChecks, OfAnOptimizerFindAGroupWhoseValuesDoNotHold) {
               ElementsAre(HasSubstr("learning_rate_scale is not a factor")));
   EXPECT_THAT(problems(Bad::kIgnoresDecayOfGroup),
               ElementsAre(HasSubstr("weight_decay changes nothing")));
+  EXPECT_THAT(problems(Bad::kTakesNoDecayForItsOwn), ElementsAre(HasSubstr("of 0 is not taken")));
   for (const Bad bad : {Bad::kTakesFirstGroupForAll, Bad::kTakesLastGroupForAll})
     EXPECT_THAT(problems(bad), Contains("the values of a slice's group change other slices"));
   // None of it is seen where every slice has the same group.
