@@ -168,6 +168,17 @@ TEST(ImageFolder, TakesClassesFromFolders) {
             (std::vector<int64_t>{1, 2, 2}));
 }
 
+TEST(ImageFolder, CutsTheLongerSideOnBothEnds) {
+  const TemporaryFolder folder;
+  const at::Tensor tall = noise_image(3, 9, 4), wide = noise_image(3, 4, 9);
+  folder.write("a/tall.png", encode_png(tall));
+  folder.write("a/wide.png", encode_png(wide));
+  const ImageFolder images({folder.path().string(), 4, 3});
+  // Of 5 rows or columns too many, 2 go at the beginning and 3 at the end.
+  EXPECT_TRUE(at::equal(images.get(0)["image"], tall.narrow(1, 2, 4)));
+  EXPECT_TRUE(at::equal(images.get(1)["image"], wide.narrow(2, 2, 4)));
+}
+
 TEST(ImageFolder, SaysWhatIsWrongWithAFolder) {
   const TemporaryFolder folder;
   const auto refusal = [&] {

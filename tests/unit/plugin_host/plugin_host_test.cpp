@@ -246,7 +246,8 @@ TEST_F(PluginHostTest, AnUnknownPluginGetsTheNearestNameAndWhatWasSearched) {
   } catch (const PluginError& error) {
     const std::string text = error.what();
     EXPECT_THAT(text, HasSubstr("there is no plugin 'godo'; did you mean good?"));
-    EXPECT_THAT(text, HasSubstr(kPlugins.string() + ": bad_name, crashes_at_use, good, "));
+    EXPECT_THAT(text,
+                HasSubstr(kPlugins.string() + ": bad_name, crashes_at_use, deaf_to_groups, "));
     EXPECT_THAT(text, HasSubstr(folder_.string() + ": no plugins"));
     EXPECT_THAT(text, HasSubstr("missing: no such folder"));
     EXPECT_THAT(text, HasSubstr("The folder that has godo.so can be added: export "
