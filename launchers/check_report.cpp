@@ -40,7 +40,7 @@ CheckReport::CheckReport(std::ostream& out, std::string file) : out_(out), file_
 }
 
 CheckReport::~CheckReport() {
-  handle_crashes(SIG_DFL);
+  say_crashes();
 }
 
 bool CheckReport::check(const std::string& of, const std::string& claim, const std::string& plugin,

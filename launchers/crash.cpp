@@ -23,17 +23,34 @@ namespace triga {
 namespace {
 
 constexpr std::array kCrashes = {SIGSEGV, SIGABRT, SIGFPE, SIGBUS, SIGILL};
+
+/// strsignal() and sigabbrev_np() are not async-signal-safe by their contract.
+const char* name_of(int signal) noexcept {
+  switch (signal) {
+    case SIGSEGV:
+      return "SIGSEGV";
+    case SIGABRT:
+      return "SIGABRT";
+    case SIGFPE:
+      return "SIGFPE";
+    case SIGBUS:
+      return "SIGBUS";
+    case SIGILL:
+      return "SIGILL";
+    default:
+      return "SIG?";
+  }
+}
 constexpr int kPatience = 500, kPatienceMs = 20;  // times: until a report is given up
 
 std::array<char, 65536> stack;
 
-/// What a handler needs, made before.
+/// What a handler needs, made before. Global, as there is one process and a handler has no argument.
 struct Prepared {
   std::string executable, command, who;  // "rank 1 on host a ", "" for the only one
   std::string run_directory, lease_token;
   std::atomic<bool> has_directory = false;
   Progress* progress = nullptr;
-  bool leaves_core = false;
 };
 Prepared prepared;
 std::atomic<bool> has_crashed = false;
@@ -47,15 +64,16 @@ void write_all(std::string_view text) noexcept {
 }
 
 /// Starts `triga __report-crash` and waits for it, but not for ever. `cause` ends with a zero.
-void report(const char* cause) noexcept {
+void report(const char* cause, int signal) noexcept {
   std::array<char, 24> step = {};
   std::to_chars(step.data(), step.data() + step.size() - 1, prepared.progress->step());
-  const std::array<const char*, 8> arguments = {prepared.executable.c_str(),
+  const std::array<const char*, 9> arguments = {prepared.executable.c_str(),
                                                 "__report-crash",
                                                 prepared.run_directory.c_str(),
                                                 prepared.lease_token.c_str(),
                                                 step.data(),
                                                 prepared.command.c_str(),
+                                                name_of(signal),
                                                 cause,
                                                 nullptr};
   const pid_t child = ::_Fork();
@@ -80,6 +98,19 @@ void end_of_signal(int signal) noexcept {
   ::raise(signal);
 }
 
+bool leaves_core() noexcept {
+  rlimit core = {};
+  return ::getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur > 0;
+}
+
+[[noreturn]] void say_and_end(std::string_view words, int signal) noexcept {
+  write_all("triga: error: ");
+  write_all(words);
+  write_all("\n");
+  if (leaves_core()) end_of_signal(signal);
+  ::_exit(static_cast<int>(ExitStatus::kInternal));
+}
+
 void report_and_end(int signal) {
   while (has_crashed.exchange(true)) ::pause();  // another thread's crash is being reported
   std::array<char, 1024> text = {};
@@ -87,13 +118,14 @@ void report_and_end(int signal) {
   std::copy_n(prepared.who.data(), who, text.data());
   const auto words =
       crash_in_words(signal, std::span(text).subspan(who, text.size() - who - 1));  // a zero stays
-  if (prepared.has_directory) report(text.data());
+  if (prepared.has_directory) report(text.data(), signal);
   prepared.progress->mark_failed({text.data(), who + words.size()}, ExitStatus::kInternal);
-  write_all("triga: error: ");
-  write_all({text.data(), who + words.size()});
-  write_all("\n");
-  if (prepared.leaves_core) end_of_signal(signal);
-  ::_exit(static_cast<int>(ExitStatus::kInternal));
+  say_and_end({text.data(), who + words.size()}, signal);
+}
+
+void say_and_end_of(int signal) {
+  std::array<char, 1024> text;
+  say_and_end(crash_in_words(signal, text), signal);
 }
 
 /// The process that reports; the run's own is waiting for it.
@@ -115,7 +147,12 @@ void handle_crashes(void (*handler)(int signal)) {
   struct sigaction action = {};
   action.sa_handler = handler;
   action.sa_flags = SA_ONSTACK;
+  for (const int signal : kCrashes) ::sigaddset(&action.sa_mask, signal);  // one at a time
   for (const int signal : kCrashes) ::sigaction(signal, &action, nullptr);
+}
+
+void say_crashes() {
+  handle_crashes(say_and_end_of);
 }
 
 std::string_view crash_in_words(int signal, std::span<char> buffer) noexcept {
@@ -125,9 +162,8 @@ std::string_view crash_in_words(int signal, std::span<char> buffer) noexcept {
     std::copy_n(text.data(), count, buffer.data() + size);
     size += count;
   };
-  const char* name = ::sigabbrev_np(signal);
-  add("crashed (SIG");
-  add(name == nullptr ? "?" : name);
+  add("crashed (");
+  add(name_of(signal));
   add(")");
   size += PluginCall::describe(buffer.subspan(size)).size();
   return {buffer.data(), size};
@@ -142,14 +178,12 @@ CrashReporter::CrashReporter(const std::filesystem::path& executable, Communicat
                      : fmt::format("rank {} on host {} ", world.rank(), world.host(world.rank()));
   prepared.has_directory = false;
   prepared.progress = &world.progress();
-  rlimit core = {};
-  prepared.leaves_core = ::getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur > 0;
   has_crashed = false;
   handle_crashes(report_and_end);
 }
 
 CrashReporter::~CrashReporter() {
-  handle_crashes(SIG_DFL);
+  say_crashes();
 }
 
 void CrashReporter::begin(const std::filesystem::path& run_directory,
@@ -170,6 +204,7 @@ void add_report_crash(CLI::App& app, Command& command) {
   sub->add_option("lease", arguments->lease)->required();
   sub->add_option("step", arguments->failure.step)->required();
   sub->add_option("command", arguments->failure.command)->required();
+  sub->add_option("signal", arguments->failure.signal)->required();
   sub->add_option("cause", arguments->failure.cause)->required();
   sub->callback([&command, arguments] {
     command.run = [arguments] {

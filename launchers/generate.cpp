@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "base/files.h"
+#include "base/plugin_call.h"
 #include "base/progress_bar.h"
 #include "launchers/command.h"
 #include "launchers/inputs_file.h"
@@ -71,7 +72,11 @@ void generate_once(LoadedModel& model, const SamplerKind& kind, const ConfigNode
     folder.save(name, content);
     saved.push_back(name);
   };
-  kind.create(inputs)->generate(model.strategy().predictor(), context);
+  const std::unique_ptr<Sampler> sampler = kind.create(inputs);
+  const PluginCode code = code_of("sampler", *sampler);
+  PluginCall("generate", code).run([&] {
+    sampler->generate(model.strategy().predictor(), context);
+  });
   if (has_text) std::cout << std::endl;
   if (saved.empty()) return;
   constexpr size_t kMostNames = 4;  // the last: a summary comes after its parts

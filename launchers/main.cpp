@@ -5,6 +5,7 @@
 
 #include "base/foreign_errors.h"
 #include "launchers/command.h"
+#include "launchers/crash.h"
 #include "launchers/unknown_command.h"
 
 namespace {
@@ -58,6 +59,7 @@ int run(int argc, char** argv) {
     return fail(std::string(error.what()) + "\n  Run 'triga --help', or 'triga COMMAND --help'.",
                 ExitStatus::kUsage);
   }
+  triga::say_crashes();
   return static_cast<int>(command.run());
 }
 

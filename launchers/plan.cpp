@@ -15,6 +15,7 @@
 #include "launchers/plan_report.h"
 #include "parallel/pipeline/schedule_text.h"
 #include "parallel/planning/cost_file.h"
+#include "parameters/declarations.h"
 #include "trainer/experiment_plan.h"
 #include "trainer/model_check.h"
 
@@ -41,7 +42,7 @@ LayerCosts costs_of(const LoadedExperiment& loaded, const Assembly& assembly,
                     bool shows_progress) {
   if (!arguments.costs.empty())
     return costs_from_text(read_text(posix_files(), arguments.costs),
-                           assembly.architecture->layers(), setting, arguments.costs);
+                           layers_of(*assembly.architecture), setting, arguments.costs);
   const auto progress = [&](size_t layer, size_t num_layers) {
     if (!shows_progress) return;
     std::cerr << fmt::format("\rmeasuring layer {} of {} ...", layer + 1, num_layers) << std::flush;

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/files.h"
+#include "launchers/programs.h"
 #include "plugin_host/search_path.h"
 
 namespace triga {
@@ -71,12 +72,13 @@ std::string next_lines(const CommandEnvironment& environment, const fs::path& fo
                        const std::string& name) {
   std::string lines = fmt::format("{} is there. Build it, check it, train it:\n\n",
                                   (folder / name).lexically_normal().string());
-  if (folder != ".") lines += fmt::format("    cd {}\n", folder.string());
+  if (folder != ".") lines += fmt::format("    cd {}\n", shell_word(folder.string()));
   std::istringstream readme(read_text(posix_files(), folder / name / "README.md"));
   for (std::string line; std::getline(readme, line);)
     if (line.starts_with("    ")) lines += line + "\n";
   constexpr std::string_view kPrefix = "=PREFIX";
-  lines.replace(lines.find(kPrefix) + 1, kPrefix.size() - 1, environment.prefix.string());
+  lines.replace(lines.find(kPrefix) + 1, kPrefix.size() - 1,
+                shell_word(environment.prefix.string()));
   return lines + "\nIts README.md says what each file is.\n";
 }
 

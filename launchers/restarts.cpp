@@ -69,7 +69,7 @@ bool Restarts::again(ExitStatus status) {
 bool Restarts::can_be_of_a_host(ExitStatus status) const {
   if (status != ExitStatus::kInternal) return status == ExitStatus::kCommunication;
   const auto written = read_run_status(files_, directory_.status());
-  return written && written->cause.find("crashed (SIG") != std::string::npos;
+  return written && !written->signal.empty();
 }
 
 bool Restarts::pause(std::chrono::milliseconds duration, const std::function<bool()>& is_over) {

@@ -73,7 +73,7 @@ if [[ -z $outcome ]]; then
     >"$run_dir/.status.json.$SLURM_JOB_ID" && mv "$run_dir/.status.json.$SLURM_JOB_ID" "$run_dir/status.json"
   echo "triga: $cause (killed: out of memory, kill -9, a lost host); the logs of ranks: $run_dir/log"
 fi
-crashed=$(grep -c '"cause": .*crashed (SIG' "$run_dir/status.json")  # which may be the host's fault
+crashed=$(grep -c '"signal": ' "$run_dir/status.json")  # which may be the host's fault
 case $outcome-$crashed in
   6-* | 75-* | 1-1) ;;  # a lost peer; stopped on a signal; a crash: started again
   *)

@@ -14,6 +14,7 @@
 #include "launchers/compute_process.h"
 #include "launchers/crash.h"
 #include "launchers/loaded_experiment.h"
+#include "launchers/programs.h"
 #include "trainer/from_first_rank.h"
 #include "trainer/training_run.h"
 
@@ -69,10 +70,9 @@ std::string command_of(const CommandEnvironment& environment,
   std::string line = environment.placement.world_size == 1
                          ? "triga train"
                          : fmt::format("triga launch -n {}", environment.placement.world_size);
-  line += " " + arguments.file;
-  for (const std::string& override : arguments.overrides)
-    line += fmt::format(" --set '{}'", override);
-  if (!arguments.run_dir.empty()) line += " --run-dir " + arguments.run_dir;
+  line += " " + shell_word(arguments.file);
+  for (const std::string& override : arguments.overrides) line += " --set " + shell_word(override);
+  if (!arguments.run_dir.empty()) line += " --run-dir " + shell_word(arguments.run_dir);
   return line;
 }
 

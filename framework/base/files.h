@@ -28,6 +28,9 @@ class FileError : public Error {
  public:
   /// `action`: "write", "rename to x"; `code`: an errno.
   FileError(const std::string& action, const Path& path, int code);
+  /// `error` in other words.
+  FileError(const std::string& message, const FileError& error)
+      : Error(message, error.status()), code_(error.code()) {}
   int code() const { return code_; }
   bool is_full() const;     // no space or quota left
   bool is_missing() const;  // there is no such file

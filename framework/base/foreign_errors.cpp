@@ -33,6 +33,8 @@ void rethrow_as_error() {
     throw Error(message);
   } catch (const std::exception& error) {
     throw Error(error.what());
+  } catch (...) {
+    throw Error("threw something that is not a std::exception");
   }
 }
 

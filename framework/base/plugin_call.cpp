@@ -1,6 +1,5 @@
 #include "base/plugin_call.h"
 
-#include <c10/util/Exception.h>
 #include <cxxabi.h>
 #include <dlfcn.h>
 
@@ -10,8 +9,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
-#include <new>
 
+#include "base/files.h"
+#include "base/foreign_errors.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -19,8 +19,9 @@ namespace {
 
 // Initial-exec: reading it in a signal handler allocates nothing.
 __attribute__((tls_model("initial-exec"))) thread_local PluginCall* innermost = nullptr;
-/// Of any thread, for those that work for another one (OpenMP's, autograd's of a device).
-std::atomic<PluginCall*> last_begun = nullptr;
+/// Of any thread, for those that work for another one (OpenMP's, autograd's of a device). Calls of no
+/// step, such as a loader's, have no such helpers, and go on beside the one that has.
+std::atomic<PluginCall*> last_of_a_step = nullptr;
 
 /// Text in memory of fixed size; what does not fit is left out.
 class FixedText {
@@ -95,23 +96,25 @@ PluginCall::PluginCall(const char* part, const PluginCode& code, int64_t step,
                        int64_t microbatch) noexcept
     : part_(part), code_(&code), step_(step), microbatch_(microbatch), outer_(innermost) {
   innermost = this;
-  last_begun.store(this, std::memory_order_relaxed);
+  if (step_ >= 0) last_of_a_step.store(this, std::memory_order_relaxed);
 }
 
 PluginCall::~PluginCall() {
   innermost = outer_;
   PluginCall* own = this;
-  last_begun.compare_exchange_strong(own, outer_, std::memory_order_relaxed);
+  PluginCall* next = outer_ != nullptr && outer_->step_ >= 0 ? outer_ : nullptr;
+  last_of_a_step.compare_exchange_strong(own, next, std::memory_order_relaxed);
 }
 
 void PluginCall::move_to(const PluginCode& code) noexcept {
-  PluginCall* call = innermost != nullptr ? innermost : last_begun.load(std::memory_order_relaxed);
+  PluginCall* call =
+      innermost != nullptr ? innermost : last_of_a_step.load(std::memory_order_relaxed);
   if (call != nullptr) call->code_.store(&code, std::memory_order_relaxed);
 }
 
 std::string_view PluginCall::describe(std::span<char> buffer) noexcept {
   const PluginCall* call =
-      innermost != nullptr ? innermost : last_begun.load(std::memory_order_relaxed);
+      innermost != nullptr ? innermost : last_of_a_step.load(std::memory_order_relaxed);
   FixedText text(buffer);
   if (call == nullptr) return text.view();
   const PluginCode& code = *call->code_.load(std::memory_order_relaxed);
@@ -142,11 +145,13 @@ std::string PluginCall::named(std::string_view what) const {
 
 void PluginCall::rethrow() const {
   try {
-    throw;
+    rethrow_as_error();
   } catch (const ConfigError&) {
     throw;
   } catch (const CommError&) {
     throw;
+  } catch (const FileError& error) {
+    throw FileError(named(error.what()), error);
   } catch (const PluginError& error) {
     throw PluginError(named(error.what()));
   } catch (const DataError& error) {
@@ -159,16 +164,6 @@ void PluginCall::rethrow() const {
     throw OutOfMemoryError(named(error.what()));
   } catch (const Error& error) {
     throw Error(named(error.what()), error.status());
-  } catch (const c10::OutOfMemoryError& error) {
-    throw OutOfMemoryError(named(error.what_without_backtrace()));
-  } catch (const c10::Error& error) {
-    throw Error(named(error.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    throw OutOfMemoryError(named("out of memory"));
-  } catch (const std::exception& error) {
-    throw Error(named(error.what()));
-  } catch (...) {
-    throw Error(named("threw something that is not a std::exception"));
   }
 }
 

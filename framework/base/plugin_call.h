@@ -46,9 +46,9 @@ class PluginCall {
   PluginCall& operator=(const PluginCall&) = delete;
 
   /// What `work` returns. What it throws is thrown again as the same sort of triga::Error, with
-  /// plugin and place in front, once (Triga's own code needs none); LibTorch's and the standard
-  /// library's exceptions become one. A ConfigError is left as it is, since it names a line, and so
-  /// is a CommError, which is about other ranks.
+  /// plugin and place in front, once (Triga's own code needs none); exceptions of others become one
+  /// (base/foreign_errors.h). A ConfigError is left as it is, since it names a line, and so is a
+  /// CommError, which is about other ranks.
   template <class Work>
   decltype(auto) run(Work&& work) const {
     try {
@@ -59,11 +59,12 @@ class PluginCall {
   }
 
   /// The call that is running goes on in other code, as a backward pass does from layer to layer. In
-  /// a thread that is in no call it is the last one that began in any. `code` must outlive the call.
+  /// a thread that is in no call it is the last one of a step that began in any, which that thread
+  /// works for. `code` must outlive the call.
   static void move_to(const PluginCode& code) noexcept;
 
   /// " in forward of layer 'blocks.3' (MyLayer) of plugin 'foo', step 12, microbatch 0": where this
-  /// thread is, else where the last call of any thread is; empty when there is none. A part of
+  /// thread is, else the last call of a step in any thread; empty when there is none. A part of
   /// `buffer`. Async-signal-safe.
   static std::string_view describe(std::span<char> buffer) noexcept;
 

@@ -90,7 +90,8 @@ void describe_request(Fields& fields, LaunchConfig& config) {
   fields.field("max_restarts", config.max_restarts)
       .help(
           "How often `triga launch` starts the run again after it lost a rank or a host (status "
-          "6, or a crash), from the newest checkpoint, after a pause that doubles from 5 seconds to 5 minutes, and "
+          "6, or a crash), from the newest checkpoint, after a pause that doubles from 5 seconds "
+          "to 5 minutes, and "
           "only if steps were gained since the last start. A job of `triga submit` goes back into "
           "the queue instead.")
       .at_least(0)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "parameters/declarations.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -18,7 +19,7 @@ std::vector<size_t> uniform_bounds(size_t num_layers, size_t num_stages) {
 
 ModelStages::ModelStages(const Architecture& architecture, const Loss& loss,
                          std::vector<size_t> bounds, std::vector<int> rank_of_stage, int rank)
-    : specs_(architecture.layers()),
+    : specs_(layers_of(architecture)),
       bounds_(std::move(bounds)),
       rank_of_stage_(std::move(rank_of_stage)),
       rank_(rank) {

@@ -10,11 +10,13 @@
 #include <set>
 #include <sstream>
 
+#include "base/plugin_call.h"
 #include "base/trace.h"
 #include "comm/local_communicator.h"
 #include "optim/gradient_norm.h"
 #include "parallel/on_device.h"
 #include "parallel/pipeline/wire.h"
+#include "parameters/declarations.h"
 
 namespace triga {
 namespace {
@@ -69,12 +71,16 @@ std::map<int, std::vector<std::vector<size_t>>> buckets_by_layer(const ModelStag
   return buckets;
 }
 
+PluginCode code_of_metric(const Metric& metric) {
+  return code_of("metric '" + metric.name() + "'", metric);
+}
+
 ModelStages cut(const Architecture& architecture, const Loss& loss,
                 const Strategy::Options& options, const Communicator& pipeline) {
   const auto num_stages = static_cast<size_t>(options.schedule.num_stages(pipeline.size()));
-  const std::vector<size_t> bounds = options.bounds.empty()
-                                         ? uniform_bounds(architecture.layers().size(), num_stages)
-                                         : options.bounds;
+  const std::vector<size_t> bounds =
+      options.bounds.empty() ? uniform_bounds(layers_of(architecture).size(), num_stages)
+                             : options.bounds;
   const Schedule any = options.schedule.schedule(pipeline.size(), 1);
   return {architecture, loss, bounds, any.rank_of_stage, pipeline.rank()};
 }
@@ -357,11 +363,14 @@ std::map<std::string, double> Strategy::metric_results() {
   for (const auto& metric : metrics_) {
     double value = 0;
     if (model_.has_last_stage()) {
-      const std::vector<at::Tensor> states =
-          gather_states(metric->state().cpu(), "metric " + metric->name());
-      metric->reset();
-      for (const at::Tensor& state : states) metric->merge(state);
-      value = metric->result();
+      const PluginCode code = code_of_metric(*metric);
+      const at::Tensor state = PluginCall("state", code).run([&] { return metric->state().cpu(); });
+      const std::vector<at::Tensor> states = gather_states(state, "metric " + metric->name());
+      value = PluginCall("merge", code).run([&] {
+        metric->reset();
+        for (const at::Tensor& one : states) metric->merge(one);
+        return metric->result();
+      });
     }
     values.push_back(value);
   }
@@ -384,8 +393,8 @@ EvaluationResult Strategy::evaluate(const std::function<std::optional<Batch>()>&
   for (const std::string& name : loss_names_) result.loss.totals[name] = {};
   std::vector<PluginCode> metric_codes;
   for (const auto& metric : metrics_) {
-    metric->reset();
-    metric_codes.push_back(code_of("metric '" + metric->name() + "'", *metric));
+    metric_codes.push_back(code_of_metric(*metric));
+    PluginCall("reset", metric_codes.back()).run([&] { metric->reset(); });
   }
   PipelineRunner::Step step = forward_only(Mode::kEvaluate);
   CarriedState carried;  // training's own stays as it is

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <memory>
 #include <regex>
+#include <utility>
 
+#include "base/plugin_call.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -12,6 +14,19 @@ void detail::throw_not_declared() {
   throw Error(
       "a parameter is used that was never declared. Declare it in the layer's constructor, for "
       "example: weight_ = parameter(\"blocks.3.weight\", {out, in}, Init::normal(0.02))");
+}
+
+std::vector<LayerSpec> layers_of(const Architecture& architecture) {
+  const PluginCode code = code_of("architecture", architecture);
+  std::vector<LayerSpec> layers =
+      PluginCall("layers", code).run([&] { return architecture.layers(); });
+  for (LayerSpec& layer : layers) {
+    const PluginCode building{code.plugin, c10::str("layer '", layer.name, "'")};
+    layer.build = [building, build = std::move(layer.build)] {
+      return PluginCall("build", building).run(build);
+    };
+  }
+  return layers;
 }
 
 std::vector<std::vector<Declaration>> declarations_of(const std::vector<LayerSpec>& layers,

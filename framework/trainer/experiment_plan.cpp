@@ -9,6 +9,7 @@
 
 #include "comm/local_communicator.h"
 #include "config/placed.h"
+#include "parameters/declarations.h"
 #include "trainer/model_check.h"
 #include "trainer/step_batches.h"
 
@@ -98,7 +99,7 @@ PlanQuestion plan_question(const Experiment& experiment, const Assembly& assembl
                            LayerCosts costs, int64_t most_bytes) {
   const Strategy::Options options = strategy_options_of(experiment);
   PlanQuestion question;
-  question.layers = assembly.architecture->layers();
+  question.layers = layers_of(*assembly.architecture);
   question.declarations = declarations_of(question.layers, options.groups);
   question.costs = std::move(costs);
   question.bounds = stage_bounds(experiment.parallel, question.layers.size());

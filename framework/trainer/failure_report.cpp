@@ -92,6 +92,7 @@ std::string report_failure(FileSystem& files, const RunDirectory& directory,
       status.cause = failure.cause;
       status.step = failure.step;
       status.exit_status = static_cast<int>(failure.status);
+      status.signal = failure.signal;
       write_run_status(files, directory.status(), status);
     }
     return text;

@@ -15,8 +15,9 @@ struct Failure {
   std::string cause;  // what() of the exception; of a lost peer it names the peer
   ExitStatus status = ExitStatus::kInternal;
   int64_t step = 0;
-  std::string command;  // to go on
-  std::string ranks;    // where they were, a line each; "": not known, or there was one
+  std::string command;      // to go on
+  std::string ranks;        // where they were, a line each; "": not known, or there was one
+  std::string signal = {};  // of a crash, "SIGSEGV"; "": it was none
 };
 
 /// A line a rank: of those that are seen from here, where they are; of those of other hosts, what

@@ -11,6 +11,7 @@
 #include "parallel/model_stages.h"
 #include "parallel/pipeline/flow.h"
 #include "parallel/pipeline/schedule.h"
+#include "parameters/declarations.h"
 #include "trainer/snapshot_of_run.h"
 
 namespace triga {
@@ -141,7 +142,7 @@ std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_laye
 }
 
 int64_t check_model(const Experiment& experiment, const Assembly& assembly, FileSystem& files) {
-  const std::vector<LayerSpec> layers = assembly.architecture->layers();
+  const std::vector<LayerSpec> layers = layers_of(*assembly.architecture);
   check_layers(layers);
   stage_bounds(experiment.parallel, layers.size());
   const auto declared = specs_by_component(layers);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "comm/shared_segment.h"
+#include "parameters/declarations.h"
 #include "trainer/experiment_plan.h"
 #include "trainer/model_check.h"
 
@@ -57,7 +58,7 @@ PipelineSetup set_up_pipeline(const Experiment& experiment, const Assembly& asse
                               const ProcessGrid& grid,
                               const std::optional<std::vector<int64_t>>& recorded) {
   PipelineSetup setup;
-  setup.bounds = stage_bounds(experiment.parallel, assembly.architecture->layers().size());
+  setup.bounds = stage_bounds(experiment.parallel, layers_of(*assembly.architecture).size());
   first_schedule(experiment, assembly, {grid.dp(), grid.pp()});  // refused before anything is made
   const size_t num_stages = setup.bounds.size() - 1;
   if (experiment.parallel.partition.word != "auto" || num_stages == 1) return setup;

@@ -78,6 +78,7 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
           : 0;
   const int64_t decay_steps = inputs.decay_steps.value_or(usual);
   schedule_ = inputs.assembly.make_schedule(decay_steps);
+  schedule_code_ = code_of("learning-rate schedule", *schedule_);
   ConfigNode resolved = inputs.resolved;
   if (decay_steps > 0) set_default_decay_steps(resolved, decay_steps);
   resolved_ = write_resolved(resolved);
@@ -200,7 +201,8 @@ Trainer::StepReport Trainer::train_step() {
   report.grad_norm =
       strategy_.clip_gradients(inputs_.experiment.train.clip_norm);  //   norm over the whole model
   report.learning_rate =
-      inputs_.experiment.optimizer.learning_rate * schedule_->factor(state_.step);
+      inputs_.experiment.optimizer.learning_rate *
+      PluginCall("factor", schedule_code_).run([&] { return schedule_->factor(state_.step); });
   judge_step(report);
   if (report.is_skipped)
     strategy_.skip();

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "base/plugin_call.h"
 #include "data/loader.h"
 #include "metrics/metric_sink.h"
 #include "parallel/strategy.h"
@@ -78,6 +79,7 @@ class Trainer {
   std::string resolved_;
   std::vector<MetricSink*> sinks_;
   std::unique_ptr<LearningRateSchedule> schedule_;
+  PluginCode schedule_code_;
   std::unique_ptr<RunSaves> saves_;
   std::optional<TrainingSamples> samples_;
   std::map<std::string, double> last_metrics_;  // of the last evaluation of this start

@@ -9,10 +9,8 @@
 namespace triga {
 namespace {
 
-/// Thrown out of a sampler, on all ranks of a pipeline at the same prediction.
-struct Stopped {};
-
-/// Asks before each prediction whether a rank was told to stop: a sampler may take minutes.
+/// Asks before each prediction whether a rank was told to stop: a sampler may take minutes. All ranks
+/// of a pipeline are thrown out of it at the same prediction.
 class StoppablePredictor final : public Predictor {
  public:
   StoppablePredictor(Predictor& predictor, Communicator& pipeline, const std::atomic<bool>& stop)
@@ -21,14 +19,18 @@ class StoppablePredictor final : public Predictor {
   Activations predict(const Batch& batch, SequenceState* state) override {
     double votes = stop_ ? 1 : 0;
     pipeline_.all_reduce_values({&votes, 1}, ReduceOp::kMax, "signal to stop");
-    if (votes > 0) throw Stopped();
+    is_stopped_ = votes > 0;
+    if (is_stopped_) throw Error("stopped");
     return predictor_.predict(batch, state);
   }
+
+  bool is_stopped() const { return is_stopped_; }
 
  private:
   Predictor& predictor_;
   Communicator& pipeline_;
   const std::atomic<bool>& stop_;
+  bool is_stopped_ = false;
 };
 
 void write_file(FileSystem& files, const Path& path, std::string_view content) {
@@ -48,7 +50,8 @@ TrainingSamples::TrainingSamples(const Experiment& experiment, const Assembly& a
       files_(files),
       folder_(directory.samples()),
       sampler_(placed(config_.place.place_of("inputs"),
-                      [&] { return assembly.architecture->sampler()->create(config_.inputs); })) {}
+                      [&] { return assembly.architecture->sampler()->create(config_.inputs); })),
+      sampler_code_(code_of("sampler", *sampler_)) {}
 
 bool TrainingSamples::are_due(int64_t step, bool is_last) const {
   return is_last || (config_.every_steps > 0 && step % config_.every_steps == 0);
@@ -77,16 +80,15 @@ std::optional<SampleRecord> TrainingSamples::generate(Predictor& predictor, int6
   };
   StoppablePredictor stoppable(predictor, grid_.pipeline(), stop_requested);
   std::string problem;
-  double votes = 0;
   try {
-    sampler_->generate(stoppable, context);
-  } catch (const Stopped&) {
-    votes = 1;
-  } catch (const ConfigError& error) {
-    problem = error.what();
-  } catch (const DataError& error) {
-    problem = error.what();
+    PluginCall("generate", sampler_code_).run([&] { sampler_->generate(stoppable, context); });
+  } catch (const Error& error) {
+    const bool is_of_the_inputs =
+        error.status() == ExitStatus::kUsage || error.status() == ExitStatus::kData;
+    if (!stoppable.is_stopped() && !is_of_the_inputs) throw;
+    if (!stoppable.is_stopped()) problem = error.what();
   }
+  double votes = stoppable.is_stopped() ? 1 : 0;
   grid_.world().all_reduce_values({&votes, 1}, ReduceOp::kMax, "end of the samples");
   is_stopped = votes > 0;
   if (!problem.empty() && grid_.rank() == 0)

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "base/files.h"
+#include "base/plugin_call.h"
 #include "comm/process_grid.h"
 #include "config/experiment.h"
 #include "metrics/metric_sink.h"
@@ -48,6 +49,7 @@ class TrainingSamples {
   FileSystem& files_;
   const Path folder_;
   const std::unique_ptr<Sampler> sampler_;
+  const PluginCode sampler_code_;
 };
 
 /// The inputs of log.samples with every default filled in and paths absolute, for resolved.yaml.

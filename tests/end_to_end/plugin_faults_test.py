@@ -83,6 +83,18 @@ class PluginFaults(TrigaTest):
         run = self.train("throw_collate", status=4)
         self.assertIn("plugin 'wrong_at_use': in collate of architecture (Wrong): the moon is in the wrong place", run.err)
 
+    def test_what_is_thrown_before_and_after_the_steps(self):
+        validation = ("--set", "data.validation={kind: text, files: [text.txt], document: line, pack: false}",
+                      "--set", "eval.every_steps=2")
+        for fault, where, arguments in (("throw_layers", "in layers of architecture (Wrong)", ()),
+                                        ("throw_build", "in build of layer 'middle'", ()),
+                                        ("throw_metric", "in merge of metric 'moonshine' (Moonshine)", validation)):
+            with self.subTest(fault=fault):
+                self.experiment.write_text(EXPERIMENT.replace("FAULT", fault).replace("FROM", "16"))
+                done = self.command("train", self.experiment, "--run-dir", self.folder / fault, *arguments)
+                self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+                self.assertIn(f"plugin 'wrong_at_use': {where}: the moon is in the wrong place", done.stderr)
+
     def test_a_parameter_that_was_not_declared(self):
         run = self.train("not_declared")
         self.assertIn("plugin 'wrong_at_use': in forward of layer 'middle' (Middle), step 2, microbatch 0: a parameter is used that "

@@ -187,7 +187,7 @@ class Script(SubmitCase):
             self.check(f"status failed {10 * status} {status}; exit 137", status, None)
 
     def test_a_crash_is_tried_again_while_steps_are_gained(self):
-        crash = "status failed 20 1; sed -i 's/\"cause\": \"/&rank 1 on host a crashed (SIGBUS) in forward, /' $run_dir/status.json; exit 1"
+        crash = "status failed 20 1; sed -i 's/\"exit_status\": 1/&,\\n  \"signal\": \"SIGBUS\"/' $run_dir/status.json; exit 1"
         self.check(crash, 1, "requeue 42")
         self.assertIn("no step was gained", self.check(crash, 1, None, restart=1))
 

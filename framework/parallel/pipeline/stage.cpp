@@ -185,10 +185,8 @@ Stage::Stage(const std::vector<LayerSpec>& all_layers, size_t begin, size_t end,
   TRIGA_CHECK(begin < end && end <= all_layers.size(), "stage [", begin, ", ", end, ")");
   std::vector<std::string> live = flow.inputs;
   for (size_t i = begin; i < end; ++i) {
-    const std::string which = c10::str("layer '", all_layers[i].name, "'");
-    const PluginCode building{loss_code_.plugin, which};
-    auto layer = PluginCall("build", building).run([&] { return all_layers[i].build(); });
-    PluginCode code = code_of(which, *layer);
+    auto layer = all_layers[i].build();
+    PluginCode code = code_of(c10::str("layer '", all_layers[i].name, "'"), *layer);
     layers_.push_back({&all_layers[i], std::move(layer), std::move(code)});
     for (const std::string& name : all_layers[i].writes)
       if (!contains(live, name)) live.push_back(name);

@@ -19,6 +19,7 @@
 #include "parallel/data_parallel/gradient_reducer.h"
 #include "parallel/on_device.h"
 #include "parallel/pipeline/flow.h"
+#include "parameters/declarations.h"
 
 namespace triga {
 namespace {
@@ -282,7 +283,7 @@ void average_times(LayerCosts& costs, const std::vector<LayerCosts>& measured) {
 
 LayerCosts measure_layers(const Architecture& architecture, const Batch& batch, Communicator& alone,
                           const CostMeasurement& measurement) {
-  const std::vector<LayerSpec> layers = architecture.layers();
+  const std::vector<LayerSpec> layers = layers_of(architecture);
   const std::unique_ptr<Loss> loss = architecture.loss();
   const std::vector<StageFlow> flow = flow_between(layers, every_layer(layers.size()));
   const Batch on_device = batch_on_device(batch, alone.device());

@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "triga/metric.h"
 #include "triga/ops.h"
 #include "triga/plugin.h"
 
@@ -21,7 +22,10 @@ struct WrongConfig {
     kThrowLoss,
     kThrowCollate,
     kNotDeclared,
-    kNotANumber
+    kNotANumber,
+    kThrowLayers,
+    kThrowBuild,
+    kThrowMetric
   };
   Fault fault = Fault::kNone;
   int64_t from = 0;
@@ -42,7 +46,10 @@ void describe(Fields& fields, WrongConfig& config) {
                {"throw_loss", Fault::kThrowLoss},
                {"throw_collate", Fault::kThrowCollate},
                {"not_declared", Fault::kNotDeclared},
-               {"not_a_number", Fault::kNotANumber}})
+               {"not_a_number", Fault::kNotANumber},
+               {"throw_layers", Fault::kThrowLayers},
+               {"throw_build", Fault::kThrowBuild},
+               {"throw_metric", Fault::kThrowMetric}})
       .help("What goes wrong.")
       .required();
   fields.field("from", config.from).help("First sample of which it does.").at_least(0);
@@ -119,18 +126,39 @@ class NextToken final : public Loss {
   WrongConfig config_;
 };
 
+class Moonshine final : public Metric {
+ public:
+  std::string name() const override { return "moonshine"; }
+  void reset() override {}
+  void update(const Batch&, const Activations&) override {}
+  at::Tensor state() const override { return at::zeros({1}); }
+  void merge(const at::Tensor&) override {}
+  double result() const override { throw std::runtime_error("the moon is in the wrong place"); }
+};
+
 class Wrong final : public Architecture {
  public:
   Wrong(const WrongConfig& config, int64_t classes) : config_(config), classes_(classes) {}
   std::vector<LayerSpec> layers() const override {
     const auto embed = [size = classes_] { return std::make_unique<Embedding>(size); };
-    const auto middle = [config = config_] { return std::make_unique<Middle>(config); };
+    if (config_.fault == Fault::kThrowLayers)
+      throw std::runtime_error("the moon is in the wrong place");
+    const auto middle = [config = config_] {
+      if (config.fault == Fault::kThrowBuild)
+        throw std::runtime_error("the moon is in the wrong place");
+      return std::make_unique<Middle>(config);
+    };
     const auto head = [size = classes_] { return std::make_unique<Head>(size); };
     return {{.name = "embedding", .build = embed, .writes = {"hidden"}},
             {.name = "middle", .build = middle, .reads = {"hidden"}, .writes = {"deep"}},
             {.name = "head", .build = head, .reads = {"deep"}, .writes = {"logits"}}};
   }
   std::unique_ptr<Loss> loss() const override { return std::make_unique<NextToken>(config_); }
+  std::vector<std::unique_ptr<Metric>> metrics() const override {
+    std::vector<std::unique_ptr<Metric>> metrics;
+    if (config_.fault == Fault::kThrowMetric) metrics.push_back(std::make_unique<Moonshine>());
+    return metrics;
+  }
   Batch collate(const std::vector<Sample>& samples, const CollateContext& context) const override {
     std::vector<at::Tensor> inputs, labels;
     for (const Sample& sample : samples) {

@@ -4,8 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cerrno>
+#include <future>
+#include <new>
+#include <optional>
 #include <thread>
 
+#include "base/files.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -35,7 +40,7 @@ TEST(PluginCall, SaysWhereTheThreadIs) {
 }
 
 TEST(PluginCall, IsTakenForThatOfAThreadThatHasNone) {
-  const PluginCall call("backward", kLayer);
+  const PluginCall call("backward", kLayer, 12, 0);
   std::string seen;
   const PluginCode next{"foo", "layer 'blocks.2' (MyLayer)"};
   std::thread([&] {
@@ -46,9 +51,31 @@ TEST(PluginCall, IsTakenForThatOfAThreadThatHasNone) {
     seen += where();
   }).join();
   EXPECT_EQ(seen,
-            " in backward of layer 'blocks.3' (MyLayer) of plugin 'foo'"
+            " in backward of layer 'blocks.3' (MyLayer) of plugin 'foo', step 12, microbatch 0"
             " in get of dataset (Rows) of plugin 'foo'");
-  EXPECT_EQ(where(), " in backward of layer 'blocks.2' (MyLayer) of plugin 'foo'");
+  EXPECT_EQ(where(),
+            " in backward of layer 'blocks.2' (MyLayer) of plugin 'foo', step 12, microbatch 0");
+}
+
+TEST(PluginCall, OfALoaderIsNotTakenForThatOfThreadsWithoutOne) {
+  const PluginCode own{"foo", "dataset (Rows)"};
+  std::promise<void> is_loading, is_seen;
+  std::optional<PluginCall> call(std::in_place, "backward", kLayer, 12, 0);
+  std::thread loader([&] {
+    const PluginCall get("get", own);
+    is_loading.set_value();
+    is_seen.get_future().wait();
+  });
+  is_loading.get_future().wait();
+  std::string during, after;
+  std::thread([&] { during = where(); }).join();
+  call.reset();
+  std::thread([&] { after = where(); }).join();
+  is_seen.set_value();
+  loader.join();
+  EXPECT_EQ(during,
+            " in backward of layer 'blocks.3' (MyLayer) of plugin 'foo', step 12, microbatch 0");
+  EXPECT_EQ(after, "");
 }
 
 TEST(PluginCall, CutsATextThatDoesNotFit) {
@@ -64,13 +91,18 @@ TEST(PluginCall, NamesWhatIsThrownOnce) {
     });
   };
   EXPECT_THAT([&] { thrown(kLayer); }, ThrowsMessage<Error>("plugin 'foo': no luck"));
-  EXPECT_THAT(
-      [&] {
-        PluginCall("forward", kLayer, 12, 3).run([] { throw DataError("no luck"); });
-      },
-      ThrowsMessage<DataError>(
-          "plugin 'foo': in forward of layer 'blocks.3' (MyLayer), step 12, microbatch 3: no luck"));
+  EXPECT_THAT([&] { PluginCall("forward", kLayer, 12, 3).run([] { throw DataError("no luck"); }); },
+              ThrowsMessage<DataError>("plugin 'foo': in forward of layer 'blocks.3' (MyLayer), "
+                                       "step 12, microbatch 3: no luck"));
   EXPECT_THAT([&] { thrown({"", "layer 'x' (Own)"}); }, ThrowsMessage<Error>("no luck"));
+  const auto in_foo = [](auto error) { in_plugin("foo", [&] { throw error; }); };
+  EXPECT_THAT(
+      [&] { in_foo(FileError("read", "rows.csv", ENOENT)); },
+      ThrowsMessage<FileError>("plugin 'foo': cannot read rows.csv: No such file or directory"));
+  EXPECT_THAT([&] { in_foo(std::bad_alloc()); },
+              ThrowsMessage<OutOfMemoryError>("plugin 'foo': out of memory"));
+  EXPECT_THAT([&] { in_foo(3); },
+              ThrowsMessage<Error>("plugin 'foo': threw something that is not a std::exception"));
 }
 
 struct Base {

@@ -41,11 +41,11 @@ TEST(ProcessStatTest, TellsStoppedDeadAndGone) {
 TEST(ProcessStatTest, OfANameWithBracketsAndSpaces) {
   const test::TemporaryFolder folder;
   std::ofstream(folder.path() / "stat")
-      << "17 (a) T (b) S 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 4242 23\n";
+      << "17 (a) T (b) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 4242 23\n";
   const auto stat = read_process_stat(folder.path());
   ASSERT_TRUE(stat);
   EXPECT_EQ(stat->state, 'S');
-  EXPECT_EQ(stat->parent, 5);
+  EXPECT_EQ(stat->parent, 4);
   EXPECT_EQ(stat->start_ticks, "4242");
 }
 

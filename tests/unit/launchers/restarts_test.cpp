@@ -76,7 +76,7 @@ TEST_F(RestartsTest, NotAfterAnEndThatWouldComeAgain) {
 TEST_F(RestartsTest, AfterACrashAsAfterALostRank) {
   Restarts restarts = make(1);
   write_run_status(posix_files(), directory_.status(),
-                   {RunStatus::State::kFailed, "rank 1 on host a crashed (SIGBUS) in forward", 10, 1});
+                   {RunStatus::State::kFailed, "rank 1 on host a crashed", 10, 1, "SIGBUS"});
   EXPECT_TRUE(restarts.again(ExitStatus::kInternal));
 }
 
