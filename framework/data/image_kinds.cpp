@@ -154,7 +154,8 @@ void register_image_datasets(Registry& registry) {
       });
   registry.datasets.add<IdxConfig>(
       "idx_rows",
-      "Images in IDX files as sequences of their rows, from the top: vectors of numbers from 0 to 1.",
+      "Images in IDX files as sequences of their rows, from the top: vectors of numbers from 0 to "
+      "1.",
       [](const IdxConfig& config, const DatasetContext&) -> std::unique_ptr<Dataset> {
         return std::make_unique<IdxRows>(config);
       });

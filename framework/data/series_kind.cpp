@@ -127,7 +127,8 @@ void register_csv_series(Registry& registry) {
       [](const CsvSeriesConfig& config, const DatasetContext& context) -> std::unique_ptr<Dataset> {
         const int64_t horizon = config.horizon.value_or(context.horizon);
         if (horizon == 0)
-          throw ConfigError("kind csv_series needs a horizon, and the model forecasts none: set it");
+          throw ConfigError(
+              "kind csv_series needs a horizon, and the model forecasts none: set it");
         return std::make_unique<CsvSeries>(config, horizon);
       });
 }

@@ -22,9 +22,7 @@ struct Case {
       sampler_inputs;        // that make what it gives certain
   std::string variant = {};  // of a kind that has several cases; "": the first
 
-  std::string name() const {
-    return plugin + "_" + kind + (variant.empty() ? "" : "_" + variant);
-  }
+  std::string name() const { return plugin + "_" + kind + (variant.empty() ? "" : "_" + variant); }
   ConfigNode config_node() const;
 };
 

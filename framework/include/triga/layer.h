@@ -32,8 +32,8 @@ enum class Mode { kTrain, kEvaluate, kGenerate };
 struct Init {
   enum class Kind { kConstant, kNormal, kUniform };
   Kind kind = Kind::kConstant;
-  double a = 0;  // the constant, the mean, or the lower bound
-  double b = 0;  // the standard deviation, or the upper bound
+  double a = 0;                        // the constant, the mean, or the lower bound
+  double b = 0;                        // the standard deviation, or the upper bound
   int64_t first_row = 0, end_row = 0;  // those of the first dimension that get `row_value` instead
   double row_value = 0;
 
