@@ -103,8 +103,7 @@ void describe(Fields& fields, RecurrentConfig& config) {
       .help(
           "First bias of the gate that decides what stays remembered, an LSTM's forget gate or a "
           "GRU's update gate: 1 is common (Jozefowicz et al. 2015), 4 keeps gradients over a "
-          "hundred "
-          "time steps. none: drawn like every other one, as torch.nn's, which keeps half.")
+          "hundred time steps. none: drawn like every other one, as torch.nn's, which keeps half.")
       .empty_word("none")
       .known_as({"forget_gate_bias", "unit_forget_bias", "bias_init"});
   fields.field("recurrent_gain", config.init.recurrent_gain)
