@@ -67,7 +67,7 @@ CASES = {
     "mnist_rows": Case(
         "Digits, MNIST (9,000 training images), row by row: GRU", "rnn/mnist_rows.yaml", ("mnist_test",),
         "accuracy", 0.97, True, "0.978, 0.972 (PyTorch, the same set-up)", ("train.max_epochs=3",), 0.90),
-    "forecast_etth1": forecast(96, 0.45, 0.50, 3, "DLinear 0.386 / 0.400, Autoformer 0.449 / 0.459; DLinear of 336 rows 0.375 / 0.399"),
+    "forecast_etth1": forecast(96, 0.45, 0.65, 3, "DLinear 0.386 / 0.400, Autoformer 0.449 / 0.459; DLinear of 336 rows 0.375 / 0.399"),
     "forecast_etth1_192": forecast(192, 0.50, 0.70, 1, "DLinear 0.437 / 0.432, Autoformer 0.500 / 0.482; DLinear of 336 rows 0.405 / 0.416"),
     "forecast_etth1_336": forecast(336, 0.55, 0.72, 1, "DLinear 0.481 / 0.459, Autoformer 0.521 / 0.496; DLinear of 336 rows 0.439 / 0.443"),
     "forecast_etth1_720": forecast(720, 0.60, 0.74, 1, "DLinear 0.519 / 0.516, Autoformer 0.514 / 0.512; DLinear of 336 rows 0.472 / 0.490"),
