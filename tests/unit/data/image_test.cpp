@@ -125,6 +125,23 @@ TEST(IdxImages, AreImagesWithLabels) {
   EXPECT_FALSE(make("idx_images", {{"images", images}})->get(0).contains("label"));
 }
 
+TEST(IdxRows, AreTheRowsOfTheImagesFromTheTop) {
+  const TemporaryFolder folder;
+  const std::string images = folder.write(
+      "images", idx({2, 2, 3}, {0, 1, 2, 3, 4, 5, 51, 102, 127, char(153), char(204), char(255)}));
+  const std::string labels = folder.write("labels", idx({2}, {7, 8}));
+  const auto rows = make("idx_rows", {{"images", images}, {"labels", labels}});
+  ASSERT_EQ(rows->size(), 2);
+  EXPECT_EQ(rows->length(0), 2);
+  const Sample sample = rows->get(1);
+  EXPECT_EQ(sample["label"].item<int64_t>(), 8);
+  EXPECT_TRUE(at::allclose(sample["features"],
+                           at::tensor({0.2f, 0.4f, 127 / 255.f, 0.6f, 0.8f, 1.f}).view({2, 3})));
+  const auto as_images = make("idx_images", {{"images", images}, {"labels", labels}});
+  EXPECT_NE(rows->fingerprint(), as_images->fingerprint());
+  EXPECT_FALSE(make("idx_rows", {{"images", images}})->get(0).contains("label"));
+}
+
 TEST(IdxImages, AreScaledLikeThoseOfFolders) {
   const TemporaryFolder folder;
   const at::Tensor image = noise_image(1, 6, 9);
