@@ -47,7 +47,7 @@ std::array<char, 65536> stack;
 
 /// What a handler needs, made before. Global, as there is one process and a handler has no argument.
 struct Prepared {
-  std::string executable, command, who;  // "rank 1 on host a ", "" for the only one
+  std::string executable, command, host, who;  // "rank 1 on host a ", "" for the only one
   std::string run_directory, lease_token;
   std::atomic<bool> has_directory = false;
   Progress* progress = nullptr;
@@ -67,15 +67,16 @@ void write_all(std::string_view text) noexcept {
 void report(const char* cause, int signal) noexcept {
   std::array<char, 24> step = {};
   std::to_chars(step.data(), step.data() + step.size() - 1, prepared.progress->step());
-  const std::array<const char*, 9> arguments = {prepared.executable.c_str(),
-                                                "__report-crash",
-                                                prepared.run_directory.c_str(),
-                                                prepared.lease_token.c_str(),
-                                                step.data(),
-                                                prepared.command.c_str(),
-                                                name_of(signal),
-                                                cause,
-                                                nullptr};
+  const std::array<const char*, 10> arguments = {prepared.executable.c_str(),
+                                                 "__report-crash",
+                                                 prepared.run_directory.c_str(),
+                                                 prepared.lease_token.c_str(),
+                                                 step.data(),
+                                                 prepared.command.c_str(),
+                                                 prepared.host.c_str(),
+                                                 name_of(signal),
+                                                 cause,
+                                                 nullptr};
   const pid_t child = ::_Fork();
   if (child == 0) {
     ::alarm(kPatience * kPatienceMs / 1000);
@@ -173,6 +174,7 @@ CrashReporter::CrashReporter(const std::filesystem::path& executable, Communicat
                              const std::string& command) {
   prepared.executable = executable.string();
   prepared.command = command;
+  prepared.host = world.host(world.rank());
   prepared.who = world.size() == 1
                      ? ""
                      : fmt::format("rank {} on host {} ", world.rank(), world.host(world.rank()));
@@ -204,6 +206,7 @@ void add_report_crash(CLI::App& app, Command& command) {
   sub->add_option("lease", arguments->lease)->required();
   sub->add_option("step", arguments->failure.step)->required();
   sub->add_option("command", arguments->failure.command)->required();
+  sub->add_option("host", arguments->failure.host)->required();
   sub->add_option("signal", arguments->failure.signal)->required();
   sub->add_option("cause", arguments->failure.cause)->required();
   sub->callback([&command, arguments] {

@@ -27,6 +27,7 @@
 #include "base/oom_kills.h"
 #include "launchers/command.h"
 #include "launchers/experiment_arguments.h"
+#include "launchers/host_pool.h"
 #include "launchers/loaded_experiment.h"
 #include "launchers/places.h"
 #include "launchers/programs.h"
@@ -71,29 +72,32 @@ void add_variables(const LaunchConfig& config, const Places& places,
       line.insert(line.end(), {"-x", name});
 }
 
+/// mpirun and how it starts programs, wherever they run.
+std::vector<std::string> mpirun_words(const CommandEnvironment& environment,
+                                      const LaunchArguments& arguments,
+                                      const LaunchConfig& config) {
+  const fs::path mpirun = find_program("mpirun");
+  if (mpirun.empty())
+    throw ConfigError(
+        "mpirun is not in PATH: several ranks need Open MPI. Install it (Debian: apt-get install "
+        "openmpi-bin; clusters: module load openmpi), or train on one rank: triga train "
+        "EXPERIMENT");
+  std::vector<std::string> line = {
+      mpirun.string(), "--oversubscribe",           "--bind-to", "none",
+      "--mca",         "odls_base_sigkill_timeout", "3"};
+  if (environment.is_root) line.push_back("--allow-run-as-root");
+  for (const auto& further : {config.mpirun, arguments.mpirun_arguments})
+    line.insert(line.end(), further.begin(), further.end());
+  return line;
+}
+
 std::vector<std::string> command_line(const CommandEnvironment& environment,
                                       const LaunchArguments& arguments, const LaunchConfig& config,
                                       const Places& places) {
-  const fs::path mpirun = find_program("mpirun");
-  if (mpirun.empty())
-    throw ConfigError("mpirun is not in PATH: " + std::to_string(places.num_ranks) +
-                      " ranks need Open MPI. Install it (Debian: apt-get install openmpi-bin; "
-                      "clusters: module load "
-                      "openmpi), or train on one rank: triga train EXPERIMENT");
-  std::vector<std::string> line = {mpirun.string(),
-                                   "-n",
-                                   std::to_string(places.num_ranks),
-                                   "--oversubscribe",
-                                   "--bind-to",
-                                   "none",
-                                   "--mca",
-                                   "odls_base_sigkill_timeout",
-                                   "3"};
-  if (environment.is_root) line.push_back("--allow-run-as-root");
+  std::vector<std::string> line = mpirun_words(environment, arguments, config);
+  line.insert(line.end(), {"-n", std::to_string(places.num_ranks)});
   for (const std::string& word : places.mpirun_arguments()) line.push_back(word);
   add_variables(config, places, line);
-  for (const auto& further : {config.mpirun, arguments.mpirun_arguments})
-    line.insert(line.end(), further.begin(), further.end());
   for (const std::string& word : rank_program(config, environment.executable)) line.push_back(word);
   line.emplace_back("train");
   ExperimentArguments of_ranks = arguments.experiment;
@@ -238,13 +242,36 @@ ExitStatus start_once(const std::vector<std::string>& line, const RunDirectory& 
   return status < 9 ? static_cast<ExitStatus>(status) : ExitStatus::kCommunication;
 }
 
+/// Hosts for another start, by how the last one ended. False: too few are left for the run.
+bool choose_anew(HostPool& pool, const RunDirectory& directory, const LoadedExperiment& loaded,
+                 Places& places) {
+  if (const auto status = read_run_status(posix_files(), directory.status()))
+    pool.ended_on(status->host);
+  const Places left = places_on(pool.usable(), places);
+  std::string problem = left.num_ranks == 0 ? "none" : "";
+  try {
+    if (problem.empty()) loaded.check_grid(left.num_ranks);
+  } catch (const ConfigError& error) {
+    problem = error.what();
+  }
+  if (!problem.empty()) {
+    std::cerr << "triga: not started again, too few hosts are left: " << problem << "\n";
+    return false;
+  }
+  if (left.hosts != places.hosts)
+    std::cerr << "triga: " << left.num_ranks << (left.num_ranks == 1 ? " rank on " : " ranks on ")
+              << c10::Join(", ", left.hosts) << "\n";
+  places = left;
+  return true;
+}
+
 ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& arguments) {
   const std::string problem = rank_problem(environment.placement, "triga launch");
   if (!problem.empty()) throw ConfigError(problem);
   const LoadedExperiment loaded(environment, arguments.experiment,
                                 LoadedExperiment::Purpose::kLook);
   const LaunchConfig& config = loaded.experiment().launch;
-  const Places places = choose_places(arguments.places, environment.allocation, config);
+  Places places = choose_places(arguments.places, environment.allocation, config);
   loaded.check_grid(places.num_ranks);
   if (places.allocation)
     std::cerr << "triga: in " << describe(*places.allocation) << ": " << places.num_ranks
@@ -257,16 +284,23 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
   Restarts restarts(
       posix_files(), directory, {.limit = config.max_restarts}, [] { return num_signals > 0; },
       std::cerr);
+  HostPool pool(
+      arguments.places.hosts,
+      [&](const std::vector<std::string>& hosts) {
+        return can_start_on(hosts, mpirun_words(environment, arguments, config));
+      },
+      std::cerr);
   LaunchArguments of_start = arguments;
   while (true) {
+    ExitStatus status;
     try {
-      const ExitStatus status =
-          start_once(command_line(environment, of_start, config, places), directory);
-      if (!restarts.again(status)) return status;
+      status = start_once(command_line(environment, of_start, config, places), directory);
     } catch (const CommError& error) {
       std::cerr << "triga: error: " << error.what() << "\n";
-      if (!restarts.again(error.status())) return error.status();
+      status = error.status();
     }
+    if (!restarts.again(status)) return status;
+    if (!places.hosts.empty() && !choose_anew(pool, directory, loaded, places)) return status;
     of_start.experiment.resume = "auto";
     of_start.experiment.fresh = false;
   }

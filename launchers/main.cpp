@@ -18,7 +18,8 @@ Exit status: 0 done; 1 internal error; 2 bad command line or experiment; 3 plugi
 mpirun and srun merge the statuses of ranks: the run's status.json holds the true one.
 
 Environment: TRIGA_DATA_DIR (data sets; default data/), TRIGA_DATA_MIRROR (folder to take downloads from),
-TRIGA_CACHE_DIR, TRIGA_PLUGIN_PATH (folders with plugins, ':' between), NO_COLOR.
+TRIGA_CACHE_DIR, TRIGA_PLUGIN_PATH (folders with plugins, ':' between), TRIGA_GRACE_SECONDS (from a signal to the
+end of a job by force: a run warns when it needs longer to save), NO_COLOR.
 
 Start with:  triga check experiments/quickstart.yaml;  triga launch experiments/quickstart.yaml)";
 

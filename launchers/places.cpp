@@ -65,4 +65,12 @@ Places choose_places(const PlacesRequest& request, const std::optional<Allocatio
   return places;
 }
 
+Places places_on(const std::vector<std::string>& hosts, const Places& before) {
+  Places places = before;
+  places.num_hosts = std::min(before.num_hosts, static_cast<int>(hosts.size()));
+  places.num_ranks = std::min(before.num_ranks, places.num_hosts * before.ranks_per_host());
+  places.hosts.assign(hosts.begin(), hosts.begin() + places.num_hosts);
+  return places;
+}
+
 }  // namespace triga

@@ -31,4 +31,8 @@ struct Places {
 Places choose_places(const PlacesRequest& request, const std::optional<Allocation>& allocation,
                      const LaunchConfig& config);
 
+/// As `before`, on those of `hosts` that are left: on as many, where there are spare ones, else with
+/// no more ranks a host than before, and none where no host is left.
+Places places_on(const std::vector<std::string>& hosts, const Places& before);
+
 }  // namespace triga

@@ -307,9 +307,13 @@ void PluginCheck::check_use(Use& use) {
       });
     });
   Assembly& made = use.assemble(environment_, {});
-  if (is_own(experiment.optimizer.plugin))
-    report_.check("optimizer " + experiment.optimizer.kind, "a range may be cut anywhere", name_,
+  if (is_own(experiment.optimizer.plugin)) {
+    const std::string optimizer = "optimizer " + experiment.optimizer.kind;
+    report_.check(optimizer, "a range may be cut anywhere", name_,
                   [&] { return conformance::check_optimizer(made.make_optimizer); });
+    report_.check(optimizer, "each group has values of its own", name_,
+                  [&] { return conformance::check_optimizer_groups(made.make_optimizer); });
+  }
   if (const auto& schedule = experiment.learning_rate_schedule; is_own(schedule.plugin))
     report_.check("learning-rate schedule " + schedule.kind, "its factors are numbers", name_, [&] {
       return conformance::check_schedule([&] { return made.make_schedule(100); });

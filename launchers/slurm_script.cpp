@@ -193,6 +193,8 @@ std::string slurm_script(const SlurmJob& job) {
   text += set_up(job);
   text += fmt::format("run_dir={}{}\n", shell_word(job.run_directory.string()),
                       job.launch.array.empty() ? "" : "/$SLURM_ARRAY_TASK_ID");
+  if (job.launch.save_before_seconds > 0)
+    text += fmt::format("export TRIGA_GRACE_SECONDS={}\n", job.launch.save_before_seconds);
   text += step(job);
   return text + kRun;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <charconv>
 #include <iostream>
 
 #include "launchers/command.h"
@@ -43,6 +44,17 @@ void catch_signals(const Placement& placement) {
     ::sigaction(signal, &action, nullptr);
   }
   ::signal(SIGPIPE, SIG_IGN);
+}
+
+/// From a signal to the end by force, as the job's script knows it. Throws: ConfigError.
+std::optional<double> grace_seconds() {
+  const auto text = environment_variable("TRIGA_GRACE_SECONDS");
+  if (!text) return std::nullopt;
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
+  if (error != std::errc() || end != text->data() + text->size() || !(seconds >= 0))
+    throw ConfigError(fmt::format("TRIGA_GRACE_SECONDS: '{}' is not a number of seconds", *text));
+  return seconds;
 }
 
 /// How the user starts the run again.
@@ -106,8 +118,9 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
                              stop_requested,
                              arguments.profile_steps,
                              {},
-                             {},
-                             checked.notes};
+                             {}};
+  options.start_notes = checked.notes;
+  options.grace_seconds = grace_seconds();
   options.start.directory = RunDirectory{loaded.run_directory()};
   options.start.resume = arguments.resume;
   options.start.fresh = arguments.fresh;

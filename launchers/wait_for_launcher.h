@@ -15,6 +15,8 @@ struct LauncherPatience {
   /// After the run has said its last word: then it is asked to end (SIGTERM), which ends ranks. One
   /// that was stopped on its way out is in nobody's sight any more.
   std::chrono::milliseconds after_the_end = std::chrono::seconds(60);
+  /// Then it is killed: it waits for a host that is out of reach.
+  std::chrono::milliseconds after_sigterm = std::chrono::seconds(10);
 };
 
 /// The exit status of a child process that starts ranks; 128 and the signal that ended it.

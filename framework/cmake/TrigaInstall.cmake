@@ -3,6 +3,7 @@
 #   P/bin/triga  P/lib/libtriga.so  P/lib/libtriga_mpi.so  P/lib/triga/plugins/*.so  P/include/triga  P/share/triga  P/etc/triga
 #   P/lib/triga/bundled/   the libraries of others that we link (yaml-cpp, fmt, curl, ...) and what those need
 #   P/lib/torch            a link to LibTorch's lib folder: the one thing to set on another machine
+#   P/share/modulefiles/triga/VERSION   for `module load triga`
 #   P/lib/cmake/triga      find_package(triga), for plugins of others (TrigaPackage.cmake)
 #
 # From outside it needs LibTorch (through that link), glibc and libstdc++ as LibTorch does, and MPI for more than one rank.
@@ -33,6 +34,8 @@ install(DIRECTORY launchers/recipes DESTINATION share/triga USE_SOURCE_PERMISSIO
 install(FILES README.md LICENSE CHANGELOG.md DESTINATION share/triga)
 install(DIRECTORY docs DESTINATION share/triga)  # what the scaffold and error messages point to
 install(DIRECTORY DESTINATION etc/triga)
+configure_file(framework/cmake/modulefile.in ${CMAKE_BINARY_DIR}/modulefile @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/modulefile DESTINATION share/modulefiles/triga RENAME ${PROJECT_VERSION})
 
 # In place of the system's libicudata (icu_without_data.cpp says why), in a folder where no program of the build tree looks.
 string(REGEX MATCH "^[0-9]+" icu_major "${ICU_VERSION}")

@@ -90,12 +90,13 @@ std::unique_ptr<Communicator> make_watched_world(std::shared_ptr<Fabric> fabric,
                                        RankPlace{"(unknown)", ""});
   const auto first_world = make_world(fabric, own_table, nowhere, options.deadline);
   const auto hosts = first_world->all_gather_text(host_name(), "host names");
-  const auto spaces = first_world->all_gather_text(process_space(), "process spaces");
+  auto spaces = first_world->all_gather_text(process_space(), "process spaces");
+  for (size_t rank = 0; rank < hosts.size(); ++rank)  // containers may differ in one of them alone
+    spaces[rank] = hosts[rank] + " " + spaces[rank];
   auto table = share_table(*first_world, hosts, spaces);
   std::vector<RankPlace> places;
   for (size_t rank = 0; rank < hosts.size(); ++rank)
-    places.push_back(
-        {hosts[rank], options.share_memory ? hosts[rank] + " " + spaces[rank] : std::string()});
+    places.push_back({hosts[rank], options.share_memory ? spaces[rank] : std::string()});
   return make_world(std::move(fabric), std::move(table), std::move(places), options.deadline);
 }
 

@@ -55,6 +55,9 @@ class Progress {
   /// crash too.
   std::optional<std::string> find_failure() const { return table_->find_failure(rank_, {}); }
 
+  /// Whether another rank of this host failed of its own, or died.
+  bool has_lost_one() const { return table_->has_lost_one(rank_); }
+
   /// Where every rank is, one line a rank.
   std::string to_text() const { return table_->to_text(); }
   /// Whether `rank` is seen from here: those of other hosts are not.

@@ -345,6 +345,19 @@ std::optional<std::string> ProgressTable::find_failure(int own_rank,
   return std::nullopt;
 }
 
+bool ProgressTable::has_lost_one(int own_rank) const {
+  for (int rank = 0; rank < size(); ++rank) {
+    if (rank == own_rank || state(rank) == RankState::kAbsent) continue;
+    const bool dead = is_dead(rank);
+    const Entry& other = entry(rank);
+    if (dead && other.state == RankState::kRunning) return true;
+    if (other.state == RankState::kFailed &&
+        other.status != static_cast<int32_t>(ExitStatus::kCommunication))
+      return true;
+  }
+  return false;
+}
+
 std::string ProgressTable::name_of(int rank) const {
   return c10::str("rank ", rank, " on host ", hosts_[rank]);
 }

@@ -133,6 +133,8 @@ class ProgressTable {
   /// one that died, else what another rank found out. Also when a rank of `needed` ended some time
   /// ago, though it is still waited for.
   std::optional<std::string> find_failure(int own_rank, std::span<const int> needed) const;
+  /// Whether a rank that is seen from here failed of its own, or died.
+  bool has_lost_one(int own_rank) const;
   /// "rank 2 on host a".
   std::string name_of(int rank) const;
   /// What `rank` was last known to do: "step 17, in all_reduce ... ".

@@ -26,11 +26,18 @@ std::vector<int64_t> some_of(int64_t size) {
   return indices;
 }
 
-constexpr int64_t kElements = 24, kCut = 7;
+constexpr int64_t kElements = 24, kCut = 7, kGroupCut = 8;
 
-/// The parameter after three updates by slices that end at `cuts`.
-at::Tensor updated(Optimizer& optimizer, const std::vector<int64_t>& cuts, double learning_rate,
-                   double factor_of_gradient, double gradient_scale) {
+struct Update {
+  std::vector<int64_t> cuts = {kElements};  // where slices end
+  std::vector<OptimizerGroup> groups;       // of the slices; empty: the values of no group
+  double learning_rate = 0.01;
+  double gradient_factor = 1;  // that the gradients already have
+  double gradient_scale = 1;   // that the optimizer is told
+};
+
+/// The parameter after three updates.
+at::Tensor updated(Optimizer& optimizer, const Update& update) {
   at::Tensor parameter = at::empty({kElements}, at::kFloat);
   fill_normal(parameter, RandomKey(31).with("parameter"), 0, 1);
   std::vector<at::Tensor> states;
@@ -39,24 +46,29 @@ at::Tensor updated(Optimizer& optimizer, const std::vector<int64_t>& cuts, doubl
   for (int64_t step = 1; step <= 3; ++step) {
     at::Tensor gradient = at::empty({kElements}, at::kFloat);
     fill_normal(gradient, RandomKey(31).with("gradient"), 0, 1, static_cast<uint64_t>(step));
-    gradient.mul_(factor_of_gradient);
+    gradient.mul_(update.gradient_factor);
     std::vector<OptimizerSlice> slices;
     int64_t begin = 0;
-    for (const int64_t end : cuts) {
+    for (const int64_t end : update.cuts) {
       OptimizerSlice slice;
       const auto part = [&](const at::Tensor& whole) {
         const at::Tensor flat = whole.slice(0, begin, end);
-        return optimizer.needs_whole_parameters() ? flat.view({4, kElements / 4}) : flat;
+        return optimizer.needs_whole_parameters() ? flat.view({4, -1}) : flat;
       };
       slice.parameter = part(parameter);
       slice.gradient = part(gradient);
       for (const at::Tensor& state : states) slice.states.push_back(part(state));
+      if (!update.groups.empty()) slice.group = update.groups[slices.size()];
       slices.push_back(std::move(slice));
       begin = end;
     }
-    optimizer.update(slices, learning_rate, step, gradient_scale);
+    optimizer.update(slices, update.learning_rate, step, update.gradient_scale);
   }
   return parameter;
+}
+
+bool are_close(const at::Tensor& a, const at::Tensor& b) {
+  return at::allclose(a, b, 1e-5, 1e-7);
 }
 
 }  // namespace
@@ -120,21 +132,64 @@ Problems check_optimizer(const Maker<Optimizer>& make) {
   const auto names = make()->state_names();
   if (std::any_of(names.begin(), names.end(), [](const auto& name) { return name.empty(); }))
     problems.push_back("a state has no name");
-  const at::Tensor whole = updated(*make(), {kElements}, 0.01, 1, 1);
+  const at::Tensor whole = updated(*make(), {});
   if (!whole.isfinite().all().item<bool>())
     problems.push_back("it gives values that are not finite");
-  if (!whole.equal(updated(*make(), {kElements}, 0.01, 1, 1)))
+  if (!whole.equal(updated(*make(), {})))
     problems.push_back("the same updates give other values every time");
   if (!make()->needs_whole_parameters() &&
-      !at::allclose(whole, updated(*make(), {kCut, kElements}, 0.01, 1, 1), 1e-5, 1e-7))
+      !are_close(whole, updated(*make(), {.cuts = {kCut, kElements}})))
     problems.push_back(
         "two slices give other values than one: each element may depend on its own only, unless "
         "needs_whole_parameters() says so");
-  const at::Tensor scaled = updated(*make(), {kElements}, 0.01, 2, 0.5);
+  const at::Tensor scaled = updated(*make(), {.gradient_factor = 2, .gradient_scale = 0.5});
   if (!at::allclose(whole, scaled, 1e-5, 1e-6))
     problems.push_back("gradient_scale is not a factor of the gradients");
-  if (!updated(*make(), {kElements}, 0, 1, 1).equal(updated(*make(), {kElements}, 0, 3, 1)))
+  if (!updated(*make(), {.learning_rate = 0})
+           .equal(updated(*make(), {.learning_rate = 0, .gradient_factor = 3})))
     problems.push_back("with a learning rate of 0 parameters change with the gradients");
+  return problems;
+}
+
+Problems check_optimizer_groups(const Maker<Optimizer>& make) {
+  constexpr double kRate = 0.01;
+  const OptimizerGroup usual{.weight_decay = 0},
+      slow{.learning_rate_scale = 0.5, .weight_decay = 0}, decaying{.weight_decay = 0.5},
+      hardly_decaying{.weight_decay = 1e-12};
+  using Groups = std::vector<OptimizerGroup>;
+  const auto in_groups = [&](const Groups& groups, double learning_rate = kRate) {
+    return updated(
+               *make(),
+               {.cuts = {kGroupCut, kElements}, .groups = groups, .learning_rate = learning_rate})
+        .split({kGroupCut, kElements - kGroupCut});
+  };
+  const auto plain = in_groups({usual, usual}), slower = in_groups({usual, usual}, kRate / 2);
+  bool scale_holds = true, decay_is_heard = true, none_is_none = true, others_stay = true;
+  // The group is that of the first slice, then that of the second: whose values hold for all?
+  for (const size_t own : {0, 1}) {
+    const auto with = [&](const OptimizerGroup& group) {
+      Groups groups = {usual, usual};
+      groups[own] = group;
+      return in_groups(groups);
+    };
+    const auto scaled = with(slow), decayed = with(decaying);
+    scale_holds &= are_close(scaled[own], slower[own]);
+    decay_is_heard &= !are_close(decayed[own], plain[own]);
+    none_is_none &= are_close(with(hardly_decaying)[own], plain[own]);
+    for (const auto& result : {scaled, decayed})
+      others_stay &= are_close(result[1 - own], plain[1 - own]);
+  }
+  Problems problems;
+  if (!scale_holds)
+    problems.push_back("a slice's group.learning_rate_scale is not a factor of its learning rate");
+  if (!decay_is_heard)
+    problems.push_back(
+        "a slice's group.weight_decay changes nothing: where it has a value, it stands in place of "
+        "the optimizer's own");
+  if (!none_is_none)
+    problems.push_back(
+        "a slice's group.weight_decay of 0 is not taken for 0: biases and norms have that value");
+  if (!others_stay) problems.push_back("the values of a slice's group change other slices");
   return problems;
 }
 

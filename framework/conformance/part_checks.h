@@ -26,6 +26,10 @@ Problems check_tokenizer(
 /// factor of them, and a learning rate of 0 changes no parameter.
 Problems check_optimizer(const Maker<Optimizer>& make);
 
+/// The values of a slice's group, its scale of the learning rate and its weight decay, hold for that
+/// slice and for no other.
+Problems check_optimizer_groups(const Maker<Optimizer>& make);
+
 /// Factors are finite, not negative, and the same every time.
 Problems check_schedule(const Maker<LearningRateSchedule>& make);
 

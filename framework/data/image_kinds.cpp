@@ -1,5 +1,6 @@
 #include "data/image_kinds.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 
 #include "data/fingerprint.h"
@@ -68,6 +69,8 @@ class IdxImages final : public Dataset {
   }
 
   int64_t size() const override { return size_; }
+  int64_t num_rows() const { return images_.size(1); }
+  bool has_labels() const { return labels_.defined(); }
 
   Sample get(int64_t index) const override {
     Sample sample = {{"image", images_[first_ + index].unsqueeze(0)}};
@@ -90,6 +93,26 @@ class IdxImages final : public Dataset {
  private:
   at::Tensor images_, labels_;  // [N, H, W]; int64 [N], undefined: none
   int64_t first_ = 0, size_ = 0;
+};
+
+/// Samples {"features": fp32 [H, W], 0 to 1, "label": int64 []}: a row of pixels is a time step.
+class IdxRows final : public Dataset {
+ public:
+  explicit IdxRows(const IdxConfig& config) : images_(config) {}
+
+  int64_t size() const override { return images_.size(); }
+  Sample get(int64_t index) const override {
+    Sample sample = images_.get(index);
+    const at::Tensor rows = sample["image"][0].to(at::kFloat) / 255;
+    Sample sequence = {{"features", rows}};
+    if (images_.has_labels()) sequence.set("label", sample["label"]);
+    return sequence;
+  }
+  int64_t length(int64_t /*index*/) const override { return images_.num_rows(); }
+  std::string fingerprint() const override { return "rows " + images_.fingerprint(); }
+
+ private:
+  IdxImages images_;
 };
 
 struct ImageFolderConfig {
@@ -128,6 +151,13 @@ void register_image_datasets(Registry& registry) {
       "idx_images", "Images in IDX files, as MNIST has them.",
       [](const IdxConfig& config, const DatasetContext&) -> std::unique_ptr<Dataset> {
         return std::make_unique<IdxImages>(config);
+      });
+  registry.datasets.add<IdxConfig>(
+      "idx_rows",
+      "Images in IDX files as sequences of their rows, from the top: vectors of numbers from 0 to "
+      "1.",
+      [](const IdxConfig& config, const DatasetContext&) -> std::unique_ptr<Dataset> {
+        return std::make_unique<IdxRows>(config);
       });
   registry.datasets.add<ImageFolderConfig>(
       "image_folder", "PNG and JPEG files, a folder for each class.",

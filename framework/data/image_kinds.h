@@ -1,4 +1,4 @@
-// The dataset kinds `idx_images` and `image_folder`.
+// The dataset kinds `idx_images`, `idx_rows` and `image_folder`.
 #pragma once
 
 #include "triga/plugin.h"

@@ -34,7 +34,7 @@ struct CsvSeriesConfig {
   RowsConfig rows;
   std::optional<RowsConfig> standardise;
   int64_t input_length = 96;
-  int64_t horizon = 96;
+  std::optional<int64_t> horizon;  // empty: the model's
 };
 
 void describe(Fields& fields, CsvSeriesConfig& config) {
@@ -61,9 +61,10 @@ void describe(Fields& fields, CsvSeriesConfig& config) {
       .at_least(1)
       .known_as({"seq_len", "lookback", "context_length"});
   fields.field("horizon", config.horizon)
-      .help("Rows that are forecast at once.")
+      .help("Rows that are forecast at once. `model`: as many as the model forecasts.")
       .unit("rows")
       .at_least(1)
+      .empty_word("model")
       .known_as({"pred_len", "prediction_length"});
 }
 
@@ -71,8 +72,8 @@ void describe(Fields& fields, CsvSeriesConfig& config) {
 /// forecast can begin at.
 class CsvSeries final : public Dataset {
  public:
-  explicit CsvSeries(const CsvSeriesConfig& config)
-      : input_length_(config.input_length), horizon_(config.horizon) {
+  CsvSeries(const CsvSeriesConfig& config, int64_t horizon)
+      : input_length_(config.input_length), horizon_(horizon) {
     const Series series = read_csv_series(config.file.path, config.columns);
     const int64_t num_rows = series.values.size(0);
     const auto end_of = [&](const RowsConfig& rows, const char* what) {
@@ -123,8 +124,12 @@ class CsvSeries final : public Dataset {
 void register_csv_series(Registry& registry) {
   registry.datasets.add<CsvSeriesConfig>(
       "csv_series", "Windows of a multivariate time series in a CSV file.",
-      [](const CsvSeriesConfig& config, const DatasetContext&) -> std::unique_ptr<Dataset> {
-        return std::make_unique<CsvSeries>(config);
+      [](const CsvSeriesConfig& config, const DatasetContext& context) -> std::unique_ptr<Dataset> {
+        const int64_t horizon = config.horizon.value_or(context.horizon);
+        if (horizon == 0)
+          throw ConfigError(
+              "kind csv_series needs a horizon, and the model forecasts none: set it");
+        return std::make_unique<CsvSeries>(config, horizon);
       });
 }
 

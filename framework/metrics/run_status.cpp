@@ -17,6 +17,7 @@ void write_run_status(FileSystem& files, const Path& path, const RunStatus& stat
                                    {"step", status.step},
                                    {"exit_status", nullptr}};
   if (status.exit_status) object["exit_status"] = *status.exit_status;
+  if (!status.host.empty()) object["host"] = status.host;
   if (!status.signal.empty()) object["signal"] = status.signal;
   atomic_write(files, path, object.dump(2) + "\n");
 }
@@ -33,6 +34,7 @@ std::optional<RunStatus> read_run_status(FileSystem& files, const Path& path) {
                      .cause = object.at("cause"),
                      .step = object.at("step"),
                      .exit_status = std::nullopt,
+                     .host = object.value("host", ""),
                      .signal = object.value("signal", "")};
     if (!object.at("exit_status").is_null())
       status.exit_status = object.at("exit_status").get<int>();

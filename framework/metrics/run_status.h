@@ -17,6 +17,7 @@ struct RunStatus {
   std::string cause;               // why it is not running, in words; "" while it runs
   int64_t step = 0;                // optimizer steps done
   std::optional<int> exit_status;  // nothing while it runs
+  std::string host = {};           // on which it failed; "": it did not, or nobody knows
   std::string signal = {};         // that a crash ended it with: "SIGSEGV"; "": there was none
 };
 

@@ -37,12 +37,16 @@ void draw(at::Tensor& tensor, const Init& init, RandomKey key) {
   switch (init.kind) {
     case Init::Kind::kConstant:
       tensor.fill_(init.a);
-      return;
+      break;
     case Init::Kind::kNormal:
-      return fill_normal(tensor, key, init.a, init.b);
+      fill_normal(tensor, key, init.a, init.b);
+      break;
     case Init::Kind::kUniform:
-      return fill_uniform(tensor, key, init.a, init.b);
+      fill_uniform(tensor, key, init.a, init.b);
+      break;
   }
+  if (init.end_row > init.first_row)
+    tensor.narrow(0, init.first_row, init.end_row - init.first_row).fill_(init.row_value);
 }
 
 }  // namespace

@@ -72,6 +72,7 @@ Assembly assemble(const Experiment& experiment, const Registry& registry,
     context.split = split;
     context.tokenizer = made.tokenizer.get();
     context.sequence_length = made.architecture->sequence_length();
+    context.horizon = made.architecture->horizon();
     context.cache_dir = options.cache_dir.string();
     context.report_progress = options.report_progress;
     return create(registry.datasets, "dataset", config, context);

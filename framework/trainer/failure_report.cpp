@@ -48,10 +48,11 @@ std::unique_ptr<FileLock> wait_for_lock(FileSystem& files, const Path& path) {
   return nullptr;
 }
 
-/// Whether the report that is there is of a rank that missed another one.
+/// Whether the report that is there is of a rank that missed one of another host.
 bool speaks_of_others(FileSystem& files, const RunDirectory& directory) {
   const auto status = read_run_status(files, directory.status());
-  return status && status->exit_status == static_cast<int>(ExitStatus::kCommunication);
+  return status && status->host.empty() &&
+         status->exit_status == static_cast<int>(ExitStatus::kCommunication);
 }
 
 }  // namespace
@@ -80,18 +81,19 @@ std::string report_failure(FileSystem& files, const RunDirectory& directory,
   try {
     const std::string text = compose(files, directory, failure);
     if (!exists(files, directory.root)) return text;
+    const bool knows_more = failure.status != ExitStatus::kCommunication || !failure.host.empty();
     // All ranks come here within moments; the first one's words stay, unless they are of somebody
     // else and this is the one.
     const auto lock = wait_for_lock(files, directory.root / ".failure.lock");
-    if (lock &&
-        (!exists(files, directory.failure()) ||
-         (failure.status != ExitStatus::kCommunication && speaks_of_others(files, directory)))) {
+    if (lock && (!exists(files, directory.failure()) ||
+                 (knows_more && speaks_of_others(files, directory)))) {
       atomic_write(files, directory.failure(), text);
       RunStatus status;
       status.state = RunStatus::State::kFailed;
       status.cause = failure.cause;
       status.step = failure.step;
       status.exit_status = static_cast<int>(failure.status);
+      status.host = failure.host;
       status.signal = failure.signal;
       write_run_status(files, directory.status(), status);
     }

@@ -17,6 +17,7 @@ struct Failure {
   int64_t step = 0;
   std::string command;      // to go on
   std::string ranks;        // where they were, a line each; "": not known, or there was one
+  std::string host = {};    // on which it happened; "": not known
   std::string signal = {};  // of a crash, "SIGSEGV"; "": it was none
 };
 
@@ -29,7 +30,8 @@ std::string where_all_were(FileSystem& files, const RunDirectory& directory,
 void clear_failure(FileSystem& files, const RunDirectory& directory);
 
 /// Writes failure.txt and status.json, unless another rank did; a failure of this rank itself
-/// replaces the report of one that only missed it. Returns the text. Never throws: who calls it is
+/// replaces the report of one that only missed it, and one that saw it on
+/// its host that of a rank elsewhere. Returns the text. Never throws: who calls it is
 /// failing.
 std::string report_failure(FileSystem& files, const RunDirectory& directory,
                            const Failure& failure) noexcept;

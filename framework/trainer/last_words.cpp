@@ -22,6 +22,12 @@ std::string whose(const Communicator& world, ExitStatus status) {
   return c10::str("rank ", world.rank(), " on host ", world.host(world.rank()), ": ");
 }
 
+/// On which it happened; "": somewhere else.
+std::string host_of(Communicator& world, ExitStatus status) {
+  const bool is_here = status != ExitStatus::kCommunication || world.progress().has_lost_one();
+  return is_here ? world.host(world.rank()) : "";
+}
+
 }  // namespace
 
 LastWords::LastWords(Communicator& world, FileSystem& files, RunDirectory directory,
@@ -65,7 +71,7 @@ std::future<void> LastWords::report(const Error& error) {
           world_.size() > 1 ? where_all_were(files_, directory_, world_.progress()) : "";
       report_failure(files_, directory_,
                      {whose(world_, error.status()) + error.what(), error.status(),
-                      world_.progress().step(), command_, ranks});
+                      world_.progress().step(), command_, ranks, host_of(world_, error.status())});
     }
     give_up_lease_();
   });

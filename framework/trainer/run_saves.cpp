@@ -26,6 +26,7 @@ RunSaves::RunSaves(const TrainerInputs& inputs, Strategy& strategy, const std::s
       writer_(inputs.files, inputs.directory.checkpoints(), writer_options(inputs.experiment),
               inputs.grid.rank() == 0),
       background_(writer_),
+      grace_(inputs.grace_seconds),
       saved_step_(first_step > 0 ? first_step : -1) {
   if (inputs.gone_back_to && is_first()) writer_.remove_after(first_step);
 }
@@ -48,7 +49,7 @@ void RunSaves::take_votes(std::span<const double, kNumVotes> votes) {
   if (!failure.empty())
     warn(background_.step(), failure);
   else if (is_over)
-    is_saved(background_.step());
+    is_saved(background_.step(), true);
 }
 
 bool RunSaves::is_due(int64_t step) const {
@@ -78,7 +79,7 @@ void RunSaves::save(const TrainingState& state, const std::map<std::string, doub
   inputs_.clock.enter(Phase::kOther);
   inputs_.grid.world().progress().report(state.step, "");
   if (failure.empty()) {
-    if (!in_background) is_saved(state.step);
+    if (!in_background) is_saved(state.step, false);
     return;
   }
   if (is_last) throw CheckpointError(failure);
@@ -96,7 +97,7 @@ void RunSaves::finish() {
   const std::string failure = failure_of([&] { background_.finish(inputs_.grid.world()); });
   inputs_.grid.world().progress().set_activity("");
   if (failure.empty())
-    is_saved(step);
+    is_saved(step, true);
   else
     warn(step, failure);
 }
@@ -124,8 +125,12 @@ std::string RunSaves::failure_of(const Action& action) {
   return "";
 }
 
-void RunSaves::is_saved(int64_t step) {
+void RunSaves::is_saved(int64_t step, bool in_background) {
   saved_step_ = step;
+  const std::chrono::duration<double> passed = Clock::now() - began_at_;
+  grace_.save_took(passed.count(), in_background);
+  const std::string warning = grace_.take_warning();
+  if (is_first() && !warning.empty()) log_warning("checkpoint", warning);
   if (is_first())
     log(LogLevel::kDebug, "checkpoint",
         c10::str("step ", step, " is saved, ", num_steps_, " steps later"));

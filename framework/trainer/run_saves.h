@@ -11,6 +11,7 @@
 #include "base/host_buffers.h"
 #include "checkpoint/background_writer.h"
 #include "parallel/strategy.h"
+#include "trainer/grace_period.h"
 #include "trainer/trainer_inputs.h"
 
 namespace triga {
@@ -29,6 +30,8 @@ class RunSaves {
   void cast_votes(std::span<double, kNumVotes> votes) const;
   /// Their sums, when the step is over: goes on with the save that is under way.
   void take_votes(std::span<const double, kNumVotes> votes);
+
+  void step_took(double seconds) { grace_.step_took(seconds); }
 
   /// Whether the checkpoint of `step`, which was just trained, is due.
   bool is_due(int64_t step) const;
@@ -49,7 +52,7 @@ class RunSaves {
                     HostBuffers* buffers);
   template <class Action>
   std::string failure_of(const Action& action);
-  void is_saved(int64_t step);
+  void is_saved(int64_t step, bool in_background);
   void warn(int64_t step, const std::string& failure) const;
   bool is_first() const { return inputs_.grid.rank() == 0; }
 
@@ -60,6 +63,7 @@ class RunSaves {
   CheckpointWriter writer_;
   HostBuffers buffers_;
   BackgroundWriter background_;
+  GracePeriod grace_;
   int64_t saved_step_;
   int64_t num_steps_ = 0;                      // since the last save began
   Clock::time_point began_at_ = Clock::now();  // the last save, or this start

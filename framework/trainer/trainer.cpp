@@ -218,6 +218,7 @@ Trainer::StepReport Trainer::train_step() {
   if (inputs_.assembly.architecture->sequence_length() > 0) state_.tokens += plan.num_tokens;
   state_.train_seconds = seconds_before_ + seconds_since(started_);
   report.seconds = seconds_since(start);
+  if (num_steps_ > 0) saves_->step_took(report.seconds);  // the first one sets much up
   return report;
 }
 

@@ -37,6 +37,8 @@ struct TrainerInputs {
   /// Of the checkpoint that the run went back to: its metrics. It is saved anew at once, with what
   /// is left out from now on.
   std::optional<std::map<std::string, double>> gone_back_to;
+  /// From a signal to the end by force; nothing: not known.
+  std::optional<double> grace_seconds = {};
 };
 
 }  // namespace triga

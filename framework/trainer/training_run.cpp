@@ -378,7 +378,8 @@ ExitStatus Run::train(const StartDecision& decision) {
                        clock_,
                        options_.profile_steps,
                        data_fingerprints(),
-                       std::nullopt};
+                       std::nullopt,
+                       options_.grace_seconds};
   trainer_ = std::make_unique<Trainer>(inputs, *strategy_, state);
   if (is_first_) atomic_write(options_.files, directory_.resolved(), trainer_->resolved());
   open_sinks(state);

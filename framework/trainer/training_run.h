@@ -34,11 +34,14 @@ struct TrainingRunOptions {
   /// Called when a failure was reported and before anything is taken down: a command leaves the
   /// process here, for threads that hang (a disk that does not answer) would keep it. May be empty.
   std::function<void(const Error&)> on_failure;
-  std::vector<std::string> start_notes;  // that the checks before it found, for the log
+  std::vector<std::string> start_notes = {};  // that the checks before it found, for the log
+  /// As in TrainerInputs.
+  std::optional<double> grace_seconds = {};
 };
 
-/// Requires: check_ranks (start_checks.h) has been through. Collective over `world`. Returns kDone, or kStopped after a signal. When it fails, failure.txt
-/// and status.json are written, the other ranks are told, and the exception goes on to the caller.
+/// Requires: check_ranks (start_checks.h) has been through. Collective over `world`. Returns kDone,
+/// or kStopped after a signal. When it fails, failure.txt and status.json are written, the other
+/// ranks are told, and the exception goes on to the caller.
 ExitStatus run_training(Communicator& world, const TrainingRunOptions& options);
 
 }  // namespace triga

@@ -117,6 +117,7 @@ std::vector<LayerSpec> Forecaster::layers() const {
                         .num_layers = config.num_layers,
                         .input_size = config.num_features,
                         .hidden_size = config.hidden_size,
+                        .init = config.init,
                         .dropout = config.dropout,
                         .gives_last = true},
                        specs);

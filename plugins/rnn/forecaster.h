@@ -33,6 +33,7 @@ class Forecaster final : public Architecture {
   std::unique_ptr<Loss> loss() const override;
   /// Samples {"input": fp32 [L, C], "target": fp32 [horizon, C]}, L alike; batched as they are.
   Batch collate(const std::vector<Sample>& samples, const CollateContext& context) const override;
+  int64_t horizon() const override { return config_.horizon; }
   /// "mse" and "mae" of values as the data set gives them.
   std::vector<std::unique_ptr<Metric>> metrics() const override;
   std::optional<SamplerKind> sampler() const override;

@@ -151,6 +151,7 @@ std::vector<LayerSpec> LanguageModel::layers() const {
                         .num_layers = config.num_layers,
                         .input_size = config.embedding_size,
                         .hidden_size = config.hidden_size,
+                        .init = config.init,
                         .dropout = config.dropout,
                         .dropout_behind_last = true},
                        specs);

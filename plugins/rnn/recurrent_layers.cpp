@@ -23,13 +23,21 @@ class RecurrentLayer final : public Layer {
     const int64_t num_directions = stack.is_bidirectional ? 2 : 1;
     const int64_t in = index == 0 ? stack.input_size : num_directions * stack.hidden_size;
     const int64_t rows = num_gates(stack.cell) * stack.hidden_size;
-    const Init init = Init::uniform(1 / std::sqrt(static_cast<double>(stack.hidden_size)));
+    const int64_t size = stack.hidden_size;
+    const double bound = 1 / std::sqrt(static_cast<double>(size));
+    const Init init = Init::uniform(bound);
+    const Init recurrent = Init::uniform(stack.init.recurrent_gain * bound);
+    Init input_bias = init, hidden_bias = init;
+    if (const auto& value = stack.init.forget_bias) {  // the gate's biases are added up
+      input_bias = init.with_rows(size, 2 * size, *value);
+      hidden_bias = init.with_rows(size, 2 * size, 0);
+    }
     for (int64_t direction = 0; direction < num_directions; ++direction) {
       const auto names = weight_names(index, direction == 1);
       directions_.push_back({parameter("rnn." + names[0], {rows, in}, init),
-                             parameter("rnn." + names[1], {rows, stack.hidden_size}, init),
-                             parameter("rnn." + names[2], {rows}, init),
-                             parameter("rnn." + names[3], {rows}, init)});
+                             parameter("rnn." + names[1], {rows, size}, recurrent),
+                             parameter("rnn." + names[2], {rows}, input_bias),
+                             parameter("rnn." + names[3], {rows}, hidden_bias)});
     }
   }
 
@@ -91,6 +99,24 @@ void describe(Fields& fields, RecurrentConfig& config) {
       .help("Length of what a layer remembers, in each direction.")
       .at_least(1)
       .known_as({"nhid", "hidden_dim", "rnn_size", "dim_rnn", "d_model"});
+  fields.field("forget_bias", config.init.forget_bias)
+      .help(
+          "First bias of the gate that decides what stays remembered, an LSTM's forget gate or a "
+          "GRU's update gate: 1 is common (Jozefowicz et al. 2015), 4 keeps gradients over a "
+          "hundred time steps. none: drawn like every other one, as torch.nn's, which keeps half.")
+      .empty_word("none")
+      .known_as({"forget_gate_bias", "unit_forget_bias", "bias_init"});
+  fields.field("recurrent_gain", config.init.recurrent_gain)
+      .help(
+          "First weights from state to state are this many times torch.nn's. Their spectral radius "
+          "is about recurrent_gain / sqrt(3): above 1, gradients of simple layers can explode.")
+      .above(0)
+      .known_as({"recurrent_scale", "spectral_radius"});
+  fields.rule("forget_bias", [&config]() -> std::optional<std::string> {
+    if (!config.init.forget_bias || config.cell == Cell::kLstm || config.cell == Cell::kGru)
+      return std::nullopt;
+    return c10::str("cell ", word(config.cell), " has no gate that could keep what is remembered");
+  });
 }
 
 void add_recurrent_layers(const RecurrentStack& stack, std::vector<LayerSpec>& specs) {

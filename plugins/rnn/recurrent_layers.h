@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "rnn/recurrent.h"
@@ -11,11 +12,23 @@
 
 namespace triga::rnn {
 
+/// How first values differ from torch.nn's. What decides whether gradients reach the beginning of a
+/// sequence is how much of its state a layer keeps from step to step.
+struct RecurrentInit {
+  /// Bias of an LSTM's forget gate (Gers et al. 2000; Jozefowicz et al. 2015) and of a GRU's update
+  /// gate: that share of the state is kept, as a logit. Empty: drawn like every other one.
+  std::optional<double> forget_bias;
+  /// Factor of the weights from state to state. Drawn uniformly within gain / sqrt(H), they have a
+  /// spectral radius of about gain / sqrt(3).
+  double recurrent_gain = 1;
+};
+
 /// What the options of every kind of this plugin begin with.
 struct RecurrentConfig {
   Cell cell = Cell::kLstm;
   int64_t num_layers = 1;
   int64_t hidden_size = 128;
+  RecurrentInit init;
 };
 
 void describe(Fields& fields, RecurrentConfig& config);
@@ -23,6 +36,7 @@ void describe(Fields& fields, RecurrentConfig& config);
 struct RecurrentStack {
   Cell cell = Cell::kLstm;
   int64_t num_layers = 1, input_size = 1, hidden_size = 1;
+  RecurrentInit init;
   bool is_bidirectional = false;
   double dropout = 0;  // of the outputs of every layer but the last
   bool dropout_behind_last = false;

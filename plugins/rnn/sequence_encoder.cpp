@@ -135,6 +135,7 @@ void add_encoder_layers(const SequenceEncoderConfig& config, std::vector<LayerSp
                         .num_layers = config.num_layers,
                         .input_size = config.input_size(),
                         .hidden_size = config.hidden_size,
+                        .init = config.init,
                         .is_bidirectional = config.bidirectional,
                         .dropout = config.dropout,
                         .is_packed = true,

@@ -289,6 +289,25 @@ def recompute(rounds):
     return rows
 
 
+def learn_bpe(rounds):
+    """Vocabulary: 4,096 merges of bytes learned from 40 MB of text, in seconds of one core, against Hugging Face tokenizers with one thread."""
+    rows = Rows()
+    vocab_size = 1 + 256 + 4096
+    with Workplace() as place:
+        for name, files in (("Python sources", place.sources(40_000_000)), ("made words, 2 million different ones", place.words(40_000_000))):
+            samples = interleave(
+                rounds, triga=lambda: json_lines(run(["taskset", "-c", 0, BUILD / "bin" / "bench_learn_bpe", files, vocab_size]))[0],
+                other=lambda: json_lines(run(["taskset", "-c", 0, PYTHON, PYTORCH / "learn_bpe.py", files, vocab_size],
+                                             RAYON_NUM_THREADS=1))[0])
+            ours, theirs = samples["triga"][0], samples["other"][0]
+            if ours["merges"] != theirs["merges"] or ours["bytes"] != theirs["bytes"] or len(ours["merges"]) != 4096:
+                raise SystemExit(f"{name}: the two learned different vocabularies: not the same work")
+            seconds = {side: [one["seconds"] for one in found] for side, found in samples.items()}
+            rows.add(name, "s", seconds["triga"], [60.0] * rounds, 1.0, 0.5, other_name="a minute")
+            rows.add(name, "s", seconds["triga"], seconds["other"], 1.0, 0.75, other_name="tokenizers, one thread")
+    return rows
+
+
 # Dense bf16 operations a second, by the beginning of the name.
 PEAK = {"NVIDIA H100": 989e12, "NVIDIA H200": 989e12, "NVIDIA A100": 312e12}
 GPT2 = {"num_layers": 12, "num_heads": 12, "hidden_size": 768, "context_length": 1024, "dropout": 0.0, "vocab_size": 50304}
@@ -321,5 +340,5 @@ def one_gpu(rounds):
 
 
 CASES = {"P1": one_rank, "P2": two_ranks, "P3": all_reduce, "P4": overlap, "P5": pipeline, "plan": plan, "P6": clip_and_update,
-         "P7": families, "P8": checkpoints, "P9": launch, "recompute": recompute, "scaling": scaling, "P10": one_gpu}
+         "P7": families, "P8": checkpoints, "P9": launch, "recompute": recompute, "scaling": scaling, "bpe": learn_bpe, "P10": one_gpu}
 NEEDS_GPU = {"P10"}

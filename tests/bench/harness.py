@@ -133,6 +133,33 @@ log: {{every_steps: 10}}
         if abs(ours - theirs) > tolerance * theirs:
             sys.exit(f"{name}: a loss of {ours:.3f} here and of {theirs:.3f} in PyTorch: not the same work")
 
+    def sources(self, num_bytes):
+        """A list of text files that come to so many bytes: sources of PyTorch, which every machine with the test environment has."""
+        listed, total = [], 0
+        for source in sorted((pathlib.Path(PYTHON).parents[1] / "lib").glob("python3*/site-packages/torch/**/*.py")):
+            if total < num_bytes:
+                listed.append(str(source))
+                total += source.stat().st_size
+        if total < num_bytes:
+            sys.exit(f"the sources of PyTorch beside {PYTHON} are {total} bytes, not {num_bytes}")
+        return self.list_of("sources", listed)
+
+    def words(self, num_bytes):
+        """The same of one file of words that are made of syllables: far more different ones than any language has in as much text."""
+        generator, words, total = random.Random(1), [], 0
+        syllables = [first + rest for first in "bcdfghjklmnprstvwz" for rest in ("a", "e", "i", "o", "u", "an", "er", "ing")]
+        while total < num_bytes:
+            words.append("".join(generator.choices(syllables, k=generator.choice((1, 1, 2, 2, 2, 3, 3, 4)))))
+            total += len(words[-1]) + 1
+        path = self.folder / "words.txt"
+        path.write_text(" ".join(words))
+        return self.list_of("words", [str(path)])
+
+    def list_of(self, name, files):
+        path = self.folder / f"{name}.list"
+        path.write_text("\n".join(files) + "\n")
+        return path
+
     def triga_seconds(self, experiment, ranks, threads, warmup, settings=()):
         """Seconds a step of `triga train`, all of it: loader, step, metrics; without the steps of the warm-up."""
         line = [TRIGA, "launch" if ranks > 1 else "train", experiment, "--fresh", "--run-dir", self.folder / "run"]

@@ -59,6 +59,14 @@ class CommandTest(TrigaTest):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertRegex(done.stdout + done.stderr, rf"1 rank on CPU, {threads} threads? each")
 
+    def test_a_job_that_is_given_too_little_time_to_save_is_told(self):
+        done = self.command("train", "tiny.yaml", "--set", "train.max_steps=25", env=environment(TRIGA_GRACE_SECONDS="1e-4"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("has 0.0001 s from a signal to its end, and may need ", done.stdout + done.stderr)
+        self.assertIn("launch.save_before_seconds: 10 ", done.stdout + done.stderr)
+        self.assertIn("TRIGA_GRACE_SECONDS: '2m' is not a number of seconds",
+                      self.refused("train", "tiny.yaml", env=environment(TRIGA_GRACE_SECONDS="2m")))
+
     def test_launch_needs_mpirun_and_no_launcher_around_it(self):
         self.assertIn("mpirun is not in PATH", self.refused("launch", "tiny.yaml", env=environment(PATH="/nowhere")))
         inside = environment(OMPI_COMM_WORLD_SIZE=2, OMPI_COMM_WORLD_RANK=0)

@@ -1,8 +1,10 @@
 """Classifiers and forecasters of every family on small data: layouts, resume, evaluation; rolling forecasts as a table and a plot."""
 
 import csv
+import json
 import math
 import random
+import re
 import struct
 import unittest
 import xml.dom.minidom
@@ -28,8 +30,15 @@ FORECASTER = """\
 name: waves
 model: {plugin: rnn, kind: rnn_forecaster, config: {num_features: 2, horizon: 4, hidden_size: 16, num_layers: 3, cell: gru, subtract_last: true}}
 data:
-  train: {kind: csv_series, file: waves.csv, rows: {to: 150}, standardise: {to: 150}, input_length: 12, horizon: 4}
-  validation: {kind: csv_series, file: waves.csv, rows: {from: 150}, standardise: {to: 150}, input_length: 12, horizon: 4}
+  train: {kind: csv_series, file: waves.csv, rows: {to: 150}, standardise: {to: 150}, input_length: 12}
+  validation: {kind: csv_series, file: waves.csv, rows: {from: 150}, standardise: {to: 150}, input_length: 12}
+"""
+ROWS = """\
+name: bars
+model: {plugin: rnn, kind: rnn_classifier, config: {input: features, num_features: 8, max_length: 8, num_labels: 4, hidden_size: 16, num_layers: 3}}
+data:
+  train: {kind: idx_rows, images: bars.idx, labels: labels.idx, take: {to: 0.8}}
+  validation: {kind: idx_rows, images: bars.idx, labels: labels.idx, take: {from: 0.8}}
 """
 VIT = """\
 name: bars
@@ -80,6 +89,11 @@ class FamiliesTest(TrigaTest):
     def test_rnn_classifier(self):
         self.check(CLASSIFIER, "accuracy")
 
+    def test_rnn_classifier_of_rows_of_images(self):
+        self.check(ROWS, "accuracy")
+        longer = self.launch(1, "longer", "--set", "train.max_steps=80", "--set", "optimizer.learning_rate=1.0e-2")
+        self.assertGreater(longer.column("accuracy", "validation")[80], 0.9)  # a bar at one of four places
+
     def test_vit_classifier(self):
         self.check(VIT, "accuracy")
 
@@ -100,6 +114,21 @@ class FamiliesTest(TrigaTest):
             self.assertLess(abs(float(line["forecast"]) - happened), 8, "in other units than the file's")
         svg = xml.dom.minidom.parse(str(self.folder / "out" / "forecast.svg"))
         self.assertEqual(len(svg.getElementsByTagName("polyline")), 4)  # what happened and the forecast, of two columns
+
+    def test_the_horizon_is_one_setting_and_an_evaluation_measures_it(self):
+        """An evaluation begins a forecast at every row. So does a rolling forecast of one row at a time, and must come to the same numbers."""
+        self.experiment.write_text(FORECASTER + TAIL)
+        inputs = ("--input", "file=waves.csv", "--input", "input_length=12", "--input", "standardise_to=150", "--input", "from=150")
+        for horizon in (9, 1):
+            run = self.launch(2, f"horizon{horizon}", "--set", f"model.config.horizon={horizon}")
+            generated = self.command("generate", run.directory, *inputs, "--output-dir", f"out{horizon}")
+            self.assertEqual(generated.returncode, 0, generated.stderr)
+            self.assertIn(f"{50 // horizon} forecasts of {horizon} rows: mse ", generated.stdout)
+        evaluated = self.command("evaluate", run.directory, "--json")
+        self.assertEqual(evaluated.returncode, 0, evaluated.stderr)
+        for name in ("mse", "mae"):
+            rolling = float(re.search(rf"{name} ([0-9.e-]+)", generated.stdout).group(1))  # six digits
+            self.assertAlmostEqual(json.loads(evaluated.stdout)[name], rolling, delta=2e-5 * rolling)
 
     def test_what_does_not_fit_is_said(self):
         self.experiment.write_text(FORECASTER + TAIL)

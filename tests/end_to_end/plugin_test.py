@@ -101,6 +101,19 @@ class PluginCheck(TrigaTest):
         self.assertIn("PASS  learning-rate schedule still: its factors are numbers", done.stdout)
         self.assertIn("checks passed", done.stdout.splitlines()[-1])
 
+    def test_an_optimizer_that_does_not_hear_a_value_of_its_groups_is_found(self):
+        for deaf_to, words in (("nothing", None), ("learning_rate_scale", "group.learning_rate_scale is not a factor"),
+                               ("weight_decay", "group.weight_decay changes nothing")):
+            used = LANGUAGE_MODEL.replace("{learning_rate: 1.0e-3}",
+                                          f"{{plugin: deaf_to_groups, kind: deaf, learning_rate: 1.0e-3, to: {deaf_to}}}")
+            if words is None:
+                done = self.check(BROKEN / "deaf_to_groups.so", [used])
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                continue
+            out = self.fails(BROKEN / "deaf_to_groups.so", words, [used])
+            self.assertIn("PASS  optimizer deaf: a range may be cut anywhere", out)
+            self.assertIn("FAIL  optimizer deaf: each group has values of its own", out)
+
     def test_what_a_plugin_throws_is_shown_with_its_name(self):
         used = LANGUAGE_MODEL + "learning_rate_schedule: {plugin: throws_at_use, kind: still}\n"
         self.fails(BROKEN / "throws_at_use.so", "plugin 'throws_at_use': ", [used])

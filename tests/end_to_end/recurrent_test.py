@@ -23,6 +23,15 @@ eval: {every_steps: 6}
 checkpoint: {every_steps: 6}
 log: {every_steps: 1, gradient_norms_every_steps: 5}
 """
+# One step on 60 pairs, to see what first weights do to the gradient on its way through them.
+FIRST_STEP = """\
+name: adding
+model: {plugin: rnn, kind: rnn_regressor, config: {num_features: 2, hidden_size: 64, max_length: 60, dropout: 0}}
+data: {train: {plugin: rnn, kind: adding_problem, num_samples: 64, length: 60}}
+train: {max_steps: 1, global_batch: {samples: 64}, microbatch_size: 64, seed: 3, device: cpu}
+optimizer: {kind: adamw, learning_rate: 3.0e-3}
+log: {every_steps: 1, gradient_norms_every_steps: 1}
+"""
 # 45 windows in 8 streams of 6 or 5: an epoch is 6 steps, the last one short, and 8 steps end in the middle of the second one.
 STREAMS = """\
 name: streams
@@ -81,6 +90,31 @@ class RecurrentTest(TrigaTest):
         self.assertFalse((unwatched.directory / "gradients.csv").exists())
         recomputed = self.launch(1, "recomputed", "--set", "parallel.recompute=full")
         self.assert_close(norms, self.norms(recomputed), "recomputed", 1e-4)
+
+    def test_what_first_weights_do_to_gradients_through_time(self):
+        """How much of the gradient by the state of the last of 60 time steps arrives at the first."""
+        self.experiment.write_text(FIRST_STEP)
+
+        def arrives(part, cell, *settings):
+            words = [word for setting in (f"cell={cell}", *settings) for word in ("--set", f"model.config.{setting}")]
+            run = self.launch(1, "-".join((cell, part, *settings)), *words)
+            line, = run.lines("gradients")
+            return line[f"rnn.0.{part}.first"] / line[f"rnn.0.{part}.last"]
+
+        # Each step of a simple layer multiplies by its matrix and by tanh' <= 1. Weights uniform within 1 / sqrt(H) have a spectral radius
+        # of 1 / sqrt(3) = 0.58 (circular law), one of 64 rows a little more or less. torch.nn's LSTM and GRU keep half at each step.
+        vanished = 0.65 ** 59
+        self.assertLess(arrives("hidden", "rnn_tanh"), vanished)
+        self.assertLess(arrives("hidden", "lstm"), vanished)
+        self.assertLess(arrives("hidden", "gru"), vanished)
+        # A gate with a bias of 4 keeps sigmoid(4) = 0.98 at each step, and more than sigmoid(3) whatever arrives at it.
+        kept = (1 / (1 + math.exp(-3))) ** 59
+        self.assertGreater(arrives("hidden", "gru", "forget_bias=4"), kept)
+        self.assertGreater(arrives("cell", "lstm", "forget_bias=4"), kept)
+        # An LSTM's hidden state reaches the cell through gates only, by weights within 1 / sqrt(H) = 1/8.
+        self.assertGreater(arrives("hidden", "lstm", "forget_bias=4"), kept / 8)
+        # A radius of 4 / sqrt(3) = 2.3 explodes though tanh' < 1: by more than a fifth a step, for the states do not saturate.
+        self.assertGreater(arrives("hidden", "rnn_tanh", "recurrent_gain=4"), 1.2 ** 59 / 100)
 
     def test_the_table_of_gradients_goes_on_with_the_run(self):
         self.experiment.write_text(ADDING)

@@ -1,4 +1,8 @@
-"""Hugging Face tokenizers against byte_bpe: the same ids for the same files, and the same vocabulary learned from the same text."""
+"""Hugging Face tokenizers against byte_bpe: the same ids for the same files, and the same vocabulary learned from the same text.
+
+    python byte_bpe.py PROGRAM [FOLDER]
+
+With a folder that holds GPT-2's own vocab.json and merges.txt, which no test brings, its ids are compared instead."""
 
 import json
 import pathlib
@@ -42,6 +46,18 @@ def check_learning(program, folder, text, reference):
     assert loaded.eos_token_id == 0 and len(loaded) == VOCAB_SIZE, loaded
 
 
+def check_gpt2(program, folder):
+    """By hand: GPT-2's 50,257 tokens."""
+    reference = Tokenizer(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt")))
+    reference.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    reference.decoder = decoders.ByteLevel()
+    reference.add_special_tokens([END_OF_TEXT])
+    assert reference.get_vocab_size() == 50257 and reference.encode("Hello world").ids == [15496, 995]
+    texts = NASTY + OWN + random_texts(10_000) + corpus().splitlines(keepends=True) + [corpus()]
+    compare(program, "byte_bpe", folder, reference, texts)
+    print(f"{len(texts):,} texts, {sum(map(len, texts)):,} characters: equal ids")
+
+
 def main(program):
     text = corpus()
     reference = learned_by_hugging_face(text)
@@ -66,4 +82,7 @@ def main(program):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    if len(sys.argv) > 2:
+        check_gpt2(sys.argv[1], pathlib.Path(sys.argv[2]))
+    else:
+        main(sys.argv[1])

@@ -3,10 +3,12 @@
 //   reads   FOLDER/options.txt (`key value` lines), FOLDER/samples.safetensors (the samples'
 //           fields, in order of names: "000.tokens", "001.label", "001.tokens", ...)
 //           With an option vocab_size the model gets a tokenizer of so many numbers.
+//           FOLDER/sampler.txt, if it is there: inputs of the sampler
 //   writes  FOLDER/MODEL.safetensors: outputs and gradients of the first batch, losses of some
 //           steps, the fields of every batch, norms of gradients inside of layers; the same of an
 //           evaluation, with its metrics; of a language model greedy tokens
 //           FOLDER/MODEL-written: a checkpoint of the weights as they were read
+//           FOLDER/MODEL-NAME: each file that the sampler saves, and what it prints, printed.txt
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -124,6 +126,7 @@ class Parity {
     write_checkpoint();
     TensorsByName results;
     if (continues_texts()) results["greedy"] = greedy();
+    if (std::filesystem::exists(folder_ / "sampler.txt")) generate();
     auto batches = batches_of(0);
     for (const auto& [name, output] : strategy_.predictor().predict(batches[0], nullptr))
       results[name] = output.clone();
@@ -206,6 +209,16 @@ class Parity {
                       {&tokenizer, [&](std::string_view part) { text += part; }, {}});
     const auto written = tokenizer.encode(text);
     return at::tensor(std::vector<int64_t>(written.begin(), written.end()), at::kLong);
+  }
+
+  void generate() {
+    const auto write = [&](const std::string& name, std::string_view content) {
+      std::ofstream(folder_ / (model_ + "-" + name), std::ios::app) << content;
+    };
+    architecture_.sampler()
+        ->create(read_options(folder_ / "sampler.txt"))
+        ->generate(strategy_.predictor(),
+                   {nullptr, [&](std::string_view text) { write("printed.txt", text); }, write});
   }
 
   void write_checkpoint() {

@@ -3,6 +3,7 @@ comparison of its training with PyTorch's."""
 
 import copy
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -31,14 +32,15 @@ class Run:
     def write_config(self, **changes):
         (self.folder / self.name / "config.json").write_text(json.dumps({**self.config, **changes}))
 
-    def compare(self, output, forward, inputs, mean_loss, norms):
+    def compare(self, output, forward, inputs, mean_loss, metrics, norms):
         """`output`: its name; forward(model) -> output of the first batch; `inputs`: of the README's code, for the same;
-        mean_loss(model, batches); `norms`: an Unrolled whose gradients were made."""
+        mean_loss(model, batches); metrics(model, batches) -> by name; `norms`: an Unrolled whose gradients were made."""
         trained = copy.deepcopy(self.model)
         theirs = forward(trained)
         written = models.read_by_readme(self.folder / f"{self.name}-written" / "step-00000000", **inputs)
         assert torch.equal(written[output], theirs), "the README reads other weights"
         output_error = assert_close(output, self.results[output], theirs, 1e-5)
+        self.assert_evaluation(trained, mean_loss, metrics)
         loss = mean_loss(trained, [self.batches[0][0]])
         loss.backward()
         assert_close("loss", self.results["loss"].reshape([]), loss.double(), 1e-5 * loss.item())
@@ -49,10 +51,30 @@ class Run:
         print(f"{self.name}: {output} {output_error:.2g}, gradients {gradient_error:.2g} of the limit, losses {losses_error:.2g}, "
               f"gradients by time {norms_error:.2g}")
 
+    def assert_evaluation(self, model, mean_loss, metrics):
+        """Loss and metrics over two microbatches together."""
+        batches = [{name.removeprefix(prefix): tensor for name, tensor in self.results.items() if name.startswith(prefix)}
+                   for prefix in (f"evaluation.batch.{i}." for i in range(MICROBATCHES_PER_STEP))]
+        with torch.no_grad():
+            expected = {"loss": mean_loss(model, batches), **metrics(model, batches)}
+        for name, value in expected.items():
+            value = value.double()
+            assert_close(f"{name} of the evaluation", self.results[f"evaluation.{name}"].reshape([]), value, 1e-5 * abs(value.item()))
+        others = {name for name in self.results if re.fullmatch(r"evaluation\.\w+", name)} - {f"evaluation.{name}" for name in expected}
+        assert not others, f"metrics that were not compared: {others}"
+
     def assert_refused(self, words, **changes):
         """A directory whose config.json differs so is refused with these words."""
         self.write_config(**changes)
         models.assert_refused(self.program, "rnn", self.kind, self.folder, self.name, words)
+
+
+def error_metrics(forecast, target):
+    """metrics() of models of numbers: forecast(model, batch), and the batch's field that it should be."""
+    def metrics(model, batches):
+        errors = torch.cat([(forecast(model, batch) - batch[target]).double().flatten() for batch in batches])
+        return {"mse": errors.square().mean(), "mae": errors.abs().mean()}
+    return metrics
 
 
 def main(cases, compare):

@@ -70,6 +70,11 @@ def mean_loss(model, batches):
     return sum(losses) / sum(len(batch["labels"]) for batch in batches)
 
 
+def accuracy(model, batches):
+    is_right = torch.cat([model(batch).max(dim=1).indices == batch["labels"] for batch in batches])
+    return {"accuracy": is_right.double().mean()}
+
+
 def norms_of(model, batch):
     model = copy.deepcopy(model).double()
     unrolled = Unrolled(model.rnn)
@@ -96,7 +101,7 @@ def compare(program, folder, name):
         assert_batch(batch, samples[i * MICROBATCH : (i + 1) * MICROBATCH])
     first = run.batches[0][0]
     run.compare("logits", lambda trained: trained(first), {key: first.get(key) for key in ("input_ids", "features", "lengths")},
-                mean_loss, norms_of(model, first))
+                mean_loss, accuracy, norms_of(model, first))
     run.assert_refused([f"hidden_size: {HIDDEN} here, 7 there", "bidirectional:"], hidden_size=7, bidirectional=not both_ways)
 
 

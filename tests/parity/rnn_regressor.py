@@ -62,7 +62,7 @@ def compare(program, folder, name):
     order = sorted(range(MICROBATCH), key=lambda i: -len(samples[i]["features"]))
     assert torch.equal(first["targets"], torch.stack([samples[i]["target"] for i in order]))
     run.compare("values", lambda trained: trained(first), {"features": first["features"], "lengths": first["lengths"]}, mean_loss,
-                norms_of(model, first))
+                recurrent.error_metrics(lambda trained, batch: trained(batch), "targets"), norms_of(model, first))
     run.assert_refused([f"num_targets: {TARGETS} here, 7 there"], num_targets=7)
 
 

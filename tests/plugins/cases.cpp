@@ -32,6 +32,14 @@ Sample word(int64_t index) {
   return {{"tokens", tokens}, {"label", at::scalar_tensor(random.below(3), at::kLong)}};
 }
 
+/// 1 to 12 pairs of numbers of one of three classes.
+Sample labelled_pairs(int64_t index) {
+  RandomStream random(RandomKey(3).with("pairs"), static_cast<uint64_t>(index));
+  at::Tensor features = at::empty({1 + random.below(12), 2}, at::kFloat);
+  fill_normal(features, RandomKey(3).with("features"), 0, 1, static_cast<uint64_t>(index));
+  return {{"features", features}, {"label", at::scalar_tensor(random.below(3), at::kLong)}};
+}
+
 /// An image of one of three classes.
 Sample labelled_image(int64_t index) {
   Sample sample = image(index);
@@ -133,6 +141,21 @@ const std::vector<Case>& conformance_cases() {
        .sample = word,
        .has_tokenizer = true,
        .sampler_inputs = {}},
+      {.plugin = "rnn",
+       .kind = "rnn_classifier",
+       .config = {{"input", "features"},
+                  {"num_features", "2"},
+                  {"num_labels", "3"},
+                  {"cell", "gru"},
+                  {"num_layers", "2"},
+                  {"hidden_size", "16"},
+                  {"forget_bias", "1"},
+                  {"recurrent_gain", "1.5"},
+                  {"max_length", "12"},
+                  {"dropout", "0.1"}},
+       .sample = labelled_pairs,
+       .sampler_inputs = {},
+       .variant = "of_features"},
       {.plugin = "rnn",
        .kind = "rnn_regressor",
        .config = {{"num_features", "2"},

@@ -19,9 +19,10 @@ struct Case {
   std::function<Sample(int64_t index)> sample;
   bool has_tokenizer = false;
   std::vector<std::pair<std::string, std::string>>
-      sampler_inputs;  // that make what it gives certain
+      sampler_inputs;        // that make what it gives certain
+  std::string variant = {};  // of a kind that has several cases; "": the first
 
-  std::string name() const { return plugin + "_" + kind; }
+  std::string name() const { return plugin + "_" + kind + (variant.empty() ? "" : "_" + variant); }
   ConfigNode config_node() const;
 };
 

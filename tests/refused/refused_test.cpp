@@ -120,6 +120,8 @@ constexpr Elsewhere kElsewhere[] = {
      "is no JSON object"},
     {"launchers/inputs_file.cpp", "lists and objects", "tests/unit/launchers/inputs_file_test.cpp",
      "more than 64 lists"},
+    {"launchers/train.cpp", "is not a number of seconds", "tests/end_to_end/command_test.py",
+     "is not a number of seconds"},
     {"launchers/launch.cpp", "mpirun is not in PATH", "tests/end_to_end/command_test.py",
      "mpirun is not in PATH"},
     {"launchers/launch.cpp", "runs inside a rank", "tests/end_to_end/command_test.py",

@@ -56,6 +56,10 @@ class Architecture {
   /// Longest sequence that a sample should give, for datasets that cut; 0: the family has none.
   virtual int64_t sequence_length() const { return 0; }
 
+  /// Rows of a time series that it forecasts at once, for datasets that cut windows; 0: it forecasts
+  /// none.
+  virtual int64_t horizon() const { return 0; }
+
   /// In training and evaluation, layers go on from what they remember of the samples before
   /// (LayerContext::sequence_state). Data are then read in streams: row i of a step follows row i of
   /// the step before; where an epoch begins, nothing is remembered.

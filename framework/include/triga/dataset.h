@@ -40,6 +40,7 @@ struct DatasetContext {
   std::string split;                     // train, validation or test
   const Tokenizer* tokenizer = nullptr;  // null when the experiment names none
   int64_t sequence_length = 0;           // Architecture::sequence_length(); 0: it has none
+  int64_t horizon = 0;                   // Architecture::horizon(); 0: it forecasts none
   std::string cache_dir;                 // absolute; may not exist yet; "": nothing may be kept
   ReportProgress report_progress = no_progress;
 };

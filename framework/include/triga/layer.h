@@ -32,14 +32,21 @@ enum class Mode { kTrain, kEvaluate, kGenerate };
 struct Init {
   enum class Kind { kConstant, kNormal, kUniform };
   Kind kind = Kind::kConstant;
-  double a = 0;  // the constant, the mean, or the lower bound
-  double b = 0;  // the standard deviation, or the upper bound
+  double a = 0;                        // the constant, the mean, or the lower bound
+  double b = 0;                        // the standard deviation, or the upper bound
+  int64_t first_row = 0, end_row = 0;  // those of the first dimension that get `row_value` instead
+  double row_value = 0;
 
   static Init constant(double value) { return {Kind::kConstant, value, 0}; }
   static Init zeros() { return constant(0); }
   static Init ones() { return constant(1); }
   static Init normal(double stddev) { return {Kind::kNormal, 0, stddev}; }
   static Init uniform(double bound) { return {Kind::kUniform, -bound, bound}; }
+
+  /// The same, but rows [first, end) are `value`: one gate of several that share a parameter.
+  Init with_rows(int64_t first, int64_t end, double value) const {
+    return {kind, a, b, first, end, value};
+  }
 };
 
 struct ParameterSpec {

@@ -15,6 +15,7 @@ namespace triga {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -43,7 +44,18 @@ TEST(PartChecks, OfADatasetFindOtherSamplesEveryTime) {
               Contains("it has no samples"));
 }
 
-enum class Bad { kNothing, kMixesNeighbours, kIgnoresScale, kMovesWithoutRate, kHasMemory };
+enum class Bad {
+  kNothing,
+  kMixesNeighbours,
+  kIgnoresScale,
+  kMovesWithoutRate,
+  kHasMemory,
+  kIgnoresRateOfGroup,
+  kIgnoresDecayOfGroup,
+  kTakesNoDecayForItsOwn,
+  kTakesFirstGroupForAll,
+  kTakesLastGroupForAll
+};
 
 class TestOptimizer final : public Optimizer {
  public:
@@ -52,13 +64,22 @@ class TestOptimizer final : public Optimizer {
   void update(std::span<OptimizerSlice> slices, double learning_rate, int64_t,
               double gradient_scale) override {
     for (OptimizerSlice& slice : slices) {
+      OptimizerGroup group = slice.group;
+      if (bad_ == Bad::kTakesFirstGroupForAll) group = slices.front().group;
+      if (bad_ == Bad::kTakesLastGroupForAll) group = slices.back().group;
+      if (bad_ == Bad::kIgnoresRateOfGroup) group.learning_rate_scale = 1;
+      if (bad_ == Bad::kIgnoresDecayOfGroup) group.weight_decay.reset();
+      if (bad_ == Bad::kTakesNoDecayForItsOwn && group.weight_decay == 0.0)
+        group.weight_decay.reset();
       at::Tensor gradient = slice.gradient;
       if (bad_ != Bad::kIgnoresScale) gradient = gradient * gradient_scale;
       if (bad_ == Bad::kMixesNeighbours) gradient = gradient - gradient.mean();
       if (bad_ == Bad::kMovesWithoutRate) learning_rate += 0.1;
       if (bad_ == Bad::kHasMemory) gradient = gradient + static_cast<double>(salt_);
       slice.states[0].mul_(0.9).add_(gradient);
-      slice.parameter.sub_(slice.states[0], learning_rate);
+      const double rate = learning_rate * group.learning_rate_scale;
+      slice.parameter.mul_(1 - rate * group.weight_decay.value_or(0.1));
+      slice.parameter.sub_(slice.states[0], rate);
     }
   }
 
@@ -81,6 +102,23 @@ TEST(PartChecks, OfAnOptimizerFindWhatARankWithAPartWouldDoOtherwise) {
   EXPECT_THAT(problems_of_optimizer(Bad::kMovesWithoutRate),
               Contains(HasSubstr("learning rate of 0")));
   EXPECT_THAT(problems_of_optimizer(Bad::kHasMemory), Contains(HasSubstr("every time")));
+}
+
+TEST(PartChecks, OfAnOptimizerFindAGroupWhoseValuesDoNotHold) {
+  const auto problems = [](Bad bad) {
+    return conformance::check_optimizer_groups(
+        [=] { return std::make_unique<TestOptimizer>(bad); });
+  };
+  EXPECT_THAT(problems(Bad::kNothing), IsEmpty());
+  EXPECT_THAT(problems(Bad::kIgnoresRateOfGroup),
+              ElementsAre(HasSubstr("learning_rate_scale is not a factor")));
+  EXPECT_THAT(problems(Bad::kIgnoresDecayOfGroup),
+              ElementsAre(HasSubstr("weight_decay changes nothing")));
+  EXPECT_THAT(problems(Bad::kTakesNoDecayForItsOwn), ElementsAre(HasSubstr("of 0 is not taken")));
+  for (const Bad bad : {Bad::kTakesFirstGroupForAll, Bad::kTakesLastGroupForAll})
+    EXPECT_THAT(problems(bad), Contains("the values of a slice's group change other slices"));
+  // None of it is seen where every slice has the same group.
+  EXPECT_THAT(problems_of_optimizer(Bad::kIgnoresRateOfGroup), IsEmpty());
 }
 
 class Factor final : public LearningRateSchedule {
@@ -136,9 +174,11 @@ TEST(PartChecks, HaveNothingAgainstTheCoresOwnKinds) {
   Registry registry;
   register_core_optimizers(registry);
   register_core_schedules(registry);
-  for (const auto& kind : registry.optimizers.kinds())
-    EXPECT_THAT(conformance::check_optimizer([&] { return kind.create(kNothing, {}); }), IsEmpty())
-        << kind.name;
+  for (const auto& kind : registry.optimizers.kinds()) {
+    const auto make = [&] { return kind.create(kNothing, {}); };
+    EXPECT_THAT(conformance::check_optimizer(make), IsEmpty()) << kind.name;
+    EXPECT_THAT(conformance::check_optimizer_groups(make), IsEmpty()) << kind.name;
+  }
   for (const auto& kind : registry.learning_rate_schedules.kinds())
     EXPECT_THAT(conformance::check_schedule([&] { return kind.create(kNothing, {100}); }),
                 IsEmpty())

@@ -125,6 +125,23 @@ TEST(IdxImages, AreImagesWithLabels) {
   EXPECT_FALSE(make("idx_images", {{"images", images}})->get(0).contains("label"));
 }
 
+TEST(IdxRows, AreTheRowsOfTheImagesFromTheTop) {
+  const TemporaryFolder folder;
+  const std::string images = folder.write(
+      "images", idx({2, 2, 3}, {0, 1, 2, 3, 4, 5, 51, 102, 127, char(153), char(204), char(255)}));
+  const std::string labels = folder.write("labels", idx({2}, {7, 8}));
+  const auto rows = make("idx_rows", {{"images", images}, {"labels", labels}});
+  ASSERT_EQ(rows->size(), 2);
+  EXPECT_EQ(rows->length(0), 2);
+  const Sample sample = rows->get(1);
+  EXPECT_EQ(sample["label"].item<int64_t>(), 8);
+  EXPECT_TRUE(at::allclose(sample["features"],
+                           at::tensor({0.2f, 0.4f, 127 / 255.f, 0.6f, 0.8f, 1.f}).view({2, 3})));
+  const auto as_images = make("idx_images", {{"images", images}, {"labels", labels}});
+  EXPECT_NE(rows->fingerprint(), as_images->fingerprint());
+  EXPECT_FALSE(make("idx_rows", {{"images", images}})->get(0).contains("label"));
+}
+
 TEST(IdxImages, AreScaledLikeThoseOfFolders) {
   const TemporaryFolder folder;
   const at::Tensor image = noise_image(1, 6, 9);
@@ -166,6 +183,17 @@ TEST(ImageFolder, TakesClassesFromFolders) {
   EXPECT_THAT(message_of<DataError>([&] { images.get(2); }), HasSubstr("2.PNG: neither"));
   EXPECT_EQ(ImageFolder({folder.path().string(), 2, 1}).get(0)["image"].sizes(),
             (std::vector<int64_t>{1, 2, 2}));
+}
+
+TEST(ImageFolder, CutsTheLongerSideOnBothEnds) {
+  const TemporaryFolder folder;
+  const at::Tensor tall = noise_image(3, 9, 4), wide = noise_image(3, 4, 9);
+  folder.write("a/tall.png", encode_png(tall));
+  folder.write("a/wide.png", encode_png(wide));
+  const ImageFolder images({folder.path().string(), 4, 3});
+  // Of 5 rows or columns too many, 2 go at the beginning and 3 at the end.
+  EXPECT_TRUE(at::equal(images.get(0)["image"], tall.narrow(1, 2, 4)));
+  EXPECT_TRUE(at::equal(images.get(1)["image"], wide.narrow(2, 2, 4)));
 }
 
 TEST(ImageFolder, SaysWhatIsWrongWithAFolder) {

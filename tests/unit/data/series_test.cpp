@@ -25,11 +25,14 @@ class SeriesTest : public testing::Test {
   std::string refusal(const std::string& content, const std::vector<std::string>& columns = {}) {
     return message_of<DataError>([&] { read(content, columns); });
   }
-  std::unique_ptr<Dataset> make(const std::string& options) {
+  /// For a model that forecasts `horizon` rows.
+  std::unique_ptr<Dataset> make(const std::string& options, int64_t horizon = 2) {
     Registry registry;
     register_csv_series(registry);
     const std::string file = "file: \"" + (folder_ / "a.csv") + "\"\n";
-    return registry.datasets.kinds().at(0).create(parse_yaml(file + options, "test"), {});
+    DatasetContext context;
+    context.horizon = horizon;
+    return registry.datasets.kinds().at(0).create(parse_yaml(file + options, "test"), context);
   }
   static std::vector<float> values(const at::Tensor& tensor) {
     const at::Tensor flat = tensor.contiguous();
@@ -78,6 +81,17 @@ TEST_F(SeriesTest, GivesAWindowForEachPlaceThatAForecastCanBeginAt) {
   EXPECT_NE(train->fingerprint(), test->fingerprint());
   const auto scaled = make("rows: {from: 5}\nstandardise: {to: 3}\ninput_length: 1\nhorizon: 1\n");
   EXPECT_FLOAT_EQ(values(scaled->get(0)["target"])[0], 4 / std::sqrt(2.f / 3));  // 0, 1, 2
+}
+
+TEST_F(SeriesTest, HorizonIsTheModelsWhereNoneIsGiven) {
+  folder_.write("a.csv", "a\n0\n1\n2\n3\n4\n");
+  const auto of_model = make("input_length: 1\n", 3);
+  EXPECT_EQ(of_model->size(), 2);
+  EXPECT_THAT(values(of_model->get(0)["target"]), ElementsAre(1, 2, 3));
+  EXPECT_EQ(make("input_length: 1\nhorizon: model\n", 3)->fingerprint(), of_model->fingerprint());
+  EXPECT_EQ(make("input_length: 1\nhorizon: 1\n", 3)->size(), 4);
+  EXPECT_THAT(message_of<ConfigError>([&] { make("input_length: 1\n", 0); }),
+              HasSubstr("needs a horizon"));
 }
 
 TEST_F(SeriesTest, SaysWhichRowsAreMissing) {

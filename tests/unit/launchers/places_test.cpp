@@ -99,6 +99,20 @@ TEST(Places, AreNamedHostsBeforeAllElse) {
       ElementsAre("--host", "a:4"));
 }
 
+TEST(Places, OfAnotherStartAreSpareHostsOrFewerRanks) {
+  Places before;
+  before.hosts = {"a", "b"};
+  before.num_hosts = 2;
+  before.num_ranks = 5;
+  const Places spare = places_on({"b", "c", "d"}, before);
+  EXPECT_THAT(spare.hosts, ElementsAre("b", "c"));
+  EXPECT_EQ(spare.num_ranks, 5);
+  const Places fewer = places_on({"b"}, before);
+  EXPECT_THAT(fewer.hosts, ElementsAre("b"));
+  EXPECT_EQ(fewer.num_ranks, 3);
+  EXPECT_EQ(places_on({}, before).num_ranks, 0);
+}
+
 TEST(Places, AreRefusedWhereTheyAreTooFewOrNotKnown) {
   const auto problem = [](PlacesRequest request, std::optional<Allocation> allocation,
                           const LaunchConfig& launch) {

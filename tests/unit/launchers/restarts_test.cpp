@@ -76,7 +76,7 @@ TEST_F(RestartsTest, NotAfterAnEndThatWouldComeAgain) {
 TEST_F(RestartsTest, AfterACrashAsAfterALostRank) {
   Restarts restarts = make(1);
   write_run_status(posix_files(), directory_.status(),
-                   {RunStatus::State::kFailed, "rank 1 on host a crashed", 10, 1, "SIGBUS"});
+                   {RunStatus::State::kFailed, "rank 1 on host a crashed", 10, 1, "a", "SIGBUS"});
   EXPECT_TRUE(restarts.again(ExitStatus::kInternal));
 }
 

@@ -41,6 +41,7 @@ TEST(SlurmScript, AsksForWhatLaunchSaysAndNothingElse) {
 #SBATCH --signal=B:USR1@120
 
 run_dir=/home/a/runs/gpt2
+export TRIGA_GRACE_SECONDS=120
 step_arguments=(--nodes=2 --ntasks=8 --ntasks-per-node=4 --mpi=pmix --kill-on-bad-exit=1 --export=ALL)
 rank=(/opt/triga-0.1.0/bin/triga train /home/a/a.yaml --run-dir "$run_dir")
 first=()

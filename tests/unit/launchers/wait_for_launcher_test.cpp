@@ -5,6 +5,12 @@
 #include <spawn.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <string>
+
+#include "base/process_stat.h"
+#include "tests/support/temporary_folder.h"
+
 namespace triga {
 namespace {
 
@@ -44,6 +50,24 @@ TEST(WaitForLauncher, EndsOneThatStaysAfterTheRunHasEnded) {
       wait_for_launcher(
           start("trap 'kill $!; exit 9' TERM; sleep 60 & wait"), [] { return true; }, patience),
       9);
+}
+
+TEST(WaitForLauncher, KillsOneThatDoesNotWantToEndWithWhatItStarted) {
+  const LauncherPatience patience{.after_the_end = std::chrono::milliseconds(200),
+                                  .after_sigterm = std::chrono::milliseconds(200)};
+  const test::TemporaryFolder folder;
+  const std::string file = folder / "child";
+  const std::string script = "trap '' TERM; sleep 60 & echo $! > " + file + "; wait; wait";
+  EXPECT_EQ(wait_for_launcher(
+                start(script.c_str()), [] { return true; }, patience),
+            128 + SIGKILL);
+  int64_t child = 0;
+  std::ifstream(file) >> child;
+  ASSERT_GT(child, 0);
+  for (int i = 0; i < 100 && read_process_stat(child) && !read_process_stat(child)->is_dead(); ++i)
+    ::usleep(20000);
+  const auto stat = read_process_stat(child);
+  EXPECT_TRUE(!stat || stat->is_dead());
 }
 
 }  // namespace

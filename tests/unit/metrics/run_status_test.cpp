@@ -16,11 +16,12 @@ TEST(RunStatus, IsReadAsItWasWritten) {
   const std::string path = folder / "status.json";
   EXPECT_FALSE(read_run_status(posix_files(), path));
   using State = RunStatus::State;
-  for (const RunStatus& status : {RunStatus{State::kRunning, "", 3, std::nullopt},
-                                  RunStatus{State::kFinished, "all 20 steps are done", 20, 0},
-                                  RunStatus{State::kStopped, "SIGTERM", 7, 75},
-                                  RunStatus{State::kFailed, "rank 1: \"lost\"\nat x", 7, 6},
-                                  RunStatus{State::kFailed, "it crashed", 7, 1, "SIGSEGV"}}) {
+  for (const RunStatus& status :
+       {RunStatus{State::kRunning, "", 3, std::nullopt},
+        RunStatus{State::kFinished, "all 20 steps are done", 20, 0},
+        RunStatus{State::kStopped, "SIGTERM", 7, 75},
+        RunStatus{State::kFailed, "rank 1: \"lost\"\nat x", 7, 6},
+        RunStatus{State::kFailed, "it crashed", 7, 1, "node1", "SIGSEGV"}}) {
     write_run_status(posix_files(), path, status);
     const auto read = read_run_status(posix_files(), path);
     ASSERT_TRUE(read);
@@ -28,6 +29,7 @@ TEST(RunStatus, IsReadAsItWasWritten) {
     EXPECT_EQ(read->cause, status.cause);
     EXPECT_EQ(read->step, status.step);
     EXPECT_EQ(read->exit_status, status.exit_status);
+    EXPECT_EQ(read->host, status.host);
     EXPECT_EQ(read->signal, status.signal);
   }
 }

@@ -107,6 +107,21 @@ TEST(ParameterStore, InitialValuesDependOnSeedAndNameOnly) {
   EXPECT_TRUE(whole.find("block.mean")->value.eq(1).all().item<bool>());
 }
 
+TEST(ParameterStore, RowsOfAParameterMayHaveAnInitialValueOfTheirOwn) {
+  const auto drawn = [](const Init& init) {
+    Model model;
+    model.add("gates", [&](TestLayer& layer) { layer.parameter("bias", {6, 2}, init); });
+    ParameterStore store = model.store();
+    store.initialize(5);
+    return store.find("bias")->value.clone();
+  };
+  const at::Tensor plain = drawn(Init::uniform(0.5));
+  const at::Tensor with_rows = drawn(Init::uniform(0.5).with_rows(2, 4, 3));
+  EXPECT_TRUE(with_rows.narrow(0, 2, 2).eq(3).all().item<bool>());
+  for (const int64_t first : {0, 4})  // the others are what they would have been
+    EXPECT_TRUE(with_rows.narrow(0, first, 2).equal(plain.narrow(0, first, 2)));
+}
+
 TEST(ParameterStore, BucketsAreAlignedAndCoverTheBuffer) {
   StoreOptions options;
   options.bucket_bytes = 64;

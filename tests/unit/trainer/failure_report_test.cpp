@@ -27,9 +27,10 @@ class FailureReportTest : public ::testing::Test {
  protected:
   FailureReportTest() { std::filesystem::create_directories(directory_.rank_records()); }
 
-  void report(Communicator& world, const std::string& cause, ExitStatus status) {
+  void report(Communicator& world, const std::string& cause, ExitStatus status,
+              const std::string& host = "") {
     report_failure(posix_files(), directory_,
-                   {cause, status, 17, "triga train a.yaml", world.progress().to_text()});
+                   {cause, status, 17, "triga train a.yaml", world.progress().to_text(), host});
   }
   std::string text() { return read_text(posix_files(), directory_.failure()); }
   int exit_status() {
@@ -54,6 +55,18 @@ TEST_F(FailureReportTest, OfTheRankThatFailedReplacesThatOfOneThatMissedIt) {
                             HasSubstr("To go on: triga train a.yaml"),
                             Not(HasSubstr("rank 1 is missing")), Not(HasSubstr("later"))));
   EXPECT_EQ(exit_status(), static_cast<int>(ExitStatus::kData));
+}
+
+TEST_F(FailureReportTest, OfOneThatSawItOnItsHostReplacesThatOfOneElsewhere) {
+  const auto host = [this] { return read_run_status(posix_files(), directory_.status())->host; };
+  testing::run_ranks(1, [&](Communicator& world) {
+    report(world, "rank 1 is missing", ExitStatus::kCommunication);
+    EXPECT_EQ(host(), "");
+    report(world, "rank 1 died", ExitStatus::kCommunication, "b");
+    report(world, "rank 1 died, says another one", ExitStatus::kCommunication, "b");
+  });
+  EXPECT_EQ(host(), "b");
+  EXPECT_THAT(text(), AllOf(HasSubstr("rank 1 died\n"), Not(HasSubstr("another"))));
 }
 
 TEST_F(FailureReportTest, OfSeveralThatMissedOneTheFirstStays) {

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""The figure beside that of sentiment_sst2 and bert_sentiment_sst2: the same set-up in PyTorch and transformers.
+"""The figure beside that of sentiment_sst2, bert_sentiment_sst2 and mnist_rows: the same set-up in PyTorch and transformers.
 
-    .deps/venv/bin/python tests/quality/pytorch_sentiment.py runs/sentiment-sst2 [--seeds 3]
+    .deps/venv/bin/python tests/quality/pytorch_classifiers.py runs/sentiment-sst2 [--seeds 3]
 
 Model, data, tokenizer and training are read from the run's directory (resolved.yaml, checkpoints/best); weights and the order of
 samples are PyTorch's own. As there, the best of its evaluations counts.
 """
 
 import argparse
+import gzip
 import pathlib
 import statistics
 
@@ -35,6 +36,18 @@ class LstmClassifier(torch.nn.Module):
         return self.classifier(self.dropout(torch.cat([hidden[0], hidden[1]], dim=1)))
 
 
+class RowsClassifier(torch.nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        assert config["cell"] == "gru" and not config["bidirectional"] and config["num_layers"] == 1, config
+        self.gru = torch.nn.GRU(config["num_features"], config["hidden_size"], batch_first=True)
+        self.dropout = torch.nn.Dropout(config["dropout"])
+        self.classifier = torch.nn.Linear(config["hidden_size"], config["num_labels"])
+
+    def forward(self, images):
+        return self.classifier(self.dropout(self.gru(torch.stack(images))[1][0]))
+
+
 class Bert(torch.nn.Module):
     def __init__(self, config, vocab_size):
         super().__init__()
@@ -49,10 +62,17 @@ class Bert(torch.nn.Module):
         return self.bert(pad_sequence(sequences, batch_first=True), attention_mask=mask).logits
 
 
-MODELS = {"rnn_classifier": LstmClassifier, "bert_classifier": Bert}
+def read_rows(split):
+    """IDX files of images and of labels: pairs of [rows, columns], 0 to 1, and a number."""
+    def content(name, header):
+        return torch.frombuffer(bytearray(gzip.decompress(pathlib.Path(name).read_bytes())[header:]), dtype=torch.uint8)
+    labels = content(split["labels"], 8).tolist()
+    images = content(split["images"], 16).view(len(labels), 28, 28).float() / 255
+    first, end = (int(split["take"][key] * len(labels)) for key in ("from", "to"))
+    return list(zip(images[first:end], labels[first:end]))
 
 
-def read(split, tokenizer, limit, around):
+def read_text(split, tokenizer, limit, around):
     samples = []
     for name in split["files"]:
         for line in pathlib.Path(name).read_text().splitlines():
@@ -74,11 +94,11 @@ def accuracy(model, samples):
     return right / len(samples)
 
 
-def train(experiment, tokenizer, parts, seed):
-    """The best accuracy of all evaluations."""
+def train(experiment, make, parts, seed):
+    """The best accuracy of all evaluations of the model that make() makes."""
     torch.manual_seed(seed)
     settings, optimizer_settings, schedule = (experiment[key] for key in ("train", "optimizer", "learning_rate_schedule"))
-    model = MODELS[experiment["model"]["kind"]](experiment["model"]["config"], tokenizer.get_vocab_size())
+    model = make()
     parameters = list(model.parameters())
     decay = optimizer_settings["weight_decay"]
     optimizer = torch.optim.AdamW(
@@ -110,17 +130,23 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 1 on (default 3)")
     arguments = parser.parse_args()
     experiment = yaml.safe_load((arguments.run / "resolved.yaml").read_text())
-    if experiment["model"]["kind"] not in MODELS:
-        parser.error(f"{arguments.run} is a run of {experiment['model']['kind']}; here are {', '.join(MODELS)}")
-    tokenizer = Tokenizer.from_file(str(arguments.run / "checkpoints" / "best" / "tokenizer.json"))
-    config = experiment["model"]["config"]
-    is_bert = experiment["model"]["kind"] == "bert_classifier"
-    around = [tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")] if is_bert else []
-    parts = {name: read(experiment["data"][name], tokenizer, config["context_length" if is_bert else "max_length"], around)
-             for name in ("train", "validation")}
+    kind, config = experiment["model"]["kind"], experiment["model"]["config"]
+    if kind not in ("rnn_classifier", "bert_classifier"):
+        parser.error(f"{arguments.run} is a run of {kind}; here are rnn_classifier and bert_classifier")
+    splits = {name: experiment["data"][name] for name in ("train", "validation")}
+    if splits["train"]["kind"] == "idx_rows":
+        make = lambda: RowsClassifier(config)
+        parts = {name: read_rows(split) for name, split in splits.items()}
+    else:
+        tokenizer = Tokenizer.from_file(str(arguments.run / "checkpoints" / "best" / "tokenizer.json"))
+        is_bert = kind == "bert_classifier"
+        make = lambda: (Bert if is_bert else LstmClassifier)(config, tokenizer.get_vocab_size())
+        around = [tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")] if is_bert else []
+        limit = config["context_length" if is_bert else "max_length"]
+        parts = {name: read_text(split, tokenizer, limit, around) for name, split in splits.items()}
     found = []
     for seed in range(1, arguments.seeds + 1):
-        found.append(train(experiment, tokenizer, parts, seed))
+        found.append(train(experiment, make, parts, seed))
         print(f"seed {seed}: {found[-1]:.4f}", flush=True)
     print(f"median {statistics.median(found):.4f}, {min(found):.4f} .. {max(found):.4f}")
 
