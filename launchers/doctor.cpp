@@ -52,10 +52,10 @@ Findings read_wishes(const CommandEnvironment& environment, const DoctorArgument
       wishes.device = loaded.experiment().train.device;
       wishes.run_directory = loaded.run_directory();
       findings.push_back(
-          ok("experiment", fmt::format("{}: {} rank{} on {} host{}, device {}", loaded.experiment().name,
-                                       wishes.num_ranks, wishes.num_ranks == 1 ? "" : "s",
-                                       wishes.num_hosts, wishes.num_hosts == 1 ? "" : "s",
-                                       wishes.device)));
+          ok("experiment",
+             fmt::format("{}: {} rank{} on {} host{}, device {}", loaded.experiment().name,
+                         wishes.num_ranks, wishes.num_ranks == 1 ? "" : "s", wishes.num_hosts,
+                         wishes.num_hosts == 1 ? "" : "s", wishes.device)));
     } catch (const Error& error) {
       findings.push_back(problem("experiment", error.what(), "triga check says all that is wrong",
                                  error.status()));
@@ -91,8 +91,8 @@ Findings look_at_software(const CommandEnvironment& environment) {
   for (const PluginSearchPath::Found& file : found) {
     try {
       const OpenPlugin& plugin = kinds.host().open(file.path.string());
-      findings.push_back(ok("plugins", fmt::format("{} {}, {}", plugin.name, plugin.version,
-                                                   plugin.path.string())));
+      findings.push_back(ok(
+          "plugins", fmt::format("{} {}, {}", plugin.name, plugin.version, plugin.path.string())));
     } catch (const PluginError& error) {
       findings.push_back(problem("plugins", error.what(),
                                  "triga plugin check FILE.so says more; or take the file away",
@@ -108,10 +108,10 @@ Findings look_at_software(const CommandEnvironment& environment) {
 
 void add_doctor(CLI::App& app, Command& command) {
   auto arguments = std::make_shared<DoctorArguments>();
-  CLI::App* sub = app.add_subcommand(
-      "doctor",
-      "What this machine can do and what is wrong: versions, plugins, MPI, scheduler, GPUs, driver, "
-      "memory, files. Needs no GPU and starts no MPI.");
+  CLI::App* sub = app.add_subcommand("doctor",
+                                     "What this machine can do and what is wrong: versions, "
+                                     "plugins, MPI, scheduler, GPUs, driver, "
+                                     "memory, files. Needs no GPU and starts no MPI.");
   arguments->experiment.add_file_to(*sub);
   sub->get_option("experiment")
       ->required(false)
@@ -122,7 +122,8 @@ void add_doctor(CLI::App& app, Command& command) {
   sub->add_flag("--json", arguments->as_json, "One JSON object");
   sub->footer(
       "\nExamples:\n  triga doctor\n  triga doctor --dir /shared/runs\n  triga doctor a.yaml --set "
-      "launch.nodes=2\n  srun -N 2 --ntasks-per-node=1 triga doctor --json   (each host; not for MPI)\n\n"
+      "launch.nodes=2\n  srun -N 2 --ntasks-per-node=1 triga doctor --json   (each host; not for "
+      "MPI)\n\n"
       "Exit status: 0 when nothing is wrong (warnings do not count), else that of a run that meets "
       "the first problem.");
   sub->callback([&command, arguments] {

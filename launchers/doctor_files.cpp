@@ -47,7 +47,7 @@ constexpr Known kKnown[] = {{0xEF53, "ext4", Reach::kHost},
                             {0x65735546, "FUSE", Reach::kUnknown}};
 
 const char* in_words(Reach reach) {
-  return reach == Reach::kHost ? "; for this host alone"
+  return reach == Reach::kHost     ? "; for this host alone"
          : reach == Reach::kShared ? ", which hosts share"
                                    : "";
 }
@@ -72,7 +72,8 @@ bool can_open_directly(const fs::path& file) {
 FileSystemKind file_system_kind(int64_t magic) {
   for (const Known& known : kKnown)
     if (known.magic == (magic & 0xFFFFFFFF)) return {known.name, known.reach, known.is_in_memory};
-  return {fmt::format("an unknown file system ({:#x})", magic & 0xFFFFFFFF), Reach::kUnknown, false};
+  return {fmt::format("an unknown file system ({:#x})", magic & 0xFFFFFFFF), Reach::kUnknown,
+          false};
 }
 
 FileTrials try_files(FileSystem& files, const Path& directory) {
@@ -115,16 +116,15 @@ Findings judge_files(const std::string& directory, const FileSystemKind& kind,
       fmt::format("{}: {}, {:.1f} GB free", directory, kind.name, free_bytes * 1e-9);
   const std::string elsewhere = "a folder on the file system that all hosts share: --run-dir DIR";
   if (num_hosts > 1 && (kind.reach == Reach::kHost || is_temporary))
-    findings.push_back(problem(kTopic,
-                               text + fmt::format(": only this host sees it, and the run has {} hosts",
-                                                  num_hosts),
-                               elsewhere, ExitStatus::kUsage));
+    findings.push_back(problem(
+        kTopic, text + fmt::format(": only this host sees it, and the run has {} hosts", num_hosts),
+        elsewhere, ExitStatus::kUsage));
   else if (kind.is_in_memory || is_temporary)
     findings.push_back(warning(kTopic, text + ": gone with the next start of this host",
                                "for what is to be kept: --run-dir DIR"));
   else if (num_hosts > 1 && kind.reach == Reach::kUnknown)
-    findings.push_back(warning(kTopic, text + ": do other hosts see it?",
-                               "the ranks find out at their start"));
+    findings.push_back(
+        warning(kTopic, text + ": do other hosts see it?", "the ranks find out at their start"));
   else
     findings.push_back(ok(kTopic, text + in_words(kind.reach)));
   if (!trials.lock.empty())
@@ -136,14 +136,15 @@ Findings judge_files(const std::string& directory, const FileSystemKind& kind,
     findings.push_back(warning(kTopic, "less than 1 GB is free",
                                "a checkpoint takes about 12 bytes a parameter (Adam, fp32)"));
   if (trials.sync_seconds > 1)
-    findings.push_back(warning(kTopic,
-                               fmt::format("a small file took {:.1f} s to be safe on the disk",
-                                           trials.sync_seconds),
-                               "a busy disk or server: checkpoint.asynchronous: true hides it"));
+    findings.push_back(warning(
+        kTopic,
+        fmt::format("a small file took {:.1f} s to be safe on the disk", trials.sync_seconds),
+        "a busy disk or server: checkpoint.asynchronous: true hides it"));
   if (trials.lock.empty())
-    findings.push_back(ok(kTopic, fmt::format("rename, fsync and flock work there; O_DIRECT, which Triga "
-                                              "does without, {}",
-                                              trials.has_direct ? "too" : "does not")));
+    findings.push_back(
+        ok(kTopic, fmt::format("rename, fsync and flock work there; O_DIRECT, which Triga "
+                               "does without, {}",
+                               trials.has_direct ? "too" : "does not")));
   return findings;
 }
 

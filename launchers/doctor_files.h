@@ -11,7 +11,7 @@
 namespace triga {
 
 struct FileSystemKind {
-  std::string name;                                  // "NFS", "ext4"
+  std::string name;                                                       // "NFS", "ext4"
   enum class Reach { kHost, kShared, kUnknown } reach = Reach::kUnknown;  // who sees its files
   bool is_in_memory = false;
 };

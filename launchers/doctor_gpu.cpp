@@ -89,8 +89,8 @@ CudaBuild gather_build(bool has_gpu) {
     CudaBackend& backend = open_cuda({});
     const auto versions = backend.versions();
     const std::string& cuda = versions.at("CUDA");  // "13.0"
-    build.cuda = std::atoi(cuda.c_str()) * 1000 +
-                 std::atoi(cuda.substr(cuda.find('.') + 1).c_str()) * 10;
+    build.cuda =
+        std::atoi(cuda.c_str()) * 1000 + std::atoi(cuda.substr(cuda.find('.') + 1).c_str()) * 10;
     build.nccl_built_with = backend.nccl_built_with();
     build.nccl_loaded = versions.at("NCCL");
     if (has_gpu) build.architectures = architectures_in(at::detail::getCUDAHooks().showConfig());
@@ -102,15 +102,14 @@ CudaBuild gather_build(bool has_gpu) {
 }
 
 Findings judge_build(const CudaBuild& build) {
-  Findings findings = {
-      ok(kGpu, fmt::format("this build is for CUDA {}, with NCCL {}", cuda_text(build.cuda),
-                           build.nccl_loaded))};
+  Findings findings = {ok(kGpu, fmt::format("this build is for CUDA {}, with NCCL {}",
+                                            cuda_text(build.cuda), build.nccl_loaded))};
   if (build.nccl_loaded != build.nccl_built_with)
-    findings.push_back(warning(
-        kGpu,
-        fmt::format("NCCL {} was loaded, and Triga was built with {}", build.nccl_loaded,
-                    build.nccl_built_with),
-        "an older one may lack functions: take other copies of libnccl.so.2 out of LD_LIBRARY_PATH"));
+    findings.push_back(warning(kGpu,
+                               fmt::format("NCCL {} was loaded, and Triga was built with {}",
+                                           build.nccl_loaded, build.nccl_built_with),
+                               "an older one may lack functions: take other copies of libnccl.so.2 "
+                               "out of LD_LIBRARY_PATH"));
   return findings;
 }
 
@@ -118,7 +117,8 @@ Findings judge_driver(const GpuFacts& facts, const CudaBuild& build) {
   const int needed = build.cuda / 1000;
   const std::string driver = facts.driver.empty() ? "the NVIDIA driver" : "driver " + facts.driver;
   if (facts.driver_cuda == 0)
-    return {problem(kGpu, driver + " is there, and libcuda.so.1, which belongs to it, cannot be opened",
+    return {problem(kGpu,
+                    driver + " is there, and libcuda.so.1, which belongs to it, cannot be opened",
                     "in a container, start it with the driver (apptainer --nv, docker --gpus all); "
                     "otherwise install the driver anew",
                     ExitStatus::kUsage)};
@@ -142,9 +142,10 @@ Finding judge_gpu(const GpuFacts::Gpu& gpu, size_t index, const CudaBuild& build
   return problem(kGpu,
                  fmt::format("{}: this LibTorch has code for {} only", text,
                              fmt::join(build.architectures, ", ")),
-                 gpu.major < 9 ? "a LibTorch for an older CUDA, whose builds keep older GPUs (cu12x "
-                                 "has what cu13x dropped)"
-                               : "a newer LibTorch, or one for a newer CUDA",
+                 gpu.major < 9
+                     ? "a LibTorch for an older CUDA, whose builds keep older GPUs (cu12x "
+                       "has what cu13x dropped)"
+                     : "a newer LibTorch, or one for a newer CUDA",
                  ExitStatus::kUsage);
 }
 
@@ -193,8 +194,9 @@ Findings judge_gpus(const GpuFacts& facts, const CudaBuild& build, const Wishes&
   if (!has_driver) {
     Findings findings;
     if (is_wanted)
-      findings.push_back(bad("train.device is cuda, and this host has no NVIDIA driver",
-                             "right for a login node; where the run is to compute, install the driver"));
+      findings.push_back(
+          bad("train.device is cuda, and this host has no NVIDIA driver",
+              "right for a login node; where the run is to compute, install the driver"));
     else
       findings.push_back(ok(kGpu, "no NVIDIA driver: this host computes on the CPU"));
     if (!build.problem.empty())
@@ -205,22 +207,28 @@ Findings judge_gpus(const GpuFacts& facts, const CudaBuild& build, const Wishes&
     return findings;
   }
   if (!build.is_there)
-    return {bad(fmt::format("{} ({}), and this Triga is built for the CPU only",
-                            facts.gpus.empty() ? "an NVIDIA driver" : facts.gpus[0].name, facts.driver),
-                "./dev build --cuda builds what computes on it")};
+    return {
+        bad(fmt::format("{} ({}), and this Triga is built for the CPU only",
+                        facts.gpus.empty() ? "an NVIDIA driver" : facts.gpus[0].name, facts.driver),
+            "./dev build --cuda builds what computes on it")};
   if (!build.problem.empty())
-    return {problem(kGpu, build.problem, "a library that it names is missing, or of another version",
+    return {problem(kGpu, build.problem,
+                    "a library that it names is missing, or of another version",
                     ExitStatus::kUsage)};
   Findings findings = judge_build(build);
   for (Finding& finding : judge_driver(facts, build)) findings.push_back(std::move(finding));
   if (facts.gpus.empty() && facts.driver_cuda > 0)
-    findings.push_back(bad("no GPU that this process may use",
-                           "is CUDA_VISIBLE_DEVICES empty, or the job without GPUs (launch.gpus_per_node)?"));
-  for (size_t i = 0; i < facts.gpus.size(); ++i) findings.push_back(judge_gpu(facts.gpus[i], i, build));
+    findings.push_back(
+        bad("no GPU that this process may use",
+            "is CUDA_VISIBLE_DEVICES empty, or the job without GPUs (launch.gpus_per_node)?"));
+  for (size_t i = 0; i < facts.gpus.size(); ++i)
+    findings.push_back(judge_gpu(facts.gpus[i], i, build));
   const int ranks_here = (wishes.num_ranks + wishes.num_hosts - 1) / wishes.num_hosts;
-  if (wishes.device != "cpu" && !facts.gpus.empty() && ranks_here > static_cast<int>(facts.gpus.size()))
-    findings.push_back(bad(fmt::format("{} ranks a host, and {} GPUs", ranks_here, facts.gpus.size()),
-                           "NCCL takes one rank a GPU: launch.ranks_per_node"));
+  if (wishes.device != "cpu" && !facts.gpus.empty() &&
+      ranks_here > static_cast<int>(facts.gpus.size()))
+    findings.push_back(
+        bad(fmt::format("{} ranks a host, and {} GPUs", ranks_here, facts.gpus.size()),
+            "NCCL takes one rank a GPU: launch.ranks_per_node"));
   return findings;
 }
 

@@ -51,20 +51,23 @@ Findings judge_cores(const CoreCounts& cores, const std::optional<std::string>& 
   const int threads = num_threads(cores, ranks_here);
   std::string text = fmt::format("{} core{}", cores.of_all, cores.of_all == 1 ? "" : "s");
   if (cores.mine < cores.of_all) text += fmt::format(", {} of them this process's", cores.mine);
-  if (!std::isinf(cores.quota)) text += fmt::format(", a limit of {:.1f} (control group)", cores.quota);
-  text += fmt::format("; {} thread{} for each of {} rank{}", threads, threads == 1 ? "" : "s", ranks_here,
-                      ranks_here == 1 ? "" : "s");
+  if (!std::isinf(cores.quota))
+    text += fmt::format(", a limit of {:.1f} (control group)", cores.quota);
+  text += fmt::format("; {} thread{} for each of {} rank{}", threads, threads == 1 ? "" : "s",
+                      ranks_here, ranks_here == 1 ? "" : "s");
   const double usable = std::min<double>(cores.of_all, cores.quota);
   if (ranks_here > usable)
-    findings.push_back(warning("cores", text + ": ranks share cores and wait for each other",
-                               "fewer ranks on this host (-n, launch.ranks_per_node), or more cores "
-                               "(launch.cpus_per_rank)"));
+    findings.push_back(
+        warning("cores", text + ": ranks share cores and wait for each other",
+                "fewer ranks on this host (-n, launch.ranks_per_node), or more cores "
+                "(launch.cpus_per_rank)"));
   else
     findings.push_back(ok("cores", text));
   if (omp_num_threads && std::atoi(omp_num_threads->c_str()) != threads)
-    findings.push_back(ok("cores", fmt::format("OMP_NUM_THREADS={} is not followed: each rank takes its "
-                                               "share of the cores that it may use",
-                                               *omp_num_threads)));
+    findings.push_back(
+        ok("cores", fmt::format("OMP_NUM_THREADS={} is not followed: each rank takes its "
+                                "share of the cores that it may use",
+                                *omp_num_threads)));
   return findings;
 }
 
@@ -75,7 +78,8 @@ Finding judge_memory(double total, double available, double limit) {
                         in_words(limit));
   const double usable = limit > 0 ? std::min(limit, available) : available;
   if (usable < kGigabyte)
-    return warning("memory", text, "ask for more memory (launch.memory); triga plan says what a rank needs");
+    return warning("memory", text,
+                   "ask for more memory (launch.memory); triga plan says what a rank needs");
   return ok("memory", text);
 }
 
@@ -83,25 +87,29 @@ Finding judge_shared_memory(double size, double free, int ranks_here) {
   const std::string text =
       fmt::format("/dev/shm: {}, {} of it free", in_words(size), in_words(free));
   if (size == 0)
-    return warning("shared memory", "there is no /dev/shm",
-                   "ranks of a host go over MPI's messages, several times slower: mount a tmpfs there");
+    return warning(
+        "shared memory", "there is no /dev/shm",
+        "ranks of a host go over MPI's messages, several times slower: mount a tmpfs there");
   if (free < 256 * kMegabyte)
-    return warning("shared memory",
-                   text + fmt::format(": gradients of {} lie there", ranks_here == 1 ? "several ranks of a host"
-                                                                                    : fmt::format("{} ranks", ranks_here)),
-                   "a larger one (docker run --shm-size=8g; mount -o remount,size=8g /dev/shm), and "
-                   "remove what dead programs left there");
+    return warning(
+        "shared memory",
+        text + fmt::format(": gradients of {} lie there",
+                           ranks_here == 1 ? "several ranks of a host"
+                                           : fmt::format("{} ranks", ranks_here)),
+        "a larger one (docker run --shm-size=8g; mount -o remount,size=8g /dev/shm), and "
+        "remove what dead programs left there");
   return ok("shared memory", text);
 }
 
 Finding judge_network(double card, bool has_infiniband, double lockable) {
-  const std::string text = fmt::format(
-      "{}InfiniBand; the fastest card's speed {}", has_infiniband ? "" : "no ",
-      card > 0 ? fmt::format("is {}/s", in_words(card)) : std::string("is not known"));
+  const std::string text =
+      fmt::format("{}InfiniBand; the fastest card's speed {}", has_infiniband ? "" : "no ",
+                  card > 0 ? fmt::format("is {}/s", in_words(card)) : std::string("is not known"));
   if (has_infiniband && lockable >= 0 && lockable < kGigabyte)
-    return warning("network",
-                   fmt::format("{}; a process may lock only {} of memory", text, in_words(lockable)),
-                   "ulimit -l unlimited on the hosts (Slurm: PropagateResourceLimitsExcept=MEMLOCK)");
+    return warning(
+        "network",
+        fmt::format("{}; a process may lock only {} of memory", text, in_words(lockable)),
+        "ulimit -l unlimited on the hosts (Slurm: PropagateResourceLimitsExcept=MEMLOCK)");
   return ok("network", text);
 }
 
@@ -122,9 +130,9 @@ Findings look_at_host(const Wishes& wishes) {
   std::error_code error;
   const bool has_infiniband = std::filesystem::exists("/sys/class/infiniband", error) &&
                               !std::filesystem::is_empty("/sys/class/infiniband", error);
-  findings.push_back(judge_network(
-      network_bytes_per_second(), has_infiniband,
-      locked.rlim_cur == RLIM_INFINITY ? -1 : static_cast<double>(locked.rlim_cur)));
+  findings.push_back(
+      judge_network(network_bytes_per_second(), has_infiniband,
+                    locked.rlim_cur == RLIM_INFINITY ? -1 : static_cast<double>(locked.rlim_cur)));
   return findings;
 }
 

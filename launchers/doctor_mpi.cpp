@@ -73,14 +73,15 @@ Findings judge_mpi(const std::string& library, const std::string& reason, const 
                 std::string(kInstall) + "; under Slurm srun --mpi=pmix starts them without it"));
   } else if (mpirun.find("Open MPI") == std::string::npos &&
              mpirun.find("OpenRTE") == std::string::npos) {
-    findings.push_back(
-        problem(kMpi, mpirun_path + " is of another MPI (" + first_line(mpirun) + ")",
-                "put the bin/ of " + library + " first in PATH: ranks that it starts would each be alone",
-                ExitStatus::kCommunication));
+    findings.push_back(problem(
+        kMpi, mpirun_path + " is of another MPI (" + first_line(mpirun) + ")",
+        "put the bin/ of " + library + " first in PATH: ranks that it starts would each be alone",
+        ExitStatus::kCommunication));
   } else if (version_in(mpirun) != version) {
     findings.push_back(problem(
-        kMpi, fmt::format("{} is version {}, the library that Triga opens {}", mpirun_path,
-                          version_in(mpirun), version),
+        kMpi,
+        fmt::format("{} is version {}, the library that Triga opens {}", mpirun_path,
+                    version_in(mpirun), version),
         "make PATH and LD_LIBRARY_PATH those of one installation (module purge, then one module)",
         ExitStatus::kCommunication));
   } else {
@@ -93,13 +94,15 @@ Findings judge_mpi_parts(const std::string& ompi_info, const std::string& schedu
   if (ompi_info.empty()) return {};
   Findings findings;
   if (ompi_info.find("MPI_THREAD_MULTIPLE: yes") == std::string::npos)
-    findings.push_back(problem(kMpi, "built without MPI_THREAD_MULTIPLE, which Triga needs",
-                               "another Open MPI (configure --enable-mpi-thread-multiple before 4.0)",
-                               ExitStatus::kCommunication));
+    findings.push_back(
+        problem(kMpi, "built without MPI_THREAD_MULTIPLE, which Triga needs",
+                "another Open MPI (configure --enable-mpi-thread-multiple before 4.0)",
+                ExitStatus::kCommunication));
   if (scheduler == "Slurm" && line_with(ompi_info, "MCA ras: slurm").empty())
-    findings.push_back(warning(
-        kMpi, "built without Slurm: its mpirun does not know the hosts of a job",
-        "start ranks with srun --mpi=pmix (triga submit does), or name hosts: triga launch --hosts"));
+    findings.push_back(warning(kMpi,
+                               "built without Slurm: its mpirun does not know the hosts of a job",
+                               "start ranks with srun --mpi=pmix (triga submit does), or name "
+                               "hosts: triga launch --hosts"));
   return findings;
 }
 
@@ -115,9 +118,10 @@ Finding judge_srun(const std::string& list) {
   if (list.find("error:") != std::string::npos)
     return warning(kScheduler, "srun does not work here: " + first_line(list),
                    "no matter on a host that is not of the cluster");
-  return warning(kScheduler,
-                 "srun has no PMIx (srun --mpi=list), so ranks that it starts would not find each other",
-                 "ask the site for Slurm's PMIx plugin, or use triga launch inside of salloc");
+  return warning(
+      kScheduler,
+      "srun has no PMIx (srun --mpi=list), so ranks that it starts would not find each other",
+      "ask the site for Slurm's PMIx plugin, or use triga launch inside of salloc");
 }
 
 Finding judge_placement(const Placement& placement, const std::optional<Allocation>& allocation,
@@ -126,17 +130,18 @@ Finding judge_placement(const Placement& placement, const std::optional<Allocati
     return problem(kScheduler, placement.problem, "", ExitStatus::kUsage);
   const std::string job = allocation ? describe(*allocation) : "";
   if (placement.is_launched())
-    return ok(kScheduler,
-              fmt::format("this is rank {} of {} that {} started{}", placement.rank,
-                          placement.world_size, placement.launcher, job.empty() ? "" : ", in " + job));
+    return ok(kScheduler, fmt::format("this is rank {} of {} that {} started{}", placement.rank,
+                                      placement.world_size, placement.launcher,
+                                      job.empty() ? "" : ", in " + job));
   if (allocation && allocation->num_hosts < wished_hosts)
     return warning(kScheduler,
                    fmt::format("{}, and the experiment wants {} hosts", job, wished_hosts),
                    "ask for a job of that size, or set launch.nodes");
   if (allocation)
-    return ok(kScheduler, "in " + job +
-                              ", in none of its steps: here triga train is a run of one rank; on all "
-                              "its hosts: triga launch");
+    return ok(kScheduler,
+              "in " + job +
+                  ", in none of its steps: here triga train is a run of one rank; on all "
+                  "its hosts: triga launch");
   return ok(kScheduler, "in no job");
 }
 
@@ -155,8 +160,8 @@ Findings look_at_mpi(const Wishes& wishes) {
     line.insert(line.end(), arguments.begin(), arguments.end());
     return run_program(line, std::chrono::seconds(10)).value_or("");
   };
-  Findings findings =
-      judge_mpi(library, reason, output_of(mpirun, {"--version"}), mpirun.string(), wishes.needs_mpi());
+  Findings findings = judge_mpi(library, reason, output_of(mpirun, {"--version"}), mpirun.string(),
+                                wishes.needs_mpi());
   const std::string scheduler = find_program("sbatch").empty() ? "" : "Slurm";
   for (const Finding& finding : judge_mpi_parts(output_of(ompi_info, {}), scheduler))
     findings.push_back(finding);

@@ -71,7 +71,8 @@ void print_table(const std::vector<Finding>& findings, int columns, std::ostream
     for (size_t i = 1; i < lines.size(); ++i) out << margin << lines[i] << "\n";
     if (finding.cure.empty()) continue;
     const std::vector<std::string> cure = wrap("-> " + finding.cure, width - 3);
-    for (size_t i = 0; i < cure.size(); ++i) out << margin << (i == 0 ? "" : "   ") << cure[i] << "\n";
+    for (size_t i = 0; i < cure.size(); ++i)
+      out << margin << (i == 0 ? "" : "   ") << cure[i] << "\n";
   }
   const auto count = [&](Finding::Level level) {
     return std::count_if(findings.begin(), findings.end(),
@@ -81,8 +82,8 @@ void print_table(const std::vector<Finding>& findings, int columns, std::ostream
   if (problems + warnings == 0)
     out << "Nothing is wrong.\n";
   else
-    out << fmt::format("{} problem{}, {} warning{}.\n", problems, problems == 1 ? "" : "s", warnings,
-                       warnings == 1 ? "" : "s");
+    out << fmt::format("{} problem{}, {} warning{}.\n", problems, problems == 1 ? "" : "s",
+                       warnings, warnings == 1 ? "" : "s");
 }
 
 void print_json(const std::vector<Finding>& findings, std::ostream& out) {

@@ -15,7 +15,7 @@ struct Finding {
   std::string topic;  // "MPI", "run folder"
   std::string text;   // what is there, or what is wrong
   Level level = Level::kOk;
-  std::string cure;                             // what to do next; "": nothing
+  std::string cure;                           // what to do next; "": nothing
   ExitStatus status = ExitStatus::kInternal;  // of a run that meets this problem
 };
 

@@ -114,8 +114,8 @@ std::optional<std::string> environment_variable(const std::string& name) {
 std::string problem_of_foreign_launcher(const VariableLookup& variable) {
   for (const char* name : {"PMI_SIZE", "MV2_COMM_WORLD_SIZE"})
     if (const int num_processes = number(variable(name), 1); num_processes > 1)
-      return "the launcher of another MPI started " + std::to_string(num_processes) + " processes (" +
-             name +
+      return "the launcher of another MPI started " + std::to_string(num_processes) +
+             " processes (" + name +
              " is set, as by MPICH, Intel MPI and their likes), so that each would be alone; start "
              "them with the mpirun of Open MPI (`triga doctor` says which one is in PATH), or: "
              "triga launch";

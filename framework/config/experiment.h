@@ -146,7 +146,7 @@ struct LogConfig {
   enum class Format { kText, kJson };
   enum class MeasureLinks { kAuto, kAlways, kNever };
   int64_t every_steps = 10;
-  Format format = Format::kText;           // of the lines of log/
+  Format format = Format::kText;  // of the lines of log/
   MeasureLinks measure_links = MeasureLinks::kAuto;
   std::optional<int64_t> prometheus_port;  // on the host of rank 0; empty: no metrics by HTTP
   int64_t gradient_norms_every_steps = 0;  // 0: never

@@ -384,7 +384,8 @@ void describe(Fields& fields, LogConfig& config) {
                {"always", LogConfig::MeasureLinks::kAlways},
                {"never", LogConfig::MeasureLinks::kNever}})
       .help(
-          "At the start, measure how fast ranks reduce together, inside hosts and between them, and "
+          "At the start, measure how fast ranks reduce together, inside hosts and between them, "
+          "and "
           "whether the clocks of hosts agree: under a second. auto: on several hosts.")
       .known_as({"measure_bandwidth", "network_test", "nccl_tests"});
   fields.field("prometheus_port", config.prometheus_port)

@@ -39,7 +39,8 @@ const OpenPlugin& PluginHost::open(const std::string& name_or_path) {
   const auto& descriptor = load_plugin(file);
   check_name(descriptor, path, name_or_path);
   adopt(registry_, registered_kinds(descriptor, file));
-  return opened_.emplace_back(OpenPlugin{descriptor.name, descriptor.version, path, file.content_hash});
+  return opened_.emplace_back(
+      OpenPlugin{descriptor.name, descriptor.version, path, file.content_hash});
 }
 
 const OpenPlugin* PluginHost::find_open(const std::filesystem::path& path) const {

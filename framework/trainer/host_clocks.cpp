@@ -37,9 +37,9 @@ void answer(Communicator& world, const std::function<double()>& now) {
 }  // namespace
 
 ClockOffset clock_offset(std::span<const RoundTrip> trips) {
-  const auto fastest = std::min_element(trips.begin(), trips.end(), [](const auto& a, const auto& b) {
-    return a.received - a.sent < b.received - b.sent;
-  });
+  const auto fastest = std::min_element(
+      trips.begin(), trips.end(),
+      [](const auto& a, const auto& b) { return a.received - a.sent < b.received - b.sent; });
   return {fastest->there - (fastest->sent + fastest->received) / 2,
           (fastest->received - fastest->sent) / 2};
 }
@@ -48,7 +48,8 @@ std::string clock_warning(const std::string& host, const ClockOffset& offset,
                           const std::string& first_host) {
   if (std::abs(offset.seconds) - offset.uncertainty <= kTolerated) return "";
   return fmt::format(
-      "the clock of {} is {:.1f} s {} that of {}: times in logs do not compare, and files seem older "
+      "the clock of {} is {:.1f} s {} that of {}: times in logs do not compare, and files seem "
+      "older "
       "or newer than they are. Both should take the time from one server (chrony, ntpd)",
       host, std::abs(offset.seconds), offset.seconds > 0 ? "ahead of" : "behind", first_host);
 }

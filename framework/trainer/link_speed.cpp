@@ -18,8 +18,9 @@ constexpr int64_t kSmallest = 256 << 10, kLargest = 16 << 20, kGrowth = 4;
 constexpr int kRepetitions = 2;
 constexpr double kLongest = 0.1;  // seconds of one reduction, after which none is larger
 
-constexpr double kFarBelow = 0.25;     // of the speed of the card
-constexpr double kMostOverMpi = 1e9;   // bytes a second that one process can be expected to exchange
+constexpr double kFarBelow = 0.25;    // of the speed of the card
+constexpr double kSlowestNetwork = 125e6;  // bytes a second: 1 Gbit/s, where cards say nothing
+constexpr double kMostOverMpi = 1e9;  // bytes a second that one process can be expected to exchange
 
 double first_number_in(const fs::path& path) {
   std::ifstream file(path);
@@ -92,8 +93,9 @@ double network_bytes_per_second(const fs::path& root) {
   }
   for (const fs::path& card : entries_of(root / "sys/class/infiniband"))
     for (const fs::path& port : entries_of(card / "ports"))
-      if (first_word_in(port / "state") == "4:")                                // ACTIVE
-        fastest = std::max(fastest, 1000 * first_number_in(port / "rate"));  // "200 Gb/sec (4X HDR)"
+      if (first_word_in(port / "state") == "4:")  // ACTIVE
+        fastest =
+            std::max(fastest, 1000 * first_number_in(port / "rate"));  // "200 Gb/sec (4X HDR)"
   return fastest * 1e6 / 8;
 }
 
@@ -139,26 +141,29 @@ std::string describe(const StartSpeeds& speeds) {
                             ? "the host"
                             : fmt::format("hosts (slowest: {})", speeds.slowest_host));
   if (speeds.between_hosts > 0)
-    text += fmt::format("{} {} between {} hosts{}", speeds.in_host > 0 ? "," : "",
-                        in_words(speeds.between_hosts), speeds.num_hosts,
-                        speeds.network > 0
-                            ? fmt::format(" (network card: {})", in_words(speeds.network))
-                            : "");
+    text += fmt::format(
+        "{} {} between {} hosts{}", speeds.in_host > 0 ? "," : "", in_words(speeds.between_hosts),
+        speeds.num_hosts,
+        speeds.network > 0 ? fmt::format(" (network card: {})", in_words(speeds.network)) : "");
   return text;
 }
 
 std::string speed_warning(const StartSpeeds& speeds, bool on_gpus) {
-  if (speeds.between_hosts <= 0 || speeds.network <= 0) return "";
-  const double expected = on_gpus ? speeds.network : std::min(speeds.network, kMostOverMpi);
+  if (speeds.between_hosts <= 0) return "";
+  const bool is_known = speeds.network > 0;
+  const double cards = is_known ? speeds.network : kSlowestNetwork;
+  const double expected = on_gpus ? cards : std::min(cards, kMostOverMpi);
   // In a reduction of n each sends and receives 2 (n - 1) / n of the tensor.
   const double n = speeds.num_hosts;
   const double moved = speeds.between_hosts * 2 * (n - 1) / n;
   if (moved >= kFarBelow * expected) return "";
   return fmt::format(
-      "hosts exchange {} where their network cards can {}: is another network in use? {} chooses it "
-      "(docs/clusters.md, Networks and NCCL)",
-      in_words(moved), in_words(speeds.network),
-      on_gpus ? "NCCL_SOCKET_IFNAME or NCCL_IB_HCA" : "OMPI_MCA_btl_tcp_if_include or UCX_NET_DEVICES");
+      "hosts exchange {} where {} {}: is another network in use? {} chooses it (docs/clusters.md, "
+      "Networks and NCCL)",
+      in_words(moved), is_known ? "their network cards can" : "the slowest networks of clusters do",
+      in_words(cards),
+      on_gpus ? "NCCL_SOCKET_IFNAME or NCCL_IB_HCA"
+              : "OMPI_MCA_btl_tcp_if_include or UCX_NET_DEVICES");
 }
 
 }  // namespace triga

@@ -16,8 +16,7 @@ constexpr size_t kMostNamed = 8;  // hosts, keys: more are counted
 
 /// "a, b, c", or the first of many and how many more.
 std::string first_of(const std::vector<std::string>& words, const char* between) {
-  std::vector<std::string> named(words.begin(),
-                                 words.begin() + std::min(words.size(), kMostNamed));
+  std::vector<std::string> named(words.begin(), words.begin() + std::min(words.size(), kMostNamed));
   if (words.size() > kMostNamed)
     named.push_back(fmt::format("and {} more", words.size() - kMostNamed));
   return fmt::format("{}", fmt::join(named, between));
@@ -80,7 +79,8 @@ std::string find_mixed_devices(const std::vector<RankFacts>& ranks) {
 /// GPU -> ranks, of those that several have.
 Camps crowded_gpus(const std::vector<RankFacts>& ranks) {
   Camps camps = camps_by(ranks, [](const auto& facts) { return facts.gpu; });
-  std::erase_if(camps, [](const auto& camp) { return camp.first.empty() || camp.second.size() < 2; });
+  std::erase_if(camps,
+                [](const auto& camp) { return camp.first.empty() || camp.second.size() < 2; });
   return camps;
 }
 
@@ -95,7 +95,8 @@ std::string find_shared_gpu(const std::vector<RankFacts>& ranks) {
   for (const auto& [gpu, sharing] : crowded_gpus(ranks))
     if (!are_told_apart(ranks, sharing))
       return fmt::format(
-          "one GPU for several ranks, which NCCL refuses: {} is that of {}.\n  A rank takes the GPU "
+          "one GPU for several ranks, which NCCL refuses: {} is that of {}.\n  A rank takes the "
+          "GPU "
           "of its local number: start as many ranks on a host as it has GPUs "
           "(launch.ranks_per_node), and let each see all of them (Slurm: --gpus-per-node, and no "
           "--gpu-bind; otherwise the same CUDA_VISIBLE_DEVICES)",
@@ -147,9 +148,10 @@ std::vector<std::string> shared_gpus(const std::vector<RankFacts>& ranks) {
   std::vector<std::string> sentences;
   for (const auto& [gpu, sharing] : crowded_gpus(ranks))
     if (are_told_apart(ranks, sharing))
-      sentences.push_back(fmt::format("{} share {} (NCCL_HOSTID hides it from NCCL): each has a part "
-                                      "of its speed and memory",
-                                      ranks_in_words(ranks, sharing), gpu));
+      sentences.push_back(
+          fmt::format("{} share {} (NCCL_HOSTID hides it from NCCL): each has a part "
+                      "of its speed and memory",
+                      ranks_in_words(ranks, sharing), gpu));
   return sentences;
 }
 
@@ -170,8 +172,8 @@ std::string another_experiment(const std::vector<RankFacts>& ranks, int rank,
   return fmt::format(
       "rank {} on {} has another experiment than rank 0 on {}:{}\n  All ranks must get the same "
       "command line, and all hosts must see the same files and variables (hashes {} and {})",
-      rank, ranks[of].host, ranks[0].host, first_of(lines, ""),
-      value_of(ranks[0], kExperimentFact), value_of(ranks[of], kExperimentFact));
+      rank, ranks[of].host, ranks[0].host, first_of(lines, ""), value_of(ranks[0], kExperimentFact),
+      value_of(ranks[of], kExperimentFact));
 }
 
 }  // namespace triga

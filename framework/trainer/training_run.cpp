@@ -152,9 +152,9 @@ void Run::open_directory() {
   });
   last_words_.begin(token, [this] { lease_.reset(); });
   if (options_.on_begin) options_.on_begin(token);
-  check_hosts_see_run(world_, options_.files, directory_, token,
-                      std::min<std::chrono::milliseconds>(
-                          kShowingOfFiles, communication_timeout(experiment_) / 2));
+  check_hosts_see_run(
+      world_, options_.files, directory_, token,
+      std::min<std::chrono::milliseconds>(kShowingOfFiles, communication_timeout(experiment_) / 2));
   LogOutputOptions log;
   log.file = (directory_.logs() / fmt::format("rank-{}.log", world_.rank())).string();
   log.terminal = options_.terminal;

@@ -82,6 +82,27 @@ class HostsTest(TrigaTest):
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertEqual(state_hash(self.folder / "by-hand"), state_hash(self.folder / "dp"))
 
+    def test_a_folder_that_one_host_alone_sees_is_refused(self):
+        with SeveralHosts(["a", "b"]) as hosts:
+            line = self.launch_line(hosts, "/tmp/run", "-n", "4", "--set", "parallel.communication_timeout=8")
+            done = hosts.run("a", line, env=environment())
+            text = done.stdout + done.stderr
+            self.assertEqual(done.returncode, 2, text)
+            self.assertIn("not every host sees the run's folder, in which rank 0 on a has begun the run:\n  b finds at /tmp/run: there is no "
+                          "such folder", text)
+
+    def test_a_slow_link_shows_at_the_start(self):
+        with SeveralHosts(["a", "b"]) as hosts:
+            for directory, rate in (("fast", None), ("slow", "20mbit")):
+                if rate:
+                    hosts.slow_down("a", rate)
+                    hosts.slow_down("b", rate)
+                done = hosts.run("a", self.launch_line(hosts, directory, "-n", "4", "--set", "train.max_steps=2"), env=environment())
+                text = done.stdout + done.stderr
+                self.assertEqual(done.returncode, 0, text)
+                self.assertRegex(text, r"all-reduce: [\d.]+ [GM]B/s inside hosts \(slowest: [ab]\), [\d.]+ [GM]B/s between 2 hosts")
+                self.assertEqual("where the slowest networks of clusters do 125 MB/s" in text, rate is not None, text)
+
     def test_a_link_that_is_cut_ends_both_sides_in_time(self):
         with SeveralHosts(["a", "b"]) as hosts:
             process = hosts.start("a", self.launch_line(hosts, "run", "-n", "4", *LONG), env=environment())
