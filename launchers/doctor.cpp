@@ -117,11 +117,12 @@ void add_doctor(CLI::App& app, Command& command) {
       ->required(false)
       ->description("What the machine is to be good for: its ranks, hosts, device and run folder");
   arguments->experiment.add_site_to(*sub);
-  sub->add_option("--dir", arguments->directory,
+  sub->add_option("--run-dir", arguments->directory,
                   "Folder that runs are to write to. Default: that of the experiment, or runs");
   sub->add_flag("--json", arguments->as_json, "One JSON object");
   sub->footer(
-      "\nExamples:\n  triga doctor\n  triga doctor --dir /shared/runs\n  triga doctor a.yaml --set "
+      "\nExamples:\n  triga doctor\n  triga doctor --run-dir /shared/runs\n  triga doctor a.yaml "
+      "--set "
       "launch.nodes=2\n  srun -N 2 --ntasks-per-node=1 triga doctor --json   (each host; not for "
       "MPI)\n\n"
       "Exit status: 0 when nothing is wrong (warnings do not count), else that of a run that meets "

@@ -18,7 +18,7 @@ constexpr int64_t kSmallest = 256 << 10, kLargest = 16 << 20, kGrowth = 4;
 constexpr int kRepetitions = 2;
 constexpr double kLongest = 0.1;  // seconds of one reduction, after which none is larger
 
-constexpr double kFarBelow = 0.25;    // of the speed of the card
+constexpr double kFarBelow = 0.25;         // of the speed of the card
 constexpr double kSlowestNetwork = 125e6;  // bytes a second: 1 Gbit/s, where cards say nothing
 constexpr double kMostOverMpi = 1e9;  // bytes a second that one process can be expected to exchange
 

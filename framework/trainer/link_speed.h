@@ -30,9 +30,9 @@ StartSpeeds measure_start_speeds(Communicator& world, double network);
 /// GB/s)".
 std::string describe(const StartSpeeds& speeds);
 
-/// A sentence where hosts exchange far less than their network cards can, or, where those do not say,
-/// than a gigabit network does; "": fast enough. `on_gpus`: over NCCL, which can fill any card; else over MPI from the memory of processes,
-/// which 100 Gbit/s and more outrun.
+/// A sentence where hosts exchange far less than their network cards can, or, where those do not
+/// say, than a gigabit network does; "": fast enough. `on_gpus`: over NCCL, which can fill any card;
+/// else over MPI from the memory of processes, which 100 Gbit/s and more outrun.
 std::string speed_warning(const StartSpeeds& speeds, bool on_gpus);
 
 }  // namespace triga

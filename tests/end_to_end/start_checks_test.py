@@ -103,7 +103,7 @@ class DoctorTest(TrigaTest):
         done = self.command("doctor", env=environment(PATH=f"{mpirun.parent}:/usr/bin:/bin"))
         self.assertEqual(done.returncode, 6, done.stdout + done.stderr)
         self.assertIn("is of another MPI", " ".join(done.stdout.split()))
-        done = self.command("doctor", "--dir", "/proc/sys")
+        done = self.command("doctor", "--run-dir", "/proc/sys")
         self.assertEqual(done.returncode, 5, done.stdout + done.stderr)
         done = self.command("doctor", "no_such.yaml")
         self.assertEqual(done.returncode, 2, done.stdout + done.stderr)

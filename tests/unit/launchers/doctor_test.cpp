@@ -32,7 +32,8 @@ using ::testing::HasSubstr;
 using Level = Finding::Level;
 
 auto is(Level level, const std::string& text) {
-  return AllOf(Field("level", &Finding::level, level), Field("text", &Finding::text, HasSubstr(text)));
+  return AllOf(Field("level", &Finding::level, level),
+               Field("text", &Finding::text, HasSubstr(text)));
 }
 auto cured_by(const std::string& text) {
   return Field("cure", &Finding::cure, HasSubstr(text));
@@ -66,12 +67,15 @@ TEST(DoctorReport, IsATableWithCuresAndACount) {
 
 TEST(DoctorMpi, ComparesTheLibraryWithMpirun) {
   const std::string library = "Open MPI v4.1.4", path = "/usr/bin/mpirun";
-  EXPECT_THAT(judge_mpi(library, "", "mpirun (Open MPI) 4.1.4\n\nReport bugs to", path, true), all_ok);
-  EXPECT_THAT(judge_mpi(library, "", "mpirun (Open MPI) 5.0.3", path, true),
-              Contains(AllOf(is(Level::kProblem, "is version 5.0.3, the library that Triga opens 4.1.4"),
-                             cured_by("one installation"))));
-  EXPECT_THAT(judge_mpi(library, "", "HYDRA build details:\n Version: 4.0", path, true),
-              Contains(is(Level::kProblem, "/usr/bin/mpirun is of another MPI (HYDRA build details:)")));
+  EXPECT_THAT(judge_mpi(library, "", "mpirun (Open MPI) 4.1.4\n\nReport bugs to", path, true),
+              all_ok);
+  EXPECT_THAT(
+      judge_mpi(library, "", "mpirun (Open MPI) 5.0.3", path, true),
+      Contains(AllOf(is(Level::kProblem, "is version 5.0.3, the library that Triga opens 4.1.4"),
+                     cured_by("one installation"))));
+  EXPECT_THAT(
+      judge_mpi(library, "", "HYDRA build details:\n Version: 4.0", path, true),
+      Contains(is(Level::kProblem, "/usr/bin/mpirun is of another MPI (HYDRA build details:)")));
   EXPECT_THAT(judge_mpi(library, "", "", "", true),
               Contains(AllOf(is(Level::kWarning, "not in PATH"), cured_by("srun --mpi=pmix"))));
   EXPECT_THAT(judge_mpi("Open MPI v3.1.0", "", "mpirun (Open MPI) 3.1.0", path, true),
@@ -83,12 +87,14 @@ TEST(DoctorMpi, ComparesTheLibraryWithMpirun) {
 }
 
 TEST(DoctorMpi, WantsThreadsAndUnderSlurmItsHosts) {
-  const std::string threads = "Thread support: posix (MPI_THREAD_MULTIPLE: yes, OPAL support: yes)\n";
+  const std::string threads =
+      "Thread support: posix (MPI_THREAD_MULTIPLE: yes, OPAL support: yes)\n";
   EXPECT_THAT(judge_mpi_parts(threads, ""), ElementsAre());
   EXPECT_THAT(judge_mpi_parts("MPI_THREAD_MULTIPLE: no", ""),
               ElementsAre(is(Level::kProblem, "MPI_THREAD_MULTIPLE")));
   EXPECT_THAT(judge_mpi_parts(threads, "Slurm"), ElementsAre(is(Level::kWarning, "without Slurm")));
-  EXPECT_THAT(judge_mpi_parts(threads + "   MCA ras: slurm (MCA v2.1.0)\n", "Slurm"), ElementsAre());
+  EXPECT_THAT(judge_mpi_parts(threads + "   MCA ras: slurm (MCA v2.1.0)\n", "Slurm"),
+              ElementsAre());
 }
 
 TEST(DoctorMpi, FindsVersions) {
@@ -103,7 +109,8 @@ TEST(DoctorScheduler, NeedsPmix) {
               is(Level::kOk, "pmix"));
   EXPECT_THAT(judge_srun("srun: MPI types are...\nsrun: none\nsrun: pmi2"),
               AllOf(is(Level::kWarning, "no PMIx"), cured_by("triga launch")));
-  EXPECT_THAT(judge_srun("srun: error: resolve_ctls_from_dns_srv"), is(Level::kWarning, "does not work here"));
+  EXPECT_THAT(judge_srun("srun: error: resolve_ctls_from_dns_srv"),
+              is(Level::kWarning, "does not work here"));
 }
 
 TEST(DoctorScheduler, SaysWhereThisProcessIs) {
@@ -118,7 +125,8 @@ TEST(DoctorScheduler, SaysWhereThisProcessIs) {
   rank.launcher = "Open MPI";
   rank.rank = 1;
   rank.world_size = 4;
-  EXPECT_THAT(judge_placement(rank, job, 2), is(Level::kOk, "this is rank 1 of 4 that Open MPI started"));
+  EXPECT_THAT(judge_placement(rank, job, 2),
+              is(Level::kOk, "this is rank 1 of 4 that Open MPI started"));
   Placement wrong;
   wrong.problem = "srun started 4 tasks";
   EXPECT_THAT(judge_placement(wrong, job, 2), is(Level::kProblem, "srun started 4 tasks"));
@@ -146,7 +154,8 @@ TEST(DoctorHost, KnowsWhenMemoryIsShort) {
   EXPECT_THAT(judge_memory(64e9, 60e9, 0), is(Level::kOk, "64.0 GB, 60.0 GB of it free"));
   EXPECT_THAT(judge_memory(64e9, 60e9, 8e9), is(Level::kOk, "a limit of 8.0 GB (control group)"));
   EXPECT_THAT(judge_memory(64e9, 60e9, 0.5e9), is(Level::kWarning, "a limit of 500 MB"));
-  EXPECT_THAT(judge_shared_memory(64e6, 64e6, 4), is(Level::kWarning, "gradients of 4 ranks lie there"));
+  EXPECT_THAT(judge_shared_memory(64e6, 64e6, 4),
+              is(Level::kWarning, "gradients of 4 ranks lie there"));
   EXPECT_THAT(judge_shared_memory(8e9, 7e9, 4), is(Level::kOk, "8.0 GB, 7.0 GB of it free"));
   EXPECT_THAT(judge_shared_memory(0, 0, 4), is(Level::kWarning, "no /dev/shm"));
 }
@@ -154,19 +163,23 @@ TEST(DoctorHost, KnowsWhenMemoryIsShort) {
 TEST(DoctorHost, InfiniBandLocksMemory) {
   EXPECT_THAT(judge_network(12.5e9, true, 65536),
               AllOf(is(Level::kWarning, "may lock only 0 MB"), cured_by("ulimit -l unlimited")));
-  EXPECT_THAT(judge_network(12.5e9, true, -1), is(Level::kOk, "InfiniBand; the fastest card's speed is 12.5 GB/s"));
-  EXPECT_THAT(judge_network(0, false, 65536), is(Level::kOk, "no InfiniBand; the fastest card's speed is not known"));
+  EXPECT_THAT(judge_network(12.5e9, true, -1),
+              is(Level::kOk, "InfiniBand; the fastest card's speed is 12.5 GB/s"));
+  EXPECT_THAT(judge_network(0, false, 65536),
+              is(Level::kOk, "no InfiniBand; the fastest card's speed is not known"));
 }
 
-Findings files(int64_t magic, int num_hosts, const FileTrials& trials = {}, bool is_temporary = false) {
+Findings files(int64_t magic, int num_hosts, const FileTrials& trials = {},
+               bool is_temporary = false) {
   return judge_files("/runs", file_system_kind(magic), trials, 500e9, is_temporary, num_hosts);
 }
 
 TEST(DoctorFiles, KnowsWhoSeesAFolder) {
   constexpr int64_t kExt4 = 0xEF53, kNfs = 0x6969, kTmpfs = 0x01021994, kFuse = 0x65735546;
   EXPECT_THAT(files(kExt4, 1), all_ok);
-  EXPECT_THAT(files(kExt4, 2), Contains(AllOf(is(Level::kProblem, "only this host sees it, and the run has 2 hosts"),
-                                              cured_by("--run-dir"))));
+  EXPECT_THAT(files(kExt4, 2),
+              Contains(AllOf(is(Level::kProblem, "only this host sees it, and the run has 2 hosts"),
+                             cured_by("--run-dir"))));
   EXPECT_THAT(files(kNfs, 2), Contains(is(Level::kOk, "NFS, 500.0 GB free, which hosts share")));
   EXPECT_THAT(files(kTmpfs, 1), Contains(is(Level::kWarning, "gone with the next start")));
   EXPECT_THAT(files(kFuse, 2), Contains(is(Level::kWarning, "do other hosts see it?")));
@@ -182,7 +195,8 @@ TEST(DoctorFiles, SaysWhatDoesNotWork) {
   trials.lock = "cannot lock /runs/x: Function not implemented";
   trials.sync_seconds = 3;
   EXPECT_THAT(files(0x0BD00BD0, 2, trials),
-              AllOf(Contains(AllOf(is(Level::kProblem, "locks do not work"), cured_by("mount option flock"))),
+              AllOf(Contains(AllOf(is(Level::kProblem, "locks do not work"),
+                                   cured_by("mount option flock"))),
                     Contains(is(Level::kWarning, "took 3.0 s to be safe"))));
 }
 
@@ -215,33 +229,47 @@ GpuFacts host_with(const std::string& driver, int driver_cuda, int major = 9, in
 TEST(DoctorGpu, ComparesDriverAndBuild) {
   const Wishes any;
   EXPECT_THAT(judge_gpus(host_with("580.65.06", 13000), cuda_build(13000), any), all_ok);
-  EXPECT_THAT(judge_gpus(host_with("580.65.06", 13000), cuda_build(12080), any), all_ok) << "newer drivers run older CUDA";
-  EXPECT_THAT(judge_gpus(host_with("550.54.15", 12040), cuda_build(13000), any),
-              Contains(AllOf(is(Level::kProblem, "driver 550.54.15 is for CUDA up to 12.4, this build for CUDA 13.0"),
-                             cured_by("a driver of at least 580; or build Triga with a LibTorch for CUDA 12 (a variant cu12x)"))));
-  EXPECT_THAT(judge_gpus(host_with("550.54.15", 12040), cuda_build(12080), any), all_ok) << "minor versions are compatible";
+  EXPECT_THAT(judge_gpus(host_with("580.65.06", 13000), cuda_build(12080), any), all_ok)
+      << "newer drivers run older CUDA";
+  EXPECT_THAT(
+      judge_gpus(host_with("550.54.15", 12040), cuda_build(13000), any),
+      Contains(AllOf(
+          is(Level::kProblem, "driver 550.54.15 is for CUDA up to 12.4, this build for CUDA 13.0"),
+          cured_by("a driver of at least 580; or build Triga with a LibTorch for CUDA 12 (a "
+                   "variant cu12x)"))));
+  EXPECT_THAT(judge_gpus(host_with("550.54.15", 12040), cuda_build(12080), any), all_ok)
+      << "minor versions are compatible";
   EXPECT_THAT(judge_gpus(host_with("580.65.06", 0), cuda_build(13000), any),
               Contains(AllOf(is(Level::kProblem, "libcuda.so.1"), cured_by("apptainer --nv"))));
   EXPECT_THAT(judge_gpus(host_with("580.65.06", 13000), {}, any),
-              ElementsAre(AllOf(is(Level::kWarning, "built for the CPU only"), cured_by("./dev build --cuda"))));
+              ElementsAre(AllOf(is(Level::kWarning, "built for the CPU only"),
+                                cured_by("./dev build --cuda"))));
 }
 
 TEST(DoctorGpu, ComparesArchitectures) {
   EXPECT_THAT(judge_gpus(host_with("580.65.06", 13000, 7, 0), cuda_build(13000), {}),
-              Contains(AllOf(is(Level::kProblem, "compute capability 7.0: this LibTorch has code for sm_75, sm_80"),
+              Contains(AllOf(is(Level::kProblem,
+                                "compute capability 7.0: this LibTorch has code for sm_75, sm_80"),
                              cured_by("older CUDA"))));
-  EXPECT_THAT(judge_gpus(host_with("580.65.06", 13000, 12, 0), cuda_build(13000), {}), all_ok) << "PTX";
+  EXPECT_THAT(judge_gpus(host_with("580.65.06", 13000, 12, 0), cuda_build(13000), {}), all_ok)
+      << "PTX";
   EXPECT_TRUE(runs_on({"sm_80"}, 8, 6));
   EXPECT_FALSE(runs_on({"sm_86"}, 8, 0));
   EXPECT_FALSE(runs_on({"sm_80"}, 9, 0));
   EXPECT_TRUE(runs_on({"sm_90a"}, 9, 0));
   EXPECT_FALSE(runs_on({"sm_100a"}, 10, 3));
-  EXPECT_THAT(architectures_in("NVCC flags: -gencode;arch=compute_75,code=sm_75;-gencode;arch=compute_90,code=sm_90;"
-                               "-gencode;arch=compute_120,code=compute_120\n"),
-              ElementsAre("sm_75", "sm_90", "compute_120"));
-  EXPECT_EQ(driver_version_in("NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27\nGCC version: 12"),
-            "580.65.06");
-  EXPECT_EQ(driver_version_in("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.124.06  Release"), "570.124.06");
+  EXPECT_THAT(
+      architectures_in(
+          "NVCC flags: -gencode;arch=compute_75,code=sm_75;-gencode;arch=compute_90,code=sm_90;"
+          "-gencode;arch=compute_120,code=compute_120\n"),
+      ElementsAre("sm_75", "sm_90", "compute_120"));
+  EXPECT_EQ(
+      driver_version_in(
+          "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27\nGCC version: 12"),
+      "580.65.06");
+  EXPECT_EQ(driver_version_in(
+                "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.124.06  Release"),
+            "570.124.06");
   EXPECT_EQ(driver_version_in(""), "");
 }
 
@@ -253,14 +281,16 @@ TEST(DoctorGpu, WithoutOneItDependsOnTheWish) {
   GpuFacts none = host_with("580.65.06", 13000);
   none.gpus.clear();
   EXPECT_THAT(judge_gpus(none, cuda_build(13000), wishes),
-              Contains(AllOf(is(Level::kProblem, "no GPU that this process may use"), cured_by("CUDA_VISIBLE_DEVICES"))));
+              Contains(AllOf(is(Level::kProblem, "no GPU that this process may use"),
+                             cured_by("CUDA_VISIBLE_DEVICES"))));
   wishes.num_ranks = 4;
   EXPECT_THAT(judge_gpus(host_with("580.65.06", 13000), cuda_build(13000), wishes),
               Contains(is(Level::kProblem, "4 ranks a host, and 1 GPUs")));
   CudaBuild older_nccl = cuda_build(13000);
   older_nccl.nccl_loaded = "2.18.1";
-  EXPECT_THAT(judge_gpus(host_with("580.65.06", 13000), older_nccl, {}),
-              Contains(is(Level::kWarning, "NCCL 2.18.1 was loaded, and Triga was built with 2.28.3")));
+  EXPECT_THAT(
+      judge_gpus(host_with("580.65.06", 13000), older_nccl, {}),
+      Contains(is(Level::kWarning, "NCCL 2.18.1 was loaded, and Triga was built with 2.28.3")));
 }
 
 }  // namespace

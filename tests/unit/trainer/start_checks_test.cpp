@@ -30,7 +30,8 @@ RankFacts facts(const std::string& host, const std::string& triga = "0.1.0 (comm
   return facts;
 }
 
-RankFacts on_gpu(const std::string& host, const std::string& gpu, const std::string& nccl_host = "") {
+RankFacts on_gpu(const std::string& host, const std::string& gpu,
+                 const std::string& nccl_host = "") {
   RankFacts found = facts(host);
   found.device = "a GPU";
   found.gpu = gpu;
@@ -50,10 +51,11 @@ TEST(StartFacts, TravelAsText) {
 
 TEST(StartFacts, OfDifferentVersionsSayWhoHasWhich) {
   EXPECT_EQ(find_misfit({facts("a"), facts("a"), facts("b")}), "");
-  EXPECT_THAT(find_misfit({facts("a"), facts("a"), facts("b", "0.2.0"), facts("b", "0.2.0"), facts("c")}),
-              AllOf(HasSubstr("Triga is not the same on all ranks:"),
-                    HasSubstr("\n  0.1.0 (commit 1a): ranks 0-1, 4 on a, c"),
-                    HasSubstr("\n  0.2.0: ranks 2-3 on b")));
+  EXPECT_THAT(
+      find_misfit({facts("a"), facts("a"), facts("b", "0.2.0"), facts("b", "0.2.0"), facts("c")}),
+      AllOf(HasSubstr("Triga is not the same on all ranks:"),
+            HasSubstr("\n  0.1.0 (commit 1a): ranks 0-1, 4 on a, c"),
+            HasSubstr("\n  0.2.0: ranks 2-3 on b")));
   RankFacts with_plugin = facts("b");
   with_plugin.same["plugin rnn"] = "0.1.0 (content 12)";
   EXPECT_THAT(find_misfit({facts("a"), with_plugin}),
@@ -70,8 +72,9 @@ TEST(StartFacts, OfManyRanksNameAFew) {
 
 TEST(StartFacts, OfGpus) {
   EXPECT_EQ(find_misfit({on_gpu("a", "GPU-1"), on_gpu("a", "GPU-2"), on_gpu("b", "GPU-3")}), "");
-  EXPECT_THAT(find_misfit({on_gpu("a", "GPU-1"), on_gpu("a", "GPU-2"), on_gpu("a", "GPU-1")}),
-              AllOf(HasSubstr("GPU-1 is that of ranks 0, 2 on a"), HasSubstr("launch.ranks_per_node")));
+  EXPECT_THAT(
+      find_misfit({on_gpu("a", "GPU-1"), on_gpu("a", "GPU-2"), on_gpu("a", "GPU-1")}),
+      AllOf(HasSubstr("GPU-1 is that of ranks 0, 2 on a"), HasSubstr("launch.ranks_per_node")));
   EXPECT_THAT(find_misfit({on_gpu("a", "GPU-1"), facts("b")}),
               AllOf(HasSubstr("some ranks compute on a GPU and others do not"),
                     HasSubstr("CPU: rank 1 on b")));
@@ -82,8 +85,8 @@ TEST(StartFacts, OfGpus) {
 
 TEST(StartChecks, AnotherExperimentIsNamedByItsKeysOnEveryRank) {
   testing::run_ranks(3, [](Communicator& world) {
-    const std::string experiment =
-        world.rank() == 2 ? "train: {max_steps: 20, seed: 1}\n" : "train: {max_steps: 10, seed: 1}\n";
+    const std::string experiment = world.rank() == 2 ? "train: {max_steps: 20, seed: 1}\n"
+                                                     : "train: {max_steps: 10, seed: 1}\n";
     std::string said;
     try {
       check_ranks(world, facts(""), experiment);
@@ -92,7 +95,8 @@ TEST(StartChecks, AnotherExperimentIsNamedByItsKeysOnEveryRank) {
       EXPECT_EQ(error.status(), ExitStatus::kUsage);
       EXPECT_EQ(dynamic_cast<const SaidByFirstRank*>(&error) != nullptr, world.rank() != 0);
     }
-    EXPECT_THAT(said, AllOf(HasSubstr("rank 2 on "), HasSubstr("train.max_steps: 10 on rank 0, 20 on rank 2"),
+    EXPECT_THAT(said, AllOf(HasSubstr("rank 2 on "),
+                            HasSubstr("train.max_steps: 10 on rank 0, 20 on rank 2"),
                             Not(HasSubstr("seed"))));
     EXPECT_THAT(check_ranks(world, facts(""), "train: {seed: 1}\n"), IsEmpty());
   });
@@ -109,14 +113,16 @@ TEST(HostClocks, AreComparedByTheFastestRoundTrip) {
   const ClockOffset offset = clock_offset(trips);
   EXPECT_NEAR(offset.seconds, 2.0, 1e-9);
   EXPECT_NEAR(offset.uncertainty, 0.1, 1e-9);
-  EXPECT_THAT(clock_warning("b", offset, "a"), HasSubstr("the clock of b is 2.0 s ahead of that of a"));
+  EXPECT_THAT(clock_warning("b", offset, "a"),
+              HasSubstr("the clock of b is 2.0 s ahead of that of a"));
   EXPECT_THAT(clock_warning("b", {-90, 0.1}, "a"), HasSubstr("90.0 s behind"));
   EXPECT_EQ(clock_warning("b", {1.5, 0.6}, "a"), "") << "not for certain";
 }
 
 TEST(HostClocks, AreMeasuredWithMessages) {
   testing::run_ranks(3, [](Communicator& world) {
-    const auto offsets = measure_clocks(world, {0, 2}, [&] { return world.rank() == 2 ? 1005.0 : 1000.0; });
+    const auto offsets =
+        measure_clocks(world, {0, 2}, [&] { return world.rank() == 2 ? 1005.0 : 1000.0; });
     if (world.rank() != 0) return;
     ASSERT_EQ(offsets.size(), 2U);
     EXPECT_EQ(offsets[0].seconds, 0);
@@ -143,7 +149,8 @@ TEST(LinkSpeed, FarBelowTheCardsIsAWarning) {
   speeds.between_hosts = 0.1e9;
   speeds.network = 1.25e9;
   EXPECT_EQ(describe(speeds),
-            "all-reduce: 5.0 GB/s inside hosts (slowest: a), 100 MB/s between 2 hosts (network card: 1.2 GB/s)");
+            "all-reduce: 5.0 GB/s inside hosts (slowest: a), 100 MB/s between 2 hosts (network "
+            "card: 1.2 GB/s)");
   EXPECT_THAT(speed_warning(speeds, false),
               AllOf(HasSubstr("exchange 100 MB/s where their network cards can 1.2 GB/s"),
                     HasSubstr("btl_tcp_if_include")));
@@ -161,7 +168,8 @@ TEST(LinkSpeed, FarBelowTheCardsIsAWarning) {
 
 TEST(LinkSpeed, OfCardsThatAreUpAndHaveADevice) {
   const test::TemporaryFolder folder;
-  const auto card = [&](const std::string& name, const std::string& state, const std::string& speed, bool has_device) {
+  const auto card = [&](const std::string& name, const std::string& state, const std::string& speed,
+                        bool has_device) {
     const auto path = folder.path() / "sys/class/net" / name;
     std::filesystem::create_directories(has_device ? path / "device" : path);
     std::ofstream(path / "operstate") << state << "\n";
