@@ -66,6 +66,23 @@ TEST(Placement, OfSeveralTasksWithoutPmixIsAProblem) {
             "");
 }
 
+TEST(Placement, OfTheLauncherOfAnotherMpiIsAProblem) {
+  for (const char* name : {"PMI_SIZE", "MV2_COMM_WORLD_SIZE"}) {
+    EXPECT_THAT(read_placement(lookup({{name, "4"}})).problem,
+                testing::HasSubstr("the launcher of another MPI started 4 processes"));
+    EXPECT_EQ(read_placement(lookup({{name, "1"}})).problem, "");
+  }
+}
+
+TEST(Placement, ThatMpiDoesNotConfirmIsAProblem) {
+  Placement place;
+  place.launcher = "Open MPI";
+  place.world_size = 4;
+  EXPECT_EQ(world_problem(place, 4), "");
+  EXPECT_THAT(world_problem(place, 1), testing::HasSubstr("each would train alone"));
+  EXPECT_THAT(world_problem(place, 2), testing::HasSubstr("MPI brought 2 of them together.\n"));
+}
+
 TEST(Placement, OfOpenMpi) {
   const Placement place = read_placement(lookup({{"OMPI_COMM_WORLD_SIZE", "8"},
                                                  {"OMPI_COMM_WORLD_RANK", "5"},
