@@ -5,8 +5,8 @@ python_for_tests() { echo "${TRIGA_PYTHON:-$deps/venv/bin/python}"; }
 
 need_python() {
   if [[ -n ${TRIGA_PYTHON-} ]]; then
-    if ! "$TRIGA_PYTHON" -c 'import torch, transformers, diffusers, tensorboard'; then
-      fail "TRIGA_PYTHON=$TRIGA_PYTHON cannot import torch, transformers, diffusers and tensorboard"
+    if ! "$TRIGA_PYTHON" -c 'import torch, transformers, diffusers, tensorboard, prometheus_client'; then
+      fail "TRIGA_PYTHON=$TRIGA_PYTHON cannot import torch, transformers, diffusers, tensorboard and prometheus_client"
     fi
   elif ! is_current "$deps/venv/.made-from" "$torch_pins" "$root/.dev/python.txt" "$root/.dev/cuda_stubs.py"; then
     make_python
@@ -23,7 +23,7 @@ find_python() {
     fi
   done
   fail "the tests need Python 3.11 (the pinned wheels are made for it), and there is none" \
-    "or set TRIGA_PYTHON to a Python that has torch 2.11, transformers, diffusers and tensorboard"
+    "or set TRIGA_PYTHON to a Python that has torch 2.11, transformers, diffusers, tensorboard and prometheus_client"
 }
 
 make_python() {

@@ -10,34 +10,20 @@ import unittest
 import urllib.error
 import urllib.request
 
+from prometheus_client.parser import text_string_to_metric_families
 from triga_runner import TRIGA, TrigaTest, environment
 
-LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
-SAMPLE = re.compile(rf'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{{({LABEL}(?:,{LABEL})*)?\}})? (NaN|[+-]Inf|[+-]?[0-9.]+(?:e[+-]?[0-9]+)?)')
-
-
 def parse(text):
-    """(name, labels) -> value of a scrape; refuses whatever the format (version 0.0.4) does not allow."""
-    assert text.endswith("\n")
-    samples, typed, finished, current = {}, set(), set(), None
-    for line in text.splitlines():
-        if line.startswith("# HELP ") or line.startswith("# TYPE "):
-            name = line.split(" ")[2]
-            if line.startswith("# TYPE "):
-                assert line.split(" ")[3] in ("gauge", "counter"), line
-                assert name not in typed, f"two types of {name}"
-                typed.add(name)
-            if name != current:
-                assert name not in finished, f"{name} is in two groups"
-                finished.add(current)
-                current = name
-            continue
-        match = SAMPLE.fullmatch(line)
-        assert match, f"no sample: {line!r}"
-        assert match[1] == current and match[1] in typed, f"{line!r} is not in the group of its name"
-        labels = frozenset(re.findall(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"', match[2] or ""))
-        assert (match[1], labels) not in samples, f"{line!r} is there twice"
-        samples[match[1], labels] = float(match[3])
+    """(name, labels) -> value of a scrape, as Prometheus's own client reads it."""
+    samples, families = {}, set()
+    for family in text_string_to_metric_families(text):
+        assert family.type in ("gauge", "counter"), family
+        assert family.name not in families, f"{family.name} is in two groups"
+        families.add(family.name)
+        for sample in family.samples:
+            key = sample.name, frozenset(sample.labels.items())
+            assert key not in samples, f"{sample} is there twice"
+            samples[key] = sample.value
     return samples
 
 
