@@ -50,7 +50,7 @@ Findings look_at_host(const Wishes& wishes);
 
 Findings judge_cores(const CoreCounts& cores, const std::optional<std::string>& omp_num_threads,
                      int ranks_here);
-/// Bytes. `limit`: of the control groups; 0: none.
+/// Bytes. `available`: also to the control groups; `limit`: of theirs; 0: none.
 Finding judge_memory(double total, double available, double limit);
 /// Bytes of /dev/shm.
 Finding judge_shared_memory(double size, double free, int ranks_here);

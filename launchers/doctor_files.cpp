@@ -52,11 +52,11 @@ const char* in_words(Reach reach) {
                                    : "";
 }
 
-/// The directory itself, or the nearest one above it that is there.
-fs::path nearest_directory(fs::path directory) {
+/// The path itself, or the nearest one above it that is there.
+fs::path nearest_there(fs::path directory) {
   directory = fs::absolute(directory).lexically_normal();
   std::error_code error;
-  while (!fs::is_directory(directory, error) && directory.has_relative_path())
+  while (!fs::exists(directory, error) && directory.has_relative_path())
     directory = directory.parent_path();
   return directory;
 }
@@ -150,13 +150,17 @@ Findings judge_files(const std::string& directory, const FileSystemKind& kind,
 
 Findings look_at_files(const Wishes& wishes) {
   const fs::path directory =
-      nearest_directory(wishes.run_directory.empty() ? fs::path("runs") : wishes.run_directory);
+      nearest_there(wishes.run_directory.empty() ? fs::path("runs") : wishes.run_directory);
   struct statfs system = {};
   if (::statfs(directory.c_str(), &system) != 0)
     return {problem(kTopic, fmt::format("{}: {}", directory.string(), std::strerror(errno)),
                     "another folder: --run-dir DIR", ExitStatus::kCheckpoint)};
   const std::string path = directory.string();
-  const bool is_temporary = path.starts_with("/tmp") || path.starts_with("/var/tmp");
+  std::error_code error;
+  if (!fs::is_directory(directory, error))
+    return {problem(kTopic, path + " is there, and is no folder", "another folder: --run-dir DIR",
+                    ExitStatus::kCheckpoint)};
+  const bool is_temporary = path == "/tmp" || path.starts_with("/tmp/");
   return judge_files(path, file_system_kind(system.f_type), try_files(posix_files(), directory),
                      static_cast<double>(system.f_bsize) * static_cast<double>(system.f_bavail),
                      is_temporary, wishes.num_hosts);

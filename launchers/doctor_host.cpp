@@ -29,18 +29,30 @@ double memory_line(const std::string& name) {
   return 0;
 }
 
-/// The smallest of the control groups that this process is in; 0: none.
-double memory_limit() {
-  double limit = INFINITY;
+double number_in(const std::string& path) {
+  std::ifstream file(path);
+  double number = 0;
+  return file >> number ? number : INFINITY;  // "max"
+}
+
+/// Of the control groups that this process is in, the smallest.
+struct GroupMemory {
+  double limit = INFINITY, free = INFINITY;
+};
+GroupMemory group_memory() {
+  GroupMemory memory;
   const ControlGroups groups = control_groups("memory");
-  const auto read = [&limit](const std::string& path) {
-    std::ifstream file(path);
-    double bytes = 0;
-    if (file >> bytes && bytes < 1e18) limit = std::min(limit, bytes);  // else "max", or as large
+  const auto look = [&memory](const std::string& limit_file, const std::string& use_file) {
+    const double limit = number_in(limit_file), used = number_in(use_file);
+    if (limit > 1e18) return;  // none, which version 1 writes as a number
+    memory.limit = std::min(memory.limit, limit);
+    if (!std::isinf(used)) memory.free = std::min(memory.free, std::max(0.0, limit - used));
   };
-  for (const std::string& folder : groups.version2) read(folder + "memory.max");
-  for (const std::string& folder : groups.version1) read(folder + "memory.limit_in_bytes");
-  return std::isinf(limit) ? 0 : limit;
+  for (const std::string& folder : groups.version2)
+    look(folder + "memory.max", folder + "memory.current");
+  for (const std::string& folder : groups.version1)
+    look(folder + "memory.limit_in_bytes", folder + "memory.usage_in_bytes");
+  return memory;
 }
 
 }  // namespace
@@ -117,8 +129,10 @@ Findings look_at_host(const Wishes& wishes) {
   const int ranks_here = std::max(1, (wishes.num_ranks + wishes.num_hosts - 1) / wishes.num_hosts);
   Findings findings = judge_cores(count_cores(environment_variable),
                                   environment_variable("OMP_NUM_THREADS"), ranks_here);
-  findings.push_back(
-      judge_memory(memory_line("MemTotal"), memory_line("MemAvailable"), memory_limit()));
+  const GroupMemory group = group_memory();
+  findings.push_back(judge_memory(memory_line("MemTotal"),
+                                  std::min(memory_line("MemAvailable"), group.free),
+                                  std::isinf(group.limit) ? 0 : group.limit));
   struct statvfs shm = {};
   const bool is_there = ::statvfs("/dev/shm", &shm) == 0;
   const auto unit = static_cast<double>(shm.f_frsize);

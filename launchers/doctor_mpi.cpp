@@ -67,10 +67,15 @@ Findings judge_mpi(const std::string& library, const std::string& reason, const 
                                ExitStatus::kCommunication));
   else
     findings.push_back(ok(kMpi, library));
-  if (mpirun.empty()) {
+  if (mpirun_path.empty()) {
     findings.push_back(
         warning(kMpi, "mpirun is not in PATH: triga launch cannot start more than one rank",
                 std::string(kInstall) + "; under Slurm srun --mpi=pmix starts them without it"));
+  } else if (version_in(mpirun).empty()) {
+    findings.push_back(problem(
+        kMpi,
+        mpirun_path + " does not work: " + (mpirun.empty() ? "no answer" : first_line(mpirun)),
+        "see what `mpirun --version` says; " + std::string(kInstall), ExitStatus::kCommunication));
   } else if (mpirun.find("Open MPI") == std::string::npos &&
              mpirun.find("OpenRTE") == std::string::npos) {
     findings.push_back(problem(

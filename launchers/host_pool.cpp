@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "launchers/child_processes.h"
+
 extern char** environ;
 
 namespace triga {
@@ -48,6 +50,13 @@ pid_t start(const std::vector<std::string>& words) {
   return pid;
 }
 
+/// mpirun, and its ssh to a host that does not answer, which has a group of its own.
+void kill_with_children(pid_t pid) {
+  const auto children = living_children(pid);
+  ::kill(-pid, SIGKILL);
+  kill_all(children);
+}
+
 }  // namespace
 
 HostPool::HostPool(std::vector<std::string> hosts,
@@ -83,6 +92,7 @@ std::vector<std::string> HostPool::usable() {
 
 std::vector<bool> can_start_on(const std::vector<std::string>& hosts,
                                const std::vector<std::string>& command,
+                               const std::function<bool()>& is_cancelled,
                                std::chrono::milliseconds patience) {
   std::vector<pid_t> asked;
   for (const std::string& host : hosts) {
@@ -96,15 +106,17 @@ std::vector<bool> can_start_on(const std::vector<std::string>& hosts,
        std::any_of(asked.begin(), asked.end(), [](pid_t p) { return p > 0; });) {
     for (size_t i = 0; i < asked.size(); ++i) {
       int status = 0;
-      if (asked[i] <= 0 || ::waitpid(asked[i], &status, WNOHANG) == 0) continue;
-      answers[i] = !is_late && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+      if (asked[i] <= 0) continue;
+      const pid_t ended = ::waitpid(asked[i], &status, WNOHANG);
+      if (ended == 0) continue;
+      answers[i] = ended == asked[i] && !is_late && WIFEXITED(status) && WEXITSTATUS(status) == 0;
       asked[i] = -1;
     }
     std::this_thread::sleep_for(kLookEvery);
-    if (is_late || std::chrono::steady_clock::now() < deadline) continue;
+    if (is_late || (std::chrono::steady_clock::now() < deadline && !is_cancelled())) continue;
     is_late = true;
     for (const pid_t pid : asked)
-      if (pid > 0) ::kill(-pid, SIGKILL);
+      if (pid > 0) kill_with_children(pid);
   }
   return answers;
 }

@@ -35,10 +35,11 @@ class HostPool {
   std::map<std::string, int> num_ends_;
 };
 
-/// Whether mpirun can start a program on each host, all asked at once. `command`: the words of mpirun
+/// Whether mpirun can start a program on each host, all asked at once, until `is_cancelled`. `command`: the words of mpirun
 /// and the options with which it starts ranks.
 std::vector<bool> can_start_on(const std::vector<std::string>& hosts,
                                const std::vector<std::string>& command,
+                               const std::function<bool()>& is_cancelled,
                                std::chrono::milliseconds patience = std::chrono::seconds(30));
 
 }  // namespace triga

@@ -231,7 +231,9 @@ ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status, const Oo
 ExitStatus start_once(const std::vector<std::string>& line, const RunDirectory& directory) {
   const StatusFile status_file(directory);
   const OomKills oom_kills;
-  const int status = run_and_wait(line, [&] { return status_file.tells_an_end(); });
+  const int status = run_and_wait(line, [&] {
+    return num_signals >= 2 || status_file.tells_an_end();  // told to end at once, or ended
+  });
   if (status_file.is_new()) return outcome_of(directory, status, oom_kills);
   if (status == 0) return ExitStatus::kDone;
   if (num_signals > 0) {
@@ -242,12 +244,14 @@ ExitStatus start_once(const std::vector<std::string>& line, const RunDirectory& 
   return status < 9 ? static_cast<ExitStatus>(status) : ExitStatus::kCommunication;
 }
 
-/// Hosts for another start, by how the last one ended. False: too few are left for the run.
+/// Hosts for another start, by how the last one ended. False: too few are left for the run, or a
+/// signal came meanwhile.
 bool choose_anew(HostPool& pool, const RunDirectory& directory, const LoadedExperiment& loaded,
-                 Places& places) {
+                 const Places& wanted, Places& places) {
   if (const auto status = read_run_status(posix_files(), directory.status()))
     pool.ended_on(status->host);
-  const Places left = places_on(pool.usable(), places);
+  const Places left = places_on(pool.usable(), wanted);
+  if (num_signals > 0) return false;
   std::string problem = left.num_ranks == 0 ? "none" : "";
   try {
     if (problem.empty()) loaded.check_grid(left.num_ranks);
@@ -271,23 +275,25 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
   const LoadedExperiment loaded(environment, arguments.experiment,
                                 LoadedExperiment::Purpose::kLook);
   const LaunchConfig& config = loaded.experiment().launch;
-  Places places = choose_places(arguments.places, environment.allocation, config);
-  loaded.check_grid(places.num_ranks);
-  if (places.allocation)
-    std::cerr << "triga: in " << describe(*places.allocation) << ": " << places.num_ranks
-              << (places.num_ranks == 1 ? " rank" : " ranks") << " on " << places.num_hosts
-              << (places.num_hosts == 1 ? " host\n" : " hosts\n");
+  const Places wanted = choose_places(arguments.places, environment.allocation, config);
+  loaded.check_grid(wanted.num_ranks);
+  if (wanted.allocation)
+    std::cerr << "triga: in " << describe(*wanted.allocation) << ": " << wanted.num_ranks
+              << (wanted.num_ranks == 1 ? " rank" : " ranks") << " on " << wanted.num_hosts
+              << (wanted.num_hosts == 1 ? " host\n" : " hosts\n");
   // One rank needs no MPI; a container does not come of itself.
-  if (places.num_ranks == 1 && places.hosts.empty() && !config.container)
+  if (wanted.num_ranks == 1 && wanted.hosts.empty() && !config.container)
     return train(environment, arguments.experiment);
   const RunDirectory directory{loaded.run_directory()};
   Restarts restarts(
       posix_files(), directory, {.limit = config.max_restarts}, [] { return num_signals > 0; },
       std::cerr);
+  Places places = wanted;
   HostPool pool(
       arguments.places.hosts,
       [&](const std::vector<std::string>& hosts) {
-        return can_start_on(hosts, mpirun_words(environment, arguments, config));
+        return can_start_on(hosts, mpirun_words(environment, arguments, config),
+                            [] { return num_signals > 0; });
       },
       std::cerr);
   LaunchArguments of_start = arguments;
@@ -300,7 +306,8 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
       status = error.status();
     }
     if (!restarts.again(status)) return status;
-    if (!places.hosts.empty() && !choose_anew(pool, directory, loaded, places)) return status;
+    if (!wanted.hosts.empty() && !choose_anew(pool, directory, loaded, wanted, places))
+      return status;
     of_start.experiment.resume = "auto";
     of_start.experiment.fresh = false;
   }

@@ -74,6 +74,8 @@ ExitStatus submit(const CommandEnvironment& environment, const SubmitArguments& 
   if (environment.placement.is_launched())
     throw ConfigError("triga submit runs inside a rank of " + environment.placement.launcher +
                       "; jobs are submitted from outside of runs");
+  if (const auto problem = rank_problem(environment.placement, "triga submit"); !problem.empty())
+    throw ConfigError(problem);
   const LoadedExperiment loaded(environment, arguments.experiment,
                                 LoadedExperiment::Purpose::kLook);
   std::cerr << check_experiment(environment, loaded, std::nullopt) << "\n";

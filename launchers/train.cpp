@@ -94,6 +94,7 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
   prepare_to_compute(environment.placement.local_size);
   const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kCompute);
   loaded.check_grid(environment.placement.world_size);
+  const std::optional<double> grace = grace_seconds();
   catch_signals(environment.placement);
   const CheckedWorld checked = open_world(environment, loaded, leave);
   Communicator* const world = checked.world.get();
@@ -120,7 +121,7 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
                              {},
                              {}};
   options.start_notes = checked.notes;
-  options.grace_seconds = grace_seconds();
+  options.grace_seconds = grace;
   options.start.directory = RunDirectory{loaded.run_directory()};
   options.start.resume = arguments.resume;
   options.start.fresh = arguments.fresh;

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/foreign_errors.h"
 #include "comm/host_leaders.h"
 #include "comm/local_communicator.h"
 #include "comm/mpi_communicator.h"
@@ -72,6 +73,17 @@ void add_unused_hosts(const CommandEnvironment& environment, const Communicator&
                                           : c10::str("the ranks are on ", num_hosts, " of them")));
 }
 
+/// In a catch block.
+[[noreturn]] void leave_with(const Communicator& world,
+                             const std::function<void(const Error&, const Communicator&)>& leave) {
+  try {
+    rethrow_as_error();
+  } catch (const Error& error) {
+    leave(error, world);
+    throw;
+  }
+}
+
 }  // namespace
 
 CheckedWorld open_world(const CommandEnvironment& environment, const LoadedExperiment& loaded,
@@ -85,9 +97,8 @@ CheckedWorld open_world(const CommandEnvironment& environment, const LoadedExper
     checked.notes =
         check_ranks(*checked.world, facts_of(environment, loaded), experiment_of(loaded));
     add_unused_hosts(environment, *checked.world, checked.notes);
-  } catch (const Error& error) {
-    leave(error, *checked.world);
-    throw;
+  } catch (...) {
+    leave_with(*checked.world, leave);
   }
   checked.world = loaded.device().attach(std::move(checked.world), deadline);
   return checked;

@@ -1,5 +1,6 @@
 // The world of `triga train`: MPI is opened, the ranks are checked against each other, and the
-// device's communicator is put over it. Whatever is wrong ends all ranks here, with one message.
+// device's communicator is put over it. What ranks find out of each other ends all of them here,
+// with one message.
 #pragma once
 
 #include <functional>

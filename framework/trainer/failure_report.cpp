@@ -48,11 +48,17 @@ std::unique_ptr<FileLock> wait_for_lock(FileSystem& files, const Path& path) {
   return nullptr;
 }
 
-/// Whether the report that is there is of a rank that missed one of another host.
-bool speaks_of_others(FileSystem& files, const RunDirectory& directory) {
+/// How much a report can know: 0 of a rank that missed one elsewhere, 1 of one that hung, or saw
+/// another one of its host end, 2 of the one that failed.
+int knowledge_of(ExitStatus status, const std::string& host) {
+  if (status != ExitStatus::kCommunication) return 2;
+  return host.empty() ? 0 : 1;
+}
+
+int knowledge_in(FileSystem& files, const RunDirectory& directory) {
   const auto status = read_run_status(files, directory.status());
-  return status && status->host.empty() &&
-         status->exit_status == static_cast<int>(ExitStatus::kCommunication);
+  if (!status || !status->exit_status) return 0;
+  return knowledge_of(static_cast<ExitStatus>(*status->exit_status), status->host);
 }
 
 }  // namespace
@@ -81,12 +87,11 @@ std::string report_failure(FileSystem& files, const RunDirectory& directory,
   try {
     const std::string text = compose(files, directory, failure);
     if (!exists(files, directory.root)) return text;
-    const bool knows_more = failure.status != ExitStatus::kCommunication || !failure.host.empty();
     // All ranks come here within moments; the first one's words stay, unless they are of somebody
     // else and this is the one.
     const auto lock = wait_for_lock(files, directory.root / ".failure.lock");
     if (lock && (!exists(files, directory.failure()) ||
-                 (knows_more && speaks_of_others(files, directory)))) {
+                 knowledge_of(failure.status, failure.host) > knowledge_in(files, directory))) {
       atomic_write(files, directory.failure(), text);
       RunStatus status;
       status.state = RunStatus::State::kFailed;

@@ -48,7 +48,7 @@ void LastWords::begin(std::string lease_token, std::function<void()> give_up_lea
 void LastWords::fail(const Error& error) {
   const std::lock_guard lock(one_at_a_time_);
   world_.progress().mark_failed(error.what(), error.status());
-  const auto done = report(error);
+  const auto done = report(error, host_of(world_, error.status()));
   if (leave_) leave_(error);
 }
 
@@ -58,20 +58,20 @@ void LastWords::hang(const std::string& cause) {
   const CommError error(world_.size() == 1
                             ? cause
                             : c10::str("rank ", rank, " on host ", world_.host(rank), ": ", cause));
-  const auto done = report(error);
+  const auto done = report(error, world_.host(rank));
   world_.progress().mark_failed(cause, ExitStatus::kInternal);  // of its own, not of others
   if (leave_) leave_(error);
 }
 
-std::future<void> LastWords::report(const Error& error) {
-  auto done = std::async(std::launch::async, [this, error] {
+std::future<void> LastWords::report(const Error& error, const std::string& host) {
+  auto done = std::async(std::launch::async, [this, error, host] {
     if (!has_begun_) return;
     if (owns_directory()) {
       const std::string ranks =
           world_.size() > 1 ? where_all_were(files_, directory_, world_.progress()) : "";
       report_failure(files_, directory_,
                      {whose(world_, error.status()) + error.what(), error.status(),
-                      world_.progress().step(), command_, ranks, host_of(world_, error.status())});
+                      world_.progress().step(), command_, ranks, host});
     }
     give_up_lease_();
   });

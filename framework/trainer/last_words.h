@@ -33,8 +33,8 @@ class LastWords {
   void hang(const std::string& cause);
 
  private:
-  /// Waits for it in its destructor.
-  std::future<void> report(const Error& error);
+  /// `host`: on which it happened; "": elsewhere. Waits for it in its destructor.
+  std::future<void> report(const Error& error, const std::string& host);
   bool owns_directory() const;
 
   Communicator& world_;

@@ -88,7 +88,8 @@ double network_bytes_per_second(const fs::path& root) {
   double fastest = 0;  // Mbit/s
   for (const fs::path& card : entries_of(root / "sys/class/net")) {
     // Bridges, tunnels and pairs of containers have no device, and name some speed.
-    if (!fs::exists(card / "device") || first_word_in(card / "operstate") != "up") continue;
+    std::error_code error;
+    if (!fs::exists(card / "device", error) || first_word_in(card / "operstate") != "up") continue;
     fastest = std::max(fastest, first_number_in(card / "speed"));  // -1: not known
   }
   for (const fs::path& card : entries_of(root / "sys/class/infiniband"))

@@ -36,13 +36,13 @@ class TroubledTest(TrigaTest):
         self.experiment.write_text(EXPERIMENT)
         self.environment = environment(TRIGA_PLUGIN_PATH=PLUGINS)
 
-    def train(self, trouble, ranks=2, seconds=60, deadline=DEADLINE, **how):
+    def train(self, trouble, ranks=2, seconds=60, deadline=DEADLINE, sample=40, **how):
         """Runs until the trouble ends it. -> (status, everything printed to stderr, failure.txt)"""
-        directory = self.folder / "run"
+        directory = self.folder / f"run{sample}"
         started = time.monotonic()
         done = subprocess.run(
             [str(TRIGA), "launch", str(self.experiment), "-n", str(ranks), "--run-dir", str(directory), "--set",
-             f"data.train.trouble={trouble}", "--set", f"parallel.communication_timeout={deadline}"], cwd=self.folder,
+             f"data.train.trouble={trouble}", "--set", f"data.train.sample={sample}", "--set", f"parallel.communication_timeout={deadline}"], cwd=self.folder,
             env=self.environment, capture_output=True, text=True, timeout=seconds, **how)
         took = time.monotonic() - started
         print(f"{trouble} on {ranks} ranks: ended after {took:.1f} s with status {done.returncode}")
@@ -56,16 +56,17 @@ class TroubledTest(TrigaTest):
         return done.returncode, done.stderr, failure
 
     def test_a_rank_that_hangs_in_its_data_says_where(self):
-        status, _, failure = self.train("sleep")
-        self.assertEqual(status, 6, failure)
-        cause = failure.splitlines()[1]
-        self.assertRegex(cause, r"^rank [01] on host \S+: it hangs: nothing moved for [34]\.\d s in data")
-        self.assertIn("parallel.communication_timeout is 4 s", cause)
-        self.assertIn("main thread:", failure)
-        self.assertIn("Prefetcher", failure, "the stack of the thread that waits")
-        self.assertIn("Where the ranks were:", failure)
-        self.assertRegex(failure, r"rank \d on host \S+: step \d+, .*in (all_reduce|all_gather)", "the one that waits for it")
-        self.assertNotIn("missing:", cause)
+        for rank, sample in ((0, 40), (1, 42)):  # of the step's two microbatches
+            status, _, failure = self.train("sleep", sample=sample)
+            self.assertEqual(status, 6, failure)
+            cause = failure.splitlines()[1]
+            self.assertRegex(cause, rf"^rank {rank} on host \S+: it hangs: nothing moved for [34]\.\d s in data")
+            self.assertIn("parallel.communication_timeout is 4 s", cause)
+            self.assertIn("main thread:", failure)
+            self.assertIn("Prefetcher", failure, "the stack of the thread that waits")
+            self.assertIn("Where the ranks were:", failure)
+            self.assertRegex(failure, r"rank \d on host \S+: step \d+, .*in (all_reduce|all_gather)", "the one that waits for it")
+            self.assertNotIn("missing:", cause)
 
     def test_one_rank_alone_that_hangs_ends_too(self):
         status, printed, failure = self.train("sleep", ranks=1)
@@ -75,7 +76,7 @@ class TroubledTest(TrigaTest):
     def test_an_exception_on_one_rank_is_the_cause(self):
         status, _, failure = self.train("throw")
         self.assertEqual(status, 4, failure)
-        self.assertRegex(failure.splitlines()[1], r"^rank [01] on host \S+: data\.train: sample 40: the sample is broken")
+        self.assertRegex(failure.splitlines()[1], r"^rank [01] on host \S+: data\.train: sample 40: plugin 'troubled': in get of dataset \(Troubled\): the sample is broken")
 
     def test_memory_that_the_system_refuses_is_named(self):
         limit = 1200 << 20  # of addresses: a rank has 700 MB of them

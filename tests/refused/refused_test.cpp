@@ -142,6 +142,8 @@ constexpr Elsewhere kElsewhere[] = {
      "-N: 3 hosts, but this is job 12 of Slurm"},
     {"launchers/places.cpp", "is not known which", "tests/unit/launchers/places_test.cpp",
      "launch.nodes: 2 hosts, and it is not known which"},
+    {"launchers/submit.cpp", "ConfigError(problem)", "tests/end_to_end/start_checks_test.py",
+     "the launcher of another MPI"},
     {"launchers/submit.cpp", "runs inside a rank", "tests/end_to_end/submit_test.py",
      "triga submit runs inside a rank"},
     {"launchers/submit.cpp", "sbatch is not in PATH", "tests/end_to_end/submit_test.py",

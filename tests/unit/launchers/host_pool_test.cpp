@@ -7,7 +7,9 @@
 #include <chrono>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
+#include "base/process_stat.h"
 #include "tests/support/temporary_folder.h"
 
 namespace triga {
@@ -56,18 +58,34 @@ TEST_F(HostPoolTest, LeavesOutWhatDoesNotAnswer) {
   EXPECT_THAT(pool.usable(), ElementsAre("node1", "node2"));
 }
 
+bool never() {
+  return false;
+}
+
 /// Stands in for mpirun: "script --host NAME -n 1 true".
 TEST(CanStartOn, AsksAllAtOnceAndNotForEver) {
   const test::TemporaryFolder folder;
   const std::string script = folder / "mpirun";
-  std::ofstream(script) << "case $3 in good) exec \"$6\";; bad) exit 1;; *) sleep 100;; esac\n";
+  std::ofstream(script)
+      << "case $3 in good) exec \"$6\";; bad) exit 1;; *) setsid sleep 100 & echo $! > "
+      << folder / "ssh"
+      << "; wait;; esac\n";
   const auto start = std::chrono::steady_clock::now();
   const std::vector<bool> answers =
-      can_start_on({"good", "hangs", "bad", "good", "hangs"}, {"/bin/sh", script, "-x"},
+      can_start_on({"good", "hangs", "bad", "good", "hangs"}, {"/bin/sh", script, "-x"}, never,
                    std::chrono::milliseconds(500));
   EXPECT_THAT(answers, ElementsAre(true, false, false, true, false));
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
-  EXPECT_THAT(can_start_on({"a"}, {folder / "is_not_there"}), ElementsAre(false));
+  int64_t ssh = 0;
+  std::ifstream(folder / "ssh") >> ssh;
+  ASSERT_GT(ssh, 0);
+  for (int i = 0; i < 100 && read_process_stat(ssh) && !read_process_stat(ssh)->is_dead(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_TRUE(!read_process_stat(ssh) || read_process_stat(ssh)->is_dead()) << "ended with mpirun";
+  EXPECT_THAT(can_start_on({"hangs"}, {"/bin/sh", script, "-x"}, [] { return true; }),
+              ElementsAre(false))
+      << "a signal ends the wait";
+  EXPECT_THAT(can_start_on({"a"}, {folder / "is_not_there"}, never), ElementsAre(false));
 }
 
 }  // namespace

@@ -67,6 +67,11 @@ TEST_F(FailureReportTest, OfOneThatSawItOnItsHostReplacesThatOfOneElsewhere) {
   });
   EXPECT_EQ(host(), "b");
   EXPECT_THAT(text(), AllOf(HasSubstr("rank 1 died\n"), Not(HasSubstr("another"))));
+  testing::run_ranks(1, [&](Communicator& world) {
+    report(world, "a file is torn", ExitStatus::kData, "b");
+    report(world, "rank 1 failed: a file is torn", ExitStatus::kCommunication, "b");
+  });
+  EXPECT_EQ(exit_status(), static_cast<int>(ExitStatus::kData)) << "the cause, not its echo";
 }
 
 TEST_F(FailureReportTest, OfSeveralThatMissedOneTheFirstStays) {

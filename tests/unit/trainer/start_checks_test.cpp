@@ -4,19 +4,25 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "comm/host_leaders.h"
 #include "tests/support/local_ranks.h"
 #include "tests/support/temporary_folder.h"
 #include "trainer/from_first_rank.h"
 #include "trainer/host_clocks.h"
+#include "trainer/lease.h"
 #include "trainer/link_speed.h"
 
 namespace triga {
 namespace {
 
+using std::chrono::milliseconds;
 using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -100,6 +106,47 @@ TEST(StartChecks, AnotherExperimentIsNamedByItsKeysOnEveryRank) {
                             Not(HasSubstr("seed"))));
     EXPECT_THAT(check_ranks(world, facts(""), "train: {seed: 1}\n"), IsEmpty());
   });
+}
+
+/// Three ranks on two hosts; those of b look for the run at `of_b`. What each was told.
+std::vector<std::string> see_run(const RunDirectory& of_a, const RunDirectory& of_b,
+                                 std::chrono::milliseconds patience) {
+  std::filesystem::create_directories(of_a.root);
+  const Lease lease(posix_files(), of_a.lease());
+  std::vector<std::string> told(3);
+  testing::run_ranks(3,
+                     [&](Communicator& world) {
+                       try {
+                         check_hosts_see_run(world, posix_files(), world.rank() < 2 ? of_a : of_b,
+                                             lease.token(), patience);
+                       } catch (const Error& error) {
+                         told[static_cast<size_t>(world.rank())] = error.what();
+                         EXPECT_EQ(error.status(), ExitStatus::kUsage);
+                       }
+                     },
+                     {"a", "a", "b"});
+  return told;
+}
+
+TEST(StartChecks, AHostThatDoesNotSeeTheRunIsNamedOnEveryRank) {
+  const test::TemporaryFolder folder;
+  const RunDirectory of_a{folder.path() / "a"}, of_b{folder.path() / "b"};
+  EXPECT_THAT(see_run(of_a, of_b, milliseconds(10)),
+              Each(AllOf(HasSubstr("in which rank 0 on a has begun the run:\n  b finds at "),
+                         HasSubstr("there is no such folder"))));
+  std::filesystem::create_directories(of_b.root);
+  EXPECT_THAT(see_run(of_a, of_b, milliseconds(10)), Each(HasSubstr("in which no run has begun")));
+}
+
+TEST(StartChecks, AHostMaySeeTheRunLate) {
+  const test::TemporaryFolder folder;
+  const RunDirectory of_a{folder.path() / "a"}, of_b{folder.path() / "b"};
+  std::thread server([&] {
+    std::this_thread::sleep_for(milliseconds(300));
+    std::filesystem::create_directory_symlink(of_a.root, of_b.root);
+  });
+  EXPECT_THAT(see_run(of_a, of_b, std::chrono::seconds(20)), Each(""));
+  server.join();
 }
 
 TEST(StartChecks, LeadersAreTheLowestRanksOfHosts) {
