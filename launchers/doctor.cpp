@@ -99,6 +99,10 @@ Findings look_at_software(const CommandEnvironment& environment) {
                                  error.status()));
     }
   }
+  for (const auto& folder : environment.plugin_folders)
+    if (std::error_code error; !std::filesystem::is_directory(folder, error))
+      findings.push_back(warning("plugins", folder.string() + " is no folder",
+                                 "TRIGA_PLUGIN_PATH names folders that are there, ':' between"));
   if (found.empty())
     findings.push_back(warning(
         "plugins", fmt::format("none in {}", environment.plugin_folders[0].string()),

@@ -241,7 +241,11 @@ ExitStatus start_once(const std::vector<std::string>& line, const RunDirectory& 
     return status_of_signal();
   }
   // The run refused to begin; it said why, and its status is that of the reason.
-  return status < 9 ? static_cast<ExitStatus>(status) : ExitStatus::kCommunication;
+  if (status < 9) return static_cast<ExitStatus>(status);
+  std::cerr << "\ntriga: error: mpirun ended with status " << status
+            << " before the run had begun; the reason is above. Hosts must answer `ssh HOST true` "
+               "without a question\n";
+  return ExitStatus::kCommunication;
 }
 
 /// Hosts for another start, by how the last one ended. False: too few are left for the run, or a

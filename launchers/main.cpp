@@ -21,7 +21,8 @@ Environment: TRIGA_DATA_DIR (data sets; default data/), TRIGA_DATA_MIRROR (folde
 TRIGA_CACHE_DIR, TRIGA_PLUGIN_PATH (folders with plugins, ':' between), TRIGA_GRACE_SECONDS (from a signal to the
 end of a job by force: a run warns when it needs longer to save), NO_COLOR.
 
-Start with:  triga check experiments/quickstart.yaml;  triga launch experiments/quickstart.yaml)";
+Start with:  triga check EXPERIMENT.yaml;  triga launch EXPERIMENT.yaml. Experiments to begin with lie in experiments/ of the sources
+and share/triga/experiments of an install.)";
 
 int fail(const std::string& message, ExitStatus status) {
   std::cout.flush();

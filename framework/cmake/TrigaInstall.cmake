@@ -28,7 +28,7 @@ install(DIRECTORY experiments/ DESTINATION share/triga/experiments
   PATTERN quickstart.yaml EXCLUDE  # reads .deps/
   PATTERN data_catalogue.yaml EXCLUDE)
 install(FILES experiments/data_catalogue.yaml DESTINATION share/triga)
-file(GLOB examples tests/plugins/outside/* tests/support/encoder_decoder.*)
+file(GLOB examples tests/plugins/outside/*)
 install(FILES ${examples} DESTINATION share/triga/examples)  # docs/write_a_plugin.md
 install(DIRECTORY launchers/recipes DESTINATION share/triga USE_SOURCE_PERMISSIONS)
 install(FILES README.md LICENSE CHANGELOG.md DESTINATION share/triga)

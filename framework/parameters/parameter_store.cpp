@@ -92,9 +92,13 @@ void ParameterStore::declare(const OwnedLayer& layer,
       continue;
     }
     const StoredParameter& first = parameters_[position->second];
-    TRIGA_CHECK(first.shape == spec.shape && first.is_trainable == trainable, "parameter '",
-                spec.name,
-                "' is declared twice, with another shape or trainable in one place only");
+    if (first.shape != spec.shape)
+      throw Error(c10::str("parameter '", spec.name, "' is declared twice, with shapes [",
+                           c10::Join(", ", first.shape), "] and [", c10::Join(", ", spec.shape),
+                           "]: layers that share one declare the same; others need other names"));
+    if (first.is_trainable != trainable)
+      throw Error(c10::str("parameter '", spec.name,
+                           "' is declared twice, and frozen in one of the places only"));
   }
 }
 

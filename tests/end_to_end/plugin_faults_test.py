@@ -80,6 +80,9 @@ class PluginFaults(TrigaTest):
             with self.subTest(fault=fault):
                 run = self.train(fault)
                 self.assertEqual(run.status_json()["cause"], f"plugin 'wrong_at_use': {where}: the moon is in the wrong place")
+        self.assertEqual(self.train("wrong_name").status_json()["cause"],
+                         "plugin 'wrong_at_use': in forward of layer 'middle' (Middle), step 2, microbatch 0: it wrote 'depth', and its "
+                         "LayerSpec declares 'deep'")
         run = self.train("throw_collate", status=4)
         self.assertIn("plugin 'wrong_at_use': in collate of architecture (Wrong): the moon is in the wrong place", run.err)
 

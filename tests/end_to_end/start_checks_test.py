@@ -96,6 +96,8 @@ class DoctorTest(TrigaTest):
         done = self.command("doctor", env=environment(TRIGA_PLUGIN_PATH=broken))
         self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
         self.assertIn("torn.so", done.stdout)
+        done = self.command("doctor", env=environment(TRIGA_PLUGIN_PATH="/nowhere/at/all"))
+        self.assertIn("/nowhere/at/all is no folder", done.stdout)
         mpirun = self.folder / "bin" / "mpirun"
         mpirun.parent.mkdir()
         mpirun.write_text("#!/bin/sh\necho 'HYDRA build details: Version 4.0'\n")

@@ -56,7 +56,7 @@ class TroubledTest(TrigaTest):
         return done.returncode, done.stderr, failure
 
     def test_a_rank_that_hangs_in_its_data_says_where(self):
-        for rank, sample in ((0, 40), (1, 42)):  # of the step's two microbatches
+        for rank, sample in ((0, 40), (1, 41)):  # of the two microbatches of one step
             status, _, failure = self.train("sleep", sample=sample)
             self.assertEqual(status, 6, failure)
             cause = failure.splitlines()[1]

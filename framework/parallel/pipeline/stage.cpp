@@ -94,6 +94,21 @@ class LayerCall final : public LayerContext {
   std::vector<LossTerm>* losses_;
 };
 
+std::string in_quotes(const std::vector<std::string>& names) {
+  return names.empty() ? "nothing" : "'" + c10::Join("', '", names) + "'";
+}
+
+/// Throws: Error, when they are not those that the layer declares.
+void check_written(const std::vector<std::string>& declared, const Activations& written) {
+  const bool has_all = std::all_of(declared.begin(), declared.end(),
+                                   [&](const auto& name) { return written.contains(name); });
+  if (has_all && written.size() == declared.size()) return;
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : written) names.push_back(name);
+  throw Error(c10::str("it wrote ", in_quotes(names), ", and its LayerSpec declares ",
+                       in_quotes(declared)));
+}
+
 }  // namespace
 
 void StatisticSums::add(const std::string& layer, std::string_view name, const at::Tensor& sum,
@@ -200,16 +215,11 @@ Activations Stage::run_layer(size_t i, const Activations& inputs, const Batch& b
                              const StepContext& step, std::vector<LossTerm>& losses) const {
   const LayerSpec& spec = *layers_[i].spec;
   LayerCall call(layers_[i], batch, step, auxiliary_names_, &losses);
-  Activations written =
-      PluginCall("forward", layers_[i].code, step_of(step), microbatch_of(step, batch)).run([&] {
-        return layers_[i].layer->forward(inputs, call);
-      });
-  for (const std::string& name : spec.writes)
-    TRIGA_CHECK(written.contains(name), "layer '", spec.name, "' did not write '", name,
-                "' as it declares");
-  TRIGA_CHECK(written.size() == spec.writes.size(), "layer '", spec.name,
-              "' wrote more than it declares");
-  return written;
+  return PluginCall("forward", layers_[i].code, step_of(step), microbatch_of(step, batch)).run([&] {
+    Activations written = layers_[i].layer->forward(inputs, call);
+    check_written(spec.writes, written);
+    return written;
+  });
 }
 
 // As a function of tensors: the activations that the layer reads, to those that it writes and the

@@ -25,7 +25,8 @@ struct WrongConfig {
     kNotANumber,
     kThrowLayers,
     kThrowBuild,
-    kThrowMetric
+    kThrowMetric,
+    kWrongName
   };
   Fault fault = Fault::kNone;
   int64_t from = 0;
@@ -49,7 +50,8 @@ void describe(Fields& fields, WrongConfig& config) {
                {"not_a_number", Fault::kNotANumber},
                {"throw_layers", Fault::kThrowLayers},
                {"throw_build", Fault::kThrowBuild},
-               {"throw_metric", Fault::kThrowMetric}})
+               {"throw_metric", Fault::kThrowMetric},
+               {"wrong_name", Fault::kWrongName}})
       .help("What goes wrong.")
       .required();
   fields.field("from", config.from).help("First sample of which it does.").at_least(0);
@@ -90,6 +92,7 @@ class Middle final : public Layer {
         TORCH_CHECK(!throws, "the moon is in the wrong place");
         return gradient;
       });
+    if (strikes(Fault::kWrongName)) return {{"depth", at::tanh(hidden)}};
     return {{"deep", at::tanh(hidden)}};
   }
 
