@@ -112,10 +112,10 @@ Findings look_at_software(const CommandEnvironment& environment) {
 
 void add_doctor(CLI::App& app, Command& command) {
   auto arguments = std::make_shared<DoctorArguments>();
-  CLI::App* sub = app.add_subcommand("doctor",
-                                     "What this machine can do and what is wrong: versions, "
-                                     "plugins, MPI, scheduler, GPUs, driver, "
-                                     "memory, files. Needs no GPU and starts no MPI.");
+  CLI::App* sub =
+      app.add_subcommand("doctor",
+                         "What this machine can do and what is wrong: versions, plugins, MPI, "
+                         "scheduler, GPUs, driver, memory, files. Needs no GPU and starts no MPI.");
   arguments->experiment.add_file_to(*sub);
   sub->get_option("experiment")
       ->required(false)
@@ -126,9 +126,8 @@ void add_doctor(CLI::App& app, Command& command) {
   sub->add_flag("--json", arguments->as_json, "One JSON object");
   sub->footer(
       "\nExamples:\n  triga doctor\n  triga doctor --run-dir /shared/runs\n  triga doctor a.yaml "
-      "--set "
-      "launch.nodes=2\n  srun -N 2 --ntasks-per-node=1 triga doctor --json   (each host; not for "
-      "MPI)\n\n"
+      "--set launch.nodes=2\n  srun -N 2 --ntasks-per-node=1 triga doctor --json   (each host; not "
+      "for MPI)\n\n"
       "Exit status: 0 when nothing is wrong (warnings do not count), else that of a run that meets "
       "the first problem.");
   sub->callback([&command, arguments] {

@@ -142,9 +142,9 @@ Findings judge_files(const std::string& directory, const FileSystemKind& kind,
         "a busy disk or server: checkpoint.asynchronous: true hides it"));
   if (trials.lock.empty())
     findings.push_back(
-        ok(kTopic, fmt::format("rename, fsync and flock work there; O_DIRECT, which Triga "
-                               "does without, {}",
-                               trials.has_direct ? "too" : "does not")));
+        ok(kTopic,
+           fmt::format("rename, fsync and flock work there; O_DIRECT, which Triga does without, {}",
+                       trials.has_direct ? "too" : "does not")));
   return findings;
 }
 

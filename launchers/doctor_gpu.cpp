@@ -128,9 +128,9 @@ Findings judge_driver(const GpuFacts& facts, const CudaBuild& build) {
       kGpu,
       fmt::format("{} is for CUDA up to {}, this build for CUDA {}", driver,
                   cuda_text(facts.driver_cuda), cuda_text(build.cuda)),
-      fmt::format("a driver of at least {}; or build Triga with a LibTorch for CUDA {} (a variant "
-                  "cu{}x)",
-                  driver_for(needed), facts.driver_cuda / 1000, facts.driver_cuda / 1000),
+      fmt::format(
+          "a driver of at least {}; or build Triga with a LibTorch for CUDA {} (a variant cu{}x)",
+          driver_for(needed), facts.driver_cuda / 1000, facts.driver_cuda / 1000),
       ExitStatus::kUsage)};
 }
 
@@ -142,10 +142,9 @@ Finding judge_gpu(const GpuFacts::Gpu& gpu, size_t index, const CudaBuild& build
   return problem(kGpu,
                  fmt::format("{}: this LibTorch has code for {} only", text,
                              fmt::join(build.architectures, ", ")),
-                 gpu.major < 9
-                     ? "a LibTorch for an older CUDA, whose builds keep older GPUs (cu12x "
-                       "has what cu13x dropped)"
-                     : "a newer LibTorch, or one for a newer CUDA",
+                 gpu.major < 9 ? "a LibTorch for an older CUDA, whose builds keep older GPUs "
+                                 "(cu12x has what cu13x dropped)"
+                               : "a newer LibTorch, or one for a newer CUDA",
                  ExitStatus::kUsage);
 }
 

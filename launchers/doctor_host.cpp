@@ -69,17 +69,15 @@ Findings judge_cores(const CoreCounts& cores, const std::optional<std::string>& 
                       ranks_here, ranks_here == 1 ? "" : "s");
   const double usable = std::min<double>(cores.of_all, cores.quota);
   if (ranks_here > usable)
-    findings.push_back(
-        warning("cores", text + ": ranks share cores and wait for each other",
-                "fewer ranks on this host (-n, launch.ranks_per_node), or more cores "
-                "(launch.cpus_per_rank)"));
+    findings.push_back(warning("cores", text + ": ranks share cores and wait for each other",
+                               "fewer ranks on this host (-n, launch.ranks_per_node), or more "
+                               "cores (launch.cpus_per_rank)"));
   else
     findings.push_back(ok("cores", text));
   if (omp_num_threads && std::atoi(omp_num_threads->c_str()) != threads)
-    findings.push_back(
-        ok("cores", fmt::format("OMP_NUM_THREADS={} is not followed: each rank takes its "
-                                "share of the cores that it may use",
-                                *omp_num_threads)));
+    findings.push_back(ok("cores", fmt::format("OMP_NUM_THREADS={} is not followed: each rank "
+                                               "takes its share of the cores that it may use",
+                                               *omp_num_threads)));
   return findings;
 }
 
@@ -103,13 +101,12 @@ Finding judge_shared_memory(double size, double free, int ranks_here) {
         "shared memory", "there is no /dev/shm",
         "ranks of a host go over MPI's messages, several times slower: mount a tmpfs there");
   if (free < 256 * kMegabyte)
-    return warning(
-        "shared memory",
-        text + fmt::format(": gradients of {} lie there",
-                           ranks_here == 1 ? "several ranks of a host"
-                                           : fmt::format("{} ranks", ranks_here)),
-        "a larger one (docker run --shm-size=8g; mount -o remount,size=8g /dev/shm), and "
-        "remove what dead programs left there");
+    return warning("shared memory",
+                   text + fmt::format(": gradients of {} lie there",
+                                      ranks_here == 1 ? "several ranks of a host"
+                                                      : fmt::format("{} ranks", ranks_here)),
+                   "a larger one (docker run --shm-size=8g; mount -o remount,size=8g /dev/shm), "
+                   "and remove what dead programs left there");
   return ok("shared memory", text);
 }
 

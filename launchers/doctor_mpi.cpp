@@ -143,10 +143,9 @@ Finding judge_placement(const Placement& placement, const std::optional<Allocati
                    fmt::format("{}, and the experiment wants {} hosts", job, wished_hosts),
                    "ask for a job of that size, or set launch.nodes");
   if (allocation)
-    return ok(kScheduler,
-              "in " + job +
-                  ", in none of its steps: here triga train is a run of one rank; on all "
-                  "its hosts: triga launch");
+    return ok(kScheduler, "in " + job +
+                              ", in none of its steps: here triga train is a run of one rank; on "
+                              "all its hosts: triga launch");
   return ok(kScheduler, "in no job");
 }
 

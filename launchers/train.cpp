@@ -153,12 +153,9 @@ void add_train(CLI::App& app, Command& command) {
       "  mpirun -n 4 --bind-to none triga train a.yaml\n"
       "  srun --mpi=pmix -N 2 --ntasks-per-node=4 --cpus-per-task=8 triga train a.yaml\n\n"
       "The same command again goes on where the run stopped. SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 "
-      "save and stop "
-      "(exit 75); a second one stops at once, but under srun, where Slurm itself ends what stays. "
-      "In "
-      "a batch script\nor a shell of salloc it is a run of one rank: the other hosts of a job are "
-      "for "
-      "srun and `triga launch`.");
+      "save and stop (exit 75); a second one stops at once, but under srun, where Slurm itself "
+      "ends what stays. In a batch script\nor a shell of salloc it is a run of one rank: the other "
+      "hosts of a job are for srun and `triga launch`.");
   sub->callback([&command, arguments] {
     command.run = [&command, arguments] {
       say_alone(command.environment);

@@ -26,10 +26,9 @@ Problem has_line_break(const std::vector<std::string>& texts) {
 
 Problem not_a_time(const std::string& text) {
   if (text.empty() || matches(text, R"(\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2})")) return std::nullopt;
-  return c10::str(
-      "'", text,
-      "' is no time of Slurm; allowed: minutes, such as 90, hours:minutes:seconds, such "
-      "as 12:00:00, or days-hours:minutes:seconds, such as 2-00:00:00");
+  return c10::str("'", text,
+                  "' is no time of Slurm; allowed: minutes, such as 90, hours:minutes:seconds, "
+                  "such as 12:00:00, or days-hours:minutes:seconds, such as 2-00:00:00");
 }
 
 Problem not_a_memory(const std::string& text) {
@@ -89,11 +88,10 @@ void describe_request(Fields& fields, LaunchConfig& config) {
       .known_as({"signal_delay_s"});
   fields.field("max_restarts", config.max_restarts)
       .help(
-          "How often `triga launch` starts the run again after it lost a rank or a host (status "
-          "6, or a crash), from the newest checkpoint, after a pause that doubles from 5 seconds "
-          "to 5 minutes, and "
-          "only if steps were gained since the last start. A job of `triga submit` goes back into "
-          "the queue instead.")
+          "How often `triga launch` starts the run again after it lost a rank or a host (status 6, "
+          "or a crash), from the newest checkpoint, after a pause that doubles from 5 seconds to 5 "
+          "minutes, and only if steps were gained since the last start. A job of `triga submit` "
+          "goes back into the queue instead.")
       .at_least(0)
       .known_as({"max_restart", "restarts", "num_retries", "max_retries"});
   fields.field("partition", config.partition)

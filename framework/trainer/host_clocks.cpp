@@ -49,8 +49,7 @@ std::string clock_warning(const std::string& host, const ClockOffset& offset,
   if (std::abs(offset.seconds) - offset.uncertainty <= kTolerated) return "";
   return fmt::format(
       "the clock of {} is {:.1f} s {} that of {}: times in logs do not compare, and files seem "
-      "older "
-      "or newer than they are. Both should take the time from one server (chrony, ntpd)",
+      "older or newer than they are. Both should take the time from one server (chrony, ntpd)",
       host, std::abs(offset.seconds), offset.seconds > 0 ? "ahead of" : "behind", first_host);
 }
 

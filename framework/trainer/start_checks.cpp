@@ -86,12 +86,11 @@ void check_hosts_see_run(Communicator& world, FileSystem& files, const RunDirect
     for (const std::string& problem : all)
       if (!problem.empty()) problems.push_back(problem);
     if (problems.empty()) return "";
-    throw ConfigError(fmt::format(
-        "not every host sees the run's folder, in which rank 0 on {} has begun the run:\n  {}\n  "
-        "It must lie on a file system that all hosts share: --run-dir DIR (triga doctor --run-dir "
-        "DIR "
-        "says what DIR lies on)",
-        world.host(0), fmt::join(problems, "\n  ")));
+    throw ConfigError(
+        fmt::format("not every host sees the run's folder, in which rank 0 on {} has begun the "
+                    "run:\n  {}\n  It must lie on a file system that all hosts share: --run-dir "
+                    "DIR (triga doctor --run-dir DIR says what DIR lies on)",
+                    world.host(0), fmt::join(problems, "\n  ")));
   });
 }
 

@@ -96,8 +96,7 @@ std::string find_shared_gpu(const std::vector<RankFacts>& ranks) {
     if (!are_told_apart(ranks, sharing))
       return fmt::format(
           "one GPU for several ranks, which NCCL refuses: {} is that of {}.\n  A rank takes the "
-          "GPU "
-          "of its local number: start as many ranks on a host as it has GPUs "
+          "GPU of its local number: start as many ranks on a host as it has GPUs "
           "(launch.ranks_per_node), and let each see all of them (Slurm: --gpus-per-node, and no "
           "--gpu-bind; otherwise the same CUDA_VISIBLE_DEVICES)",
           gpu, ranks_in_words(ranks, sharing));
@@ -148,10 +147,9 @@ std::vector<std::string> shared_gpus(const std::vector<RankFacts>& ranks) {
   std::vector<std::string> sentences;
   for (const auto& [gpu, sharing] : crowded_gpus(ranks))
     if (are_told_apart(ranks, sharing))
-      sentences.push_back(
-          fmt::format("{} share {} (NCCL_HOSTID hides it from NCCL): each has a part "
-                      "of its speed and memory",
-                      ranks_in_words(ranks, sharing), gpu));
+      sentences.push_back(fmt::format(
+          "{} share {} (NCCL_HOSTID hides it from NCCL): each has a part of its speed and memory",
+          ranks_in_words(ranks, sharing), gpu));
   return sentences;
 }
 
