@@ -74,10 +74,10 @@ void Watch::wait(const Wait& what) {
 }
 
 void Watch::look_around(const Wait& what) {
-  // What a rank sent before it failed may have come meanwhile.
-  if (const auto failure = table_->find_failure(group_.fabric_rank(), group_.ranks);
-      failure && !what.is_done())
+  if (const auto failure = table_->find_failure(group_.fabric_rank(), group_.ranks)) {
+    if (what.is_done()) return;  // what a rank sent before it failed has come meanwhile
     fail(*failure);
+  }
   if (what.look) what.look();
   if (waiters_ && *waiters_ == 0) {
     deadline_ = Clock::now() + operation_.deadline;

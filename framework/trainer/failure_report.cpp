@@ -55,10 +55,15 @@ int knowledge_of(ExitStatus status, const std::string& host) {
   return host.empty() ? 0 : 1;
 }
 
-int knowledge_in(FileSystem& files, const RunDirectory& directory) {
+/// Whether the report that is there gives way to this one.
+bool replaces(FileSystem& files, const RunDirectory& directory, const Failure& failure) {
+  // Others hear of a crash after it was reported: what they have reported before came before it.
+  if (!failure.signal.empty()) return false;
   const auto status = read_run_status(files, directory.status());
-  if (!status || !status->exit_status) return 0;
-  return knowledge_of(static_cast<ExitStatus>(*status->exit_status), status->host);
+  const int known = status && status->exit_status
+                        ? knowledge_of(static_cast<ExitStatus>(*status->exit_status), status->host)
+                        : 0;
+  return knowledge_of(failure.status, failure.host) > known;
 }
 
 }  // namespace
@@ -90,8 +95,7 @@ std::string report_failure(FileSystem& files, const RunDirectory& directory,
     // All ranks come here within moments; the first one's words stay, unless they are of somebody
     // else and this is the one.
     const auto lock = wait_for_lock(files, directory.root / ".failure.lock");
-    if (lock && (!exists(files, directory.failure()) ||
-                 knowledge_of(failure.status, failure.host) > knowledge_in(files, directory))) {
+    if (lock && (!exists(files, directory.failure()) || replaces(files, directory, failure))) {
       atomic_write(files, directory.failure(), text);
       RunStatus status;
       status.state = RunStatus::State::kFailed;

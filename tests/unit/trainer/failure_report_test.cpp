@@ -74,6 +74,23 @@ TEST_F(FailureReportTest, OfOneThatSawItOnItsHostReplacesThatOfOneElsewhere) {
   EXPECT_EQ(exit_status(), static_cast<int>(ExitStatus::kData)) << "the cause, not its echo";
 }
 
+TEST_F(FailureReportTest, OfACrashComesFirstOrNotAtAll) {
+  const auto crash = [this] {
+    report_failure(
+        posix_files(), directory_,
+        {.cause = "rank 0 crashed", .status = ExitStatus::kInternal, .signal = "SIGSEGV"});
+  };
+  testing::run_ranks(1, [&](Communicator& world) {
+    report(world, "rank 0 is missing: it was stopped", ExitStatus::kCommunication);
+    crash();
+    EXPECT_THAT(text(), HasSubstr("it was stopped")) << "the crash came later";
+    clear_failure(posix_files(), directory_);
+    crash();
+    report(world, "rank 0 failed", ExitStatus::kCommunication, "b");
+  });
+  EXPECT_THAT(text(), HasSubstr("rank 0 crashed"));
+}
+
 TEST_F(FailureReportTest, OfSeveralThatMissedOneTheFirstStays) {
   testing::run_ranks(2, [&](Communicator& world) {
     if (world.rank() == 0) report(world, "the first", ExitStatus::kCommunication);
