@@ -13,6 +13,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/fixed_text.h"
 #include "base/plugin_call.h"
 #include "comm/progress.h"
 #include "launchers/command.h"
@@ -157,17 +158,12 @@ void say_crashes() {
 }
 
 std::string_view crash_in_words(int signal, std::span<char> buffer) noexcept {
-  size_t size = 0;
-  const auto add = [&](std::string_view text) {
-    const size_t count = std::min(text.size(), buffer.size() - size);
-    std::copy_n(text.data(), count, buffer.data() + size);
-    size += count;
-  };
-  add("crashed (");
-  add(name_of(signal));
-  add(")");
-  size += PluginCall::describe(buffer.subspan(size)).size();
-  return {buffer.data(), size};
+  FixedText text(buffer);
+  text.add("crashed (");
+  text.add(name_of(signal));
+  text.add(")");
+  const size_t size = text.view().size();
+  return {buffer.data(), size + PluginCall::describe(buffer.subspan(size)).size()};
 }
 
 CrashReporter::CrashReporter(const std::filesystem::path& executable, Communicator& world,

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/control_group.h"
+#include "base/in_words.h"
 #include "launchers/doctor.h"
 #include "trainer/link_speed.h"
 
@@ -14,11 +15,6 @@ namespace triga {
 namespace {
 
 constexpr double kGigabyte = 1e9, kMegabyte = 1e6;
-
-std::string in_words(double bytes) {
-  return bytes < kGigabyte ? fmt::format("{:.0f} MB", bytes / kMegabyte)
-                           : fmt::format("{:.1f} GB", bytes / kGigabyte);
-}
 
 /// Bytes of a line "MemAvailable:  1234 kB".
 double memory_line(const std::string& name) {
@@ -82,10 +78,11 @@ Findings judge_cores(const CoreCounts& cores, const std::optional<std::string>& 
 }
 
 Finding judge_memory(double total, double available, double limit) {
-  std::string text = fmt::format("{}, {} of it free", in_words(total), in_words(available));
+  std::string text =
+      fmt::format("{}, {} of it free", bytes_in_words(total), bytes_in_words(available));
   if (limit > 0 && limit < total)
     text += fmt::format("; a limit of {} (control group) holds for all ranks here together",
-                        in_words(limit));
+                        bytes_in_words(limit));
   const double usable = limit > 0 ? std::min(limit, available) : available;
   if (usable < kGigabyte)
     return warning("memory", text,
@@ -95,7 +92,7 @@ Finding judge_memory(double total, double available, double limit) {
 
 Finding judge_shared_memory(double size, double free, int ranks_here) {
   const std::string text =
-      fmt::format("/dev/shm: {}, {} of it free", in_words(size), in_words(free));
+      fmt::format("/dev/shm: {}, {} of it free", bytes_in_words(size), bytes_in_words(free));
   if (size == 0)
     return warning(
         "shared memory", "there is no /dev/shm",
@@ -111,13 +108,13 @@ Finding judge_shared_memory(double size, double free, int ranks_here) {
 }
 
 Finding judge_network(double card, bool has_infiniband, double lockable) {
-  const std::string text =
-      fmt::format("{}InfiniBand; the fastest card's speed {}", has_infiniband ? "" : "no ",
-                  card > 0 ? fmt::format("is {}/s", in_words(card)) : std::string("is not known"));
+  const std::string text = fmt::format(
+      "{}InfiniBand; the fastest card's speed {}", has_infiniband ? "" : "no ",
+      card > 0 ? fmt::format("is {}/s", bytes_in_words(card)) : std::string("is not known"));
   if (has_infiniband && lockable >= 0 && lockable < kGigabyte)
     return warning(
         "network",
-        fmt::format("{}; a process may lock only {} of memory", text, in_words(lockable)),
+        fmt::format("{}; a process may lock only {} of memory", text, bytes_in_words(lockable)),
         "ulimit -l unlimited on the hosts (Slurm: PropagateResourceLimitsExcept=MEMLOCK)");
   return ok("network", text);
 }

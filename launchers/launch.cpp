@@ -12,17 +12,15 @@
 //     "save and stop". The second signal ends it;
 //   - its exit status is that of some rank: status.json holds the true one.
 #include <signal.h>
-#include <spawn.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <iostream>
 #include <optional>
 
+#include "base/child_process.h"
 #include "base/files.h"
 #include "base/oom_kills.h"
 #include "launchers/command.h"
@@ -36,8 +34,6 @@
 #include "launchers/wait_for_launcher.h"
 #include "metrics/run_status.h"
 #include "trainer/run_directory.h"
-
-extern char** environ;
 
 namespace triga {
 namespace {
@@ -107,27 +103,17 @@ std::vector<std::string> command_line(const CommandEnvironment& environment,
   return line;
 }
 
-/// Runs it in a process group of its own, so that a Ctrl-C in the terminal reaches only us.
 int run_and_wait(const std::vector<std::string>& line, const std::function<bool()>& has_ended) {
-  std::vector<char*> argv;
-  for (const std::string& argument : line) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  ::posix_spawnattr_setpgroup(&attributes, 0);
-  pid_t pid = 0;
   for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
     struct sigaction action = {};
     action.sa_handler = pass_on;
     ::sigaction(signal, &action, nullptr);
   }
-  const int failure = ::posix_spawn(&pid, argv[0], nullptr, &attributes, argv.data(), environ);
-  ::posix_spawnattr_destroy(&attributes);
-  if (failure != 0) throw Error(c10::str("cannot start ", line[0], ": ", std::strerror(failure)));
-  mpirun_pid = pid;
-  if (num_signals > 0) ::kill(pid, SIGUSR1);  // one that came before there was anybody to tell
-  const int status = wait_for_launcher(pid, has_ended);
+  ChildProcess mpirun(line, ChildProcess::Streams::kOurs);
+  mpirun_pid = mpirun.pid();
+  if (num_signals > 0)  // one that came before there was anybody to tell
+    ::kill(mpirun.pid(), SIGUSR1);
+  const int status = wait_for_launcher(mpirun, has_ended);
   mpirun_pid = 0;
   return status;
 }

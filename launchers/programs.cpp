@@ -1,18 +1,10 @@
 #include "launchers/programs.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <thread>
-
+#include "base/child_process.h"
 #include "launchers/environment.h"
-
-extern char** environ;
+#include "triga/error.h"
 
 namespace triga {
 
@@ -31,51 +23,13 @@ fs::path find_program(const std::string& name) {
 
 std::optional<std::string> run_program(const std::vector<std::string>& line,
                                        std::chrono::milliseconds patience) {
-  std::array<int, 2> pipe{};
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return std::nullopt;
-  std::vector<char*> argv;
-  for (const std::string& word : line) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, pipe[1], STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, pipe[1], STDERR_FILENO);
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  ::posix_spawnattr_setpgroup(&attributes, 0);
-  pid_t pid = 0;
-  const bool has_started =
-      ::posix_spawn(&pid, argv[0], &actions, &attributes, argv.data(), environ) == 0;
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::posix_spawnattr_destroy(&attributes);
-  ::close(pipe[1]);
-  std::string text;
-  bool is_closed = false;
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (has_started && !is_closed) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        end - std::chrono::steady_clock::now());
-    if (left.count() <= 0) break;
-    pollfd ready = {pipe[0], POLLIN, 0};
-    if (::poll(&ready, 1, static_cast<int>(left.count())) <= 0) continue;  // late, or a signal
-    std::array<char, 4096> part{};
-    const ssize_t count = ::read(pipe[0], part.data(), part.size());
-    if (count > 0) text.append(part.data(), static_cast<size_t>(count));
-    is_closed = count <= 0;
+  try {
+    ChildProcess child(line, ChildProcess::Streams::kPipe);
+    const auto outcome = child.wait(std::chrono::steady_clock::now() + patience);
+    return outcome.timed_out ? std::nullopt : std::optional(outcome.output);
+  } catch (const Error&) {  // it is not there, or is no program
+    return std::nullopt;
   }
-  ::close(pipe[0]);
-  if (!has_started) return std::nullopt;
-  bool has_ended = false;
-  while (is_closed && !has_ended && std::chrono::steady_clock::now() < end) {
-    has_ended = ::waitpid(pid, nullptr, WNOHANG) != 0;
-    if (!has_ended) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  if (has_ended) return text;
-  ::kill(-pid, SIGKILL);
-  ::waitpid(pid, nullptr, 0);
-  return std::nullopt;
 }
 
 std::string shell_word(const std::string& text) {

@@ -2,16 +2,9 @@
 
 #include <signal.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <string>
 #include <thread>
 #include <vector>
-
-#include "launchers/child_processes.h"
-#include "triga/error.h"
 
 namespace triga {
 namespace {
@@ -24,22 +17,21 @@ constexpr int kLooksPerQuestion = 8;  // whether the run has ended: a file, mayb
 
 }  // namespace
 
-int wait_for_launcher(pid_t pid, const std::function<bool()>& has_ended,
+int wait_for_launcher(ChildProcess& launcher, const std::function<bool()>& has_ended,
                       const LauncherPatience& patience) {
   bool had_children = false;
   auto next_look = Clock::now() + kLookEvery, last_seen = Clock::now();
   auto ends_at = Clock::time_point::max();
   int num_looks = 0;
   bool is_asked = false;
-  std::vector<ChildProcess>
-      left;  // where mpirun had to be asked: else an ssh to a host out of reach
-             // would stay, and hold the pipe open that our output goes into
-  for (int status = 0;;) {
-    const pid_t ended = ::waitpid(pid, &status, WNOHANG);
-    TRIGA_CHECK(ended >= 0 || errno == EINTR, "waitpid: ", std::strerror(errno));
-    if (ended == pid) {
+  // Where it had to be asked to end: else an ssh to a host out of reach would stay, and hold the pipe
+  // open that our output goes into.
+  std::vector<ProcessName> left;
+  const pid_t pid = launcher.pid();
+  while (true) {
+    if (const auto status = launcher.wait_status()) {
       kill_all(left);
-      return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+      return WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status);
     }
     std::this_thread::sleep_for(kPause);
     if (Clock::now() < next_look) continue;

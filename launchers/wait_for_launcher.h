@@ -1,10 +1,10 @@
 // Waits for mpirun, also for one that does not come back.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <functional>
+
+#include "base/child_process.h"
 
 namespace triga {
 
@@ -21,7 +21,7 @@ struct LauncherPatience {
 
 /// The exit status of a child process that starts ranks; 128 and the signal that ended it.
 /// `has_ended`: whether the run has said its last word; asked every few seconds. Throws: Error.
-int wait_for_launcher(pid_t pid, const std::function<bool()>& has_ended,
+int wait_for_launcher(ChildProcess& launcher, const std::function<bool()>& has_ended,
                       const LauncherPatience& patience = {});
 
 }  // namespace triga

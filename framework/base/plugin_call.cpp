@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 
 #include "base/files.h"
+#include "base/fixed_text.h"
 #include "base/foreign_errors.h"
 #include "triga/error.h"
 
@@ -22,27 +22,6 @@ __attribute__((tls_model("initial-exec"))) thread_local PluginCall* innermost = 
 /// Of any thread, for those that work for another one (OpenMP's, autograd's of a device). Calls of no
 /// step, such as a loader's, have no such helpers, and go on beside the one that has.
 std::atomic<PluginCall*> last_of_a_step = nullptr;
-
-/// Text in memory of fixed size; what does not fit is left out.
-class FixedText {
- public:
-  explicit FixedText(std::span<char> buffer) : buffer_(buffer) {}
-  void add(std::string_view text) noexcept {
-    const size_t count = std::min(text.size(), buffer_.size() - size_);
-    std::copy_n(text.data(), count, buffer_.data() + size_);
-    size_ += count;
-  }
-  void add(int64_t number) noexcept {
-    std::array<char, 24> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-    add(std::string_view(digits.data(), static_cast<size_t>(end - digits.data())));
-  }
-  std::string_view view() const noexcept { return {buffer_.data(), size_}; }
-
- private:
-  std::span<char> buffer_;
-  size_t size_ = 0;
-};
 
 /// "in forward of layer 'blocks.3' (MyLayer)".
 void add_code(FixedText& text, const char* part, const PluginCode& code) noexcept {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <fstream>
 
+#include "base/in_words.h"
 #include "comm/host_leaders.h"
 
 namespace triga {
@@ -78,8 +79,7 @@ double measure(Communicator& group) {
 }
 
 std::string in_words(double bytes_per_second) {
-  return bytes_per_second < 1e9 ? fmt::format("{:.0f} MB/s", bytes_per_second * 1e-6)
-                                : fmt::format("{:.1f} GB/s", bytes_per_second * 1e-9);
+  return bytes_in_words(bytes_per_second) + "/s";
 }
 
 }  // namespace

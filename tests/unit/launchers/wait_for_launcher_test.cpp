@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <spawn.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <functional>
 #include <string>
 
 #include "base/process_stat.h"
@@ -14,12 +14,10 @@
 namespace triga {
 namespace {
 
-pid_t start(const char* script) {
-  const char* arguments[] = {"/bin/sh", "-c", script, nullptr};
-  pid_t pid = 0;
-  EXPECT_EQ(
-      posix_spawn(&pid, arguments[0], nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
-  return pid;
+int run(const std::string& script, const std::function<bool()>& has_ended,
+        const LauncherPatience& patience = {}) {
+  ChildProcess launcher({"/bin/sh", "-c", script}, ChildProcess::Streams::kOurs);
+  return wait_for_launcher(launcher, has_ended, patience);
 }
 
 bool never() {
@@ -27,29 +25,27 @@ bool never() {
 }
 
 TEST(WaitForLauncher, GivesItsStatus) {
-  EXPECT_EQ(wait_for_launcher(start("exit 0"), never), 0);
-  EXPECT_EQ(wait_for_launcher(start("exit 75"), never), 75);
-  EXPECT_EQ(wait_for_launcher(start("kill -TERM $$"), never), 128 + SIGTERM);
+  EXPECT_EQ(run("exit 0", never), 0);
+  EXPECT_EQ(run("exit 75", never), 75);
+  EXPECT_EQ(run("kill -TERM $$", never), 128 + SIGTERM);
 }
 
 TEST(WaitForLauncher, IsPatientWhileAProcessLives) {
   const LauncherPatience patience{.without_ranks = std::chrono::milliseconds(100)};
-  EXPECT_EQ(wait_for_launcher(start("sleep 1.5; exit 7"), never, patience), 7);
+  EXPECT_EQ(run("sleep 1.5; exit 7", never, patience), 7);
 }
 
 TEST(WaitForLauncher, EndsOneThatHasLostAllAndStays) {
   const LauncherPatience patience{.without_ranks = std::chrono::milliseconds(300)};
   // Its child ends after a second; then it stands still.
-  EXPECT_EQ(wait_for_launcher(start("sleep 1 & wait; kill -STOP $$"), never, patience),
-            128 + SIGKILL);
+  EXPECT_EQ(run("sleep 1 & wait; kill -STOP $$", never, patience), 128 + SIGKILL);
 }
 
 TEST(WaitForLauncher, EndsOneThatStaysAfterTheRunHasEnded) {
   const LauncherPatience patience{.after_the_end = std::chrono::milliseconds(200)};
-  EXPECT_EQ(
-      wait_for_launcher(
-          start("trap 'kill $!; exit 9' TERM; sleep 60 & wait"), [] { return true; }, patience),
-      9);
+  EXPECT_EQ(run(
+                "trap 'kill $!; exit 9' TERM; sleep 60 & wait", [] { return true; }, patience),
+            9);
 }
 
 TEST(WaitForLauncher, KillsOneThatDoesNotWantToEndWithWhatItStarted) {
@@ -58,8 +54,8 @@ TEST(WaitForLauncher, KillsOneThatDoesNotWantToEndWithWhatItStarted) {
   const test::TemporaryFolder folder;
   const std::string file = folder / "child";
   const std::string script = "trap '' TERM; sleep 60 & echo $! > " + file + "; wait; wait";
-  EXPECT_EQ(wait_for_launcher(
-                start(script.c_str()), [] { return true; }, patience),
+  EXPECT_EQ(run(
+                script, [] { return true; }, patience),
             128 + SIGKILL);
   int64_t child = 0;
   std::ifstream(file) >> child;
