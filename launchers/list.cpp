@@ -5,6 +5,7 @@
 
 #include "config/experiment_schema.h"
 #include "config/kind_sections.h"
+#include "config/schema_words.h"
 #include "config/yaml.h"
 #include "launchers/command.h"
 #include "launchers/loaded_experiment.h"
@@ -52,24 +53,27 @@ ExitStatus list(const CommandEnvironment& environment) {
   return ExitStatus::kDone;
 }
 
-std::string scalar_of(const ConfigNode& schema, std::string_view key) {
-  const ConfigNode* value = schema.find(key);
-  if (value == nullptr) return "";
-  std::string text = write_json(*value);
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  return text;
+/// "hidden_size: 128", and below it what may stand there and what it means.
+void print_options(const ConfigNode& mapping, const std::string& indent) {
+  for (const auto& [key, schema] : mapping.find("properties")->entries) {
+    const std::string value = default_in_words(schema);
+    std::cout << indent << key << (value.empty() ? "" : ": " + value)
+              << (is_required(mapping, key) ? " (required)" : "") << "\n"
+              << indent << "    " << type_in_words(schema) << ". "
+              << scalar_at(schema, "description") << "\n";
+    if (const ConfigNode* inner = mapping_in(schema)) print_options(*inner, indent + "  ");
+  }
 }
 
-void print_options(const ConfigNode& schema, const std::string& indent) {
-  const ConfigNode* properties = schema.find("properties");
-  if (properties == nullptr) return;
-  for (const ConfigEntry& entry : properties->entries) {
-    const std::string value = scalar_of(entry.value, "default");
-    std::cout << indent << entry.key << (value.empty() ? "" : ": " + value) << "\n";
-    if (const ConfigNode* help = entry.value.find("description"))
-      std::cout << indent << "    " << help->scalar << "\n";
-    print_options(entry.value, indent + "  ");
-  }
+/// A schema for each kind by its name; for one kind alone its own.
+ConfigNode schema_of(const std::vector<KindView>& kinds) {
+  if (kinds.size() == 1) return kinds.front().schema();
+  ConfigNode schemas = ConfigNode::make_mapping();
+  for (const KindView& kind : kinds)
+    if (schemas.find(kind.name) == nullptr) schemas.add(kind.name, kind.schema());
+  ConfigNode document = ConfigNode::make_mapping();
+  document.add("$defs", std::move(schemas));
+  return document;
 }
 
 ExitStatus describe(const CommandEnvironment& environment, const DescribeArguments& arguments) {
@@ -87,26 +91,24 @@ ExitStatus describe(const CommandEnvironment& environment, const DescribeArgumen
   const std::string plugin = arguments.plugin == "core" ? "" : arguments.plugin;
   if (!plugin.empty()) kinds.host().open(plugin);
   const std::string name = registered_name(plugin);
-  bool found = false;
+  std::vector<KindView> found;
   std::string last_sort;
   for (const KindSection& section : kind_sections(kinds.registry())) {
     if (section.sort == last_sort) continue;
     last_sort = section.sort;
     for (const KindView& kind : section.kinds) {
       if (kind.plugin != name || (!arguments.kind.empty() && kind.name != arguments.kind)) continue;
-      found = true;
-      if (arguments.as_json_schema) {
-        std::cout << write_json(kind.schema());
-        continue;
-      }
+      found.push_back(kind);
+      if (arguments.as_json_schema) continue;
       std::cout << kind.name << " (" << section.sort << ", at " << section.path
                 << "): " << kind.help << "\n";
       print_options(kind.schema(), "  ");
     }
   }
-  if (!found)
+  if (found.empty())
     throw ConfigError(fmt::format("{} has no kind '{}'; what there is: triga list", one_word(name),
                                   arguments.kind));
+  if (arguments.as_json_schema) std::cout << write_json(schema_of(found));
   return ExitStatus::kDone;
 }
 

@@ -24,13 +24,6 @@ OpenRegistry::OpenRegistry(const CommandEnvironment& environment) {
       registry_, PluginSearchPath(environment.plugin_folders, environment.plugin), trial);
 }
 
-std::map<std::string, std::string> OpenRegistry::versions() const {
-  std::map<std::string, std::string> versions;
-  for (const OpenPlugin& plugin : host_->opened())
-    versions["plugin " + plugin.name] = plugin.version;
-  return versions;
-}
-
 std::map<std::string, std::string> OpenRegistry::identities() const {
   std::map<std::string, std::string> identities;
   for (const OpenPlugin& plugin : host_->opened())

@@ -26,9 +26,8 @@ class OpenRegistry {
   const Registry& registry() const { return registry_; }
   PluginHost& host() { return *host_; }
   const PluginHost& host() const { return *host_; }
-  /// "plugin transformer" -> "0.1.0", of those that are open.
-  std::map<std::string, std::string> versions() const;
-  /// "plugin transformer" -> "0.1.0 (content 1f2e3d...)": what tells its file from any other.
+  /// "plugin transformer" -> "0.1.0 (content 1f2e3d...)", of those that are open: what tells a file
+  /// from any other.
   std::map<std::string, std::string> identities() const;
 
  private:

@@ -112,7 +112,7 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
                              {},
                              environment.cache_dir,
                              world->rank() == 0 ? &terminal : nullptr,
-                             loaded.kinds().versions(),
+                             loaded.kinds().identities(),
                              loaded.device().description(),
                              loaded.device().versions(),
                              command_of(environment, arguments),

@@ -39,6 +39,9 @@ class FileError : public Error {
   int code_;
 };
 
+/// Of addresses, and of places in a file, for FileSystem::create_large().
+inline constexpr size_t kDirectAlignment = 4096;
+
 /// A file being written from its start. Destroyed without close(): what was written may or may not
 /// be there.
 class WritableFile {
@@ -74,6 +77,9 @@ class FileSystem {
 
   /// Makes the file, or empties the one that is there.
   virtual std::unique_ptr<WritableFile> create(const Path& path) = 0;
+  /// The same for a file of many megabytes that nobody reads soon, which may go to the disk without
+  /// being copied: what is appended at a multiple of kDirectAlignment from there.
+  virtual std::unique_ptr<WritableFile> create_large(const Path& path) { return create(path); }
   virtual std::unique_ptr<ReadableFile> open(const Path& path) = 0;
 
   /// Nothing: there is no such thing. Does not follow a link at the end of the path.

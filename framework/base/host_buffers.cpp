@@ -4,20 +4,34 @@
 #include <c10/core/GradMode.h>
 #include <c10/util/accumulate.h>
 
+#include "base/files.h"
 #include "base/large_pages.h"
 
 namespace triga {
+namespace {
+
+/// Zeros that begin at a multiple of kDirectAlignment, as files are written from.
+at::Tensor zeros_in_whole_pages(int64_t numel, at::ScalarType type) {
+  const auto bytes = numel * static_cast<int64_t>(c10::elementSize(type));
+  constexpr auto kAlignment = static_cast<int64_t>(kDirectAlignment);
+  const at::Tensor memory =
+      zeros_in_large_pages(bytes + kAlignment, at::TensorOptions(at::kCPU).dtype(at::kByte));
+  const auto begin = reinterpret_cast<intptr_t>(memory.const_data_ptr());
+  return memory.narrow(0, (kAlignment - begin % kAlignment) % kAlignment, bytes).view(type);
+}
+
+}  // namespace
 
 at::Tensor HostBuffers::take(const std::string& name, at::IntArrayRef sizes, at::ScalarType type,
                              bool is_pinned) {
   const int64_t numel = c10::multiply_integers(sizes);
   at::Tensor& buffer = buffers_[name];
   if (!buffer.defined() || buffer.numel() != numel || buffer.scalar_type() != type) {
-    if (buffer.defined()) memory_.erase(buffer.const_data_ptr());
-    const at::TensorOptions options = at::TensorOptions(at::kCPU).dtype(type);
-    buffer = is_pinned ? at::zeros({numel}, options.pinned_memory(true))
-                       : zeros_in_large_pages(numel, options);
-    if (numel > 0) memory_.insert(buffer.const_data_ptr());
+    if (buffer.defined()) memory_.erase(buffer.storage().data());
+    buffer = is_pinned
+                 ? at::zeros({numel}, at::TensorOptions(at::kCPU).dtype(type).pinned_memory(true))
+                 : zeros_in_whole_pages(numel, type);
+    if (numel > 0) memory_.insert(buffer.storage().data());
   }
   return buffer.view(sizes);
 }

@@ -14,8 +14,8 @@ namespace triga {
 /// memory.
 class HostBuffers {
  public:
-  /// The buffer of this name, contiguous, its pages touched; a new one the first time, or when size
-  /// or type have changed. `is_pinned`: a device copies into it without a detour.
+  /// The buffer of this name, contiguous, its pages touched, from the beginning of a page on; a new
+  /// one the first time, or when size or type have changed. `is_pinned`: a device copies into it without a detour.
   at::Tensor take(const std::string& name, at::IntArrayRef sizes, at::ScalarType type,
                   bool is_pinned = false);
 
@@ -29,7 +29,7 @@ class HostBuffers {
 
  private:
   std::map<std::string, at::Tensor> buffers_;  // flat
-  std::set<const void*> memory_;               // where they begin
+  std::set<const void*> memory_;               // where their storages begin
 };
 
 }  // namespace triga

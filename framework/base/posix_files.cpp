@@ -11,44 +11,12 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/descriptor.h"
+#include "base/direct_file.h"
 #include "base/files.h"
 
 namespace triga {
 namespace {
-
-// One read or write moves at most 2 GiB on Linux; less than that keeps a signal's delay short.
-constexpr size_t kMaxTransferBytes = size_t{256} << 20;
-
-template <class Call>
-auto retry(Call call) {
-  auto result = call();
-  while (result == -1 && errno == EINTR) result = call();
-  return result;
-}
-
-class Descriptor {
- public:
-  Descriptor(const Path& path, int flags, const char* action)
-      : fd_(retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); })) {
-    if (fd_ < 0) throw FileError(action, path, errno);
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int get() const { return fd_; }
-  // Not retried: Linux frees the descriptor even when close is interrupted.
-  bool close() {
-    const int fd = fd_;
-    fd_ = -1;
-    return ::close(fd) == 0 || errno == EINTR;
-  }
-
- private:
-  int fd_;
-};
 
 class PosixWritableFile : public WritableFile {
  public:
@@ -121,6 +89,10 @@ class PosixFileSystem : public FileSystem {
  public:
   std::unique_ptr<WritableFile> create(const Path& path) override {
     return std::make_unique<PosixWritableFile>(path);
+  }
+  std::unique_ptr<WritableFile> create_large(const Path& path) override {
+    auto file = create_direct(path);
+    return file ? std::move(file) : create(path);
   }
   std::unique_ptr<ReadableFile> open(const Path& path) override {
     return std::make_unique<PosixReadableFile>(path);

@@ -31,8 +31,9 @@ struct FileRecord {
 /// Writes a file and computes its record on the way.
 class ChecksummedFile {
  public:
-  /// `root`: the directory that `path` is relative to. Throws: FileError.
-  ChecksummedFile(FileSystem& files, const Path& root, std::string path);
+  /// `root`: the directory that `path` is relative to. `bytes`: about how many will come. Throws:
+  /// FileError.
+  ChecksummedFile(FileSystem& files, const Path& root, std::string path, uint64_t bytes = 0);
   ~ChecksummedFile();
 
   void append(const void* data, size_t size);

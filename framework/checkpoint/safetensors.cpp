@@ -22,7 +22,9 @@ static_assert(std::endian::native == std::endian::little,
 
 namespace {
 
-// Largest elements first, then by name: without gaps, every tensor is still aligned to its element.
+// Whole pages first, which lie in the file as in memory and so need no copy on their way to the disk;
+// then largest elements first, then by name: without gaps, every tensor is still aligned to its
+// element.
 std::vector<TensorInfo> lay_out(const TensorsByName& tensors) {
   std::vector<TensorInfo> infos;
   for (const auto& [name, tensor] : tensors) {
@@ -32,9 +34,11 @@ std::vector<TensorInfo> lay_out(const TensorsByName& tensors) {
     infos.push_back({name, tensor.scalar_type(), tensor.sizes().vec(), 0,
                      static_cast<uint64_t>(tensor.nbytes())});
   }
-  std::stable_sort(infos.begin(), infos.end(), [](const TensorInfo& a, const TensorInfo& b) {
-    return c10::elementSize(a.dtype) > c10::elementSize(b.dtype);
-  });
+  const auto rank = [](const TensorInfo& info) {
+    return std::pair(info.bytes % kDirectAlignment == 0, c10::elementSize(info.dtype));
+  };
+  std::stable_sort(infos.begin(), infos.end(),
+                   [&](const TensorInfo& a, const TensorInfo& b) { return rank(a) > rank(b); });
   return infos;
 }
 

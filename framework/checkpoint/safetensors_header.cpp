@@ -42,8 +42,8 @@ constexpr DtypeWord kDtypes[] = {
     {"U64", at::kUInt64},
 };
 
-// The data begins at a multiple of this.
-constexpr uint64_t kHeaderAlignment = 64;
+// The data begins at a multiple of this, so that whole pages of it can go to the disk as they lie.
+constexpr uint64_t kHeaderAlignment = kDirectAlignment;
 
 // Builds the header from the parser's events, which have to come in the order of the format; throws
 // at the first that does not. Levels: 1 names, 2 fields of one tensor (or metadata), 3 numbers of

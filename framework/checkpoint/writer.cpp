@@ -76,7 +76,7 @@ void CheckpointDraft::begin() {
 FileRecord CheckpointDraft::write(const CheckpointPart& part) {
   Path folder = draft_;
   for (const auto& name : Path(part.path).parent_path()) files_.make_directory(folder /= name);
-  ChecksummedFile file(files_, draft_, part.path);
+  ChecksummedFile file(files_, draft_, part.path, part.bytes());
   part.write(file);
   return file.finish();
 }

@@ -33,6 +33,18 @@ install(FILES ${examples} DESTINATION share/triga/examples)  # docs/write_a_plug
 install(DIRECTORY launchers/recipes DESTINATION share/triga USE_SOURCE_PERMISSIONS)
 install(FILES README.md LICENSE CHANGELOG.md DESTINATION share/triga)
 install(DIRECTORY docs DESTINATION share/triga)  # what the scaffold and error messages point to
+install(CODE [[
+  set(share "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/share/triga")
+  file(GLOB pages "${share}/README.md" "${share}/docs/*.md")
+  foreach(page IN LISTS pages)  # links to what lies elsewhere in the source tree
+    file(READ ${page} text)
+    string(REPLACE "](../launchers/recipes" "](../recipes" text "${text}")
+    string(REPLACE "](../tests/plugins/outside" "](../examples" text "${text}")
+    string(REPLACE "](framework/include/" "](../../include/" text "${text}")
+    string(REPLACE "](experiments/quickstart.yaml" "](experiments" text "${text}")
+    file(WRITE ${page} "${text}")
+  endforeach()
+]])
 install(DIRECTORY DESTINATION etc/triga)
 configure_file(framework/cmake/modulefile.in ${CMAKE_BINARY_DIR}/modulefile @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/modulefile DESTINATION share/modulefiles/triga RENAME ${PROJECT_VERSION})

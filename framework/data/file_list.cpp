@@ -93,12 +93,11 @@ std::vector<std::string> expand(const std::string& pattern) {
   return files;
 }
 
-[[noreturn]] void throw_no_match(const std::string& pattern) {
+[[noreturn]] void throw_none(const std::string& pattern, const char* what) {
   fs::path folder = fs::path(pattern).parent_path();
   while (!folder.empty() && (has_wildcard(folder.string()) || !fs::exists(folder)) &&
          folder != folder.parent_path())
     folder = folder.parent_path();
-  const std::string what = has_wildcard(pattern) ? "no file matches this pattern" : "no such file";
   throw DataError(
       c10::str(pattern, ": ", what, "; the part of the path that exists is '",
                folder.empty() ? "." : folder.string(),
@@ -112,11 +111,17 @@ std::vector<std::string> expand_files(const std::vector<std::string>& patterns) 
   std::set<std::string> seen;
   for (const auto& pattern : patterns) {
     const auto found = expand(pattern);
-    if (found.empty()) throw_no_match(pattern);
+    if (found.empty())
+      throw_none(pattern, has_wildcard(pattern) ? "no file matches this pattern" : "no such file");
     for (const auto& file : found)
       if (seen.insert(fs::path(file).lexically_normal().string()).second) files.push_back(file);
   }
   return files;
+}
+
+void require_file(const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) throw_none(path, "no such file");
 }
 
 }  // namespace triga

@@ -13,4 +13,8 @@ namespace triga {
 /// no file, or a folder cannot be read.
 std::vector<std::string> expand_files(const std::vector<std::string>& patterns);
 
+/// One file, which is no pattern. Throws: DataError when there is none, with the part of its path
+/// that exists, and what fetches data sets.
+void require_file(const std::string& path);
+
 }  // namespace triga

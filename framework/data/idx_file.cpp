@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "data/file_list.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -22,7 +23,9 @@ struct CloseFile {
 
 class Reading {
  public:
-  explicit Reading(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
+  explicit Reading(const std::string& path) : path_(path) {
+    require_file(path);
+    file_.reset(gzopen(path.c_str(), "rb"));
     if (!file_) fail(std::strerror(errno));
   }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "data/file_list.h"
 #include "data/fingerprint.h"
 #include "data/image_scaling.h"
 #include "triga/error.h"
@@ -35,6 +36,7 @@ at::Tensor with_channels(const at::Tensor& image, int64_t channels) {
 }  // namespace
 
 ImageFolder::ImageFolder(const ImageFolderOptions& options) : options_(options) {
+  require_file(options.folder);
   std::error_code error;
   std::vector<std::string> classes;
   for (const fs::directory_entry& entry : fs::directory_iterator(options.folder, error))

@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "base/files.h"
+#include "data/file_list.h"
 #include "triga/error.h"
 
 namespace triga {
@@ -62,6 +63,7 @@ std::vector<size_t> wanted_cells(const std::vector<std::string_view>& names,
 }  // namespace
 
 Series read_csv_series(const std::string& path, const std::vector<std::string>& columns) {
+  require_file(path);
   std::string content;
   try {
     content = read_text(posix_files(), path);

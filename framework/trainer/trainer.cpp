@@ -90,6 +90,15 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
   state_.data = inputs.data;
 }
 
+std::optional<int64_t> Trainer::last_step_that_learns() const {
+  const int64_t end = max_steps_.value_or(0);
+  int64_t step = end;
+  PluginCall("factor", schedule_code_).run([&] {
+    while (step > state_.step && schedule_->factor(step - 1) == 0) --step;
+  });
+  return step < end ? std::optional(step) : std::nullopt;
+}
+
 Outcome Trainer::run() {
   const Experiment& experiment = inputs_.experiment;
   started_ = Clock::now();

@@ -37,6 +37,9 @@ class Trainer {
   std::optional<int64_t> max_steps() const { return max_steps_; }
   /// The text of resolved.yaml.
   const std::string& resolved() const { return resolved_; }
+  /// The step after which the schedule is 0 for the rest of the run, which then changes nothing;
+  /// nullopt: the last step still learns, or its number is not known.
+  std::optional<int64_t> last_step_that_learns() const;
   /// `sink` must outlive run(). For rank 0.
   void add_sink(MetricSink& sink) { sinks_.push_back(&sink); }
 

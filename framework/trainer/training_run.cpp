@@ -38,10 +38,10 @@
 namespace triga {
 namespace {
 
-/// This process's libraries and processor, with the versions that only the command knows.
+/// This process's libraries and processor, with the plugins and the device that only the command knows.
 Environment environment_of(const TrainingRunOptions& options) {
   Environment environment = this_environment();
-  for (const auto* more : {&options.versions, &options.device_environment})
+  for (const auto* more : {&options.plugins, &options.device_environment})
     for (const auto& [name, version] : *more) environment[name] = version;
   return environment;
 }
@@ -238,7 +238,8 @@ TrainingState Run::load(const StartDecision& decision) {
       log_info("train", "goes on from ", decision.checkpoint->string(), " (step ", state.step, ")");
       for (const std::string& difference :
            environment_differences(checkpoint.manifest().environment, environment_of(options_)))
-        log_warning("train", difference, "; the run may differ in the last bits");
+        log_warning("train", difference, "; the run may differ",
+                    difference.starts_with("plugin ") ? "" : " in the last bits");
     }
     return state;
   }
@@ -273,6 +274,15 @@ void Run::say_start(const TrainingState& state, int64_t taken_bytes) {
     log_warning("train",
                 "train.deterministic is false: a repetition or a resume of this run may "
                 "differ in its last bits, and then in more");
+  if (const auto step = trainer_->last_step_that_learns())
+    log_warning(
+        "train", "the learning rate is 0 after step ", *step, ": what follows, up to step ",
+        *trainer_->max_steps(),
+        ", learns nothing. learning_rate_schedule.decay_steps is what the run's first start "
+        "made of it, also when the limit grows. To learn for longer: another run from this "
+        "one's state, --run-dir ANOTHER_DIR --resume ",
+        (directory_.checkpoints() / "latest").string(),
+        " --set learning_rate_schedule.decay_steps=", *trainer_->max_steps());
   const auto& own_schedule = experiment_.parallel.pipeline_schedule_file;
   const std::string& schedule =
       own_schedule ? own_schedule->path : experiment_.parallel.pipeline_schedule;

@@ -22,9 +22,9 @@ struct TrainingRunOptions {
   FileSystem& files;
   StartRequest start;
   std::filesystem::path cache_dir;
-  Terminal* terminal = nullptr;                 // of rank 0; null elsewhere
-  std::map<std::string, std::string> versions;  // for the manifest: "plugin transformer" -> "0.1.0"
-  std::string device;                           // of this rank, in words
+  Terminal* terminal = nullptr;                // of rank 0; null elsewhere
+  std::map<std::string, std::string> plugins;  // for the manifest: its version and content
+  std::string device;                          // of this rank, in words
   std::map<std::string, std::string> device_environment;  // for the manifest too; ranks may differ
   std::string command;                                    // to start it again
   const std::atomic<bool>& stop_requested;

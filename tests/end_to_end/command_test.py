@@ -282,9 +282,17 @@ class CommandTest(TrigaTest):
         self.assertEqual(listed.returncode, 0, listed.stderr)
         for kind in ("gpt2", "text", "bytes", "adamw", "cosine"):
             self.assertIn(kind, listed.stdout)
-        self.assertIn("num_layers", self.command("describe", "transformer", "gpt2").stdout)
+        described = self.command("describe", "transformer", "gpt2").stdout
+        self.assertRegex(described, r"\n  num_layers: 12\n      integer, at least 1[^\n]*\. \w")
+        self.assertIn("\n  cell: lstm\n      one of `rnn_tanh`, `rnn_relu`, `gru`, `lstm`. ",
+                      self.command("describe", "rnn", "rnn_classifier").stdout)
+        self.assertIn("\n  files (required)\n      list of text. ", self.command("describe", "core", "text").stdout)
         schema = json.loads(self.command("describe", "--json-schema").stdout)
         self.assertIn("train", schema["properties"])
+        one = json.loads(self.command("describe", "transformer", "gpt2", "--json-schema").stdout)
+        several = json.loads(self.command("describe", "transformer", "--json-schema").stdout)
+        self.assertEqual(several["$defs"]["gpt2"], one)
+        self.assertIn("bert_mlm", several["$defs"])
 
 
 if __name__ == "__main__":

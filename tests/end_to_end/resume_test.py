@@ -1,12 +1,13 @@
 """Nothing is lost: a run that is interrupted and resumed is the run that was not, to the bit."""
 
 import json
+import shutil
 import signal
 import subprocess
 import time
 import unittest
 
-from triga_runner import MPIRUN, TRIGA, TrigaTest, environment, make_text, mpi_environment, state_hash
+from triga_runner import BUILD, MPIRUN, TRIGA, TrigaTest, environment, make_text, mpi_environment, state_hash
 
 STEPS = ("--set", "checkpoint.every_steps=10", "--set", "eval.every_steps=10")
 
@@ -31,6 +32,29 @@ class ResumeTest(TrigaTest):
         for column in ("loss", "grad_norm", "learning_rate"):
             self.assertEqual(run.column(column), straight.column(column), column)
         self.assertEqual(run.column("loss", "validation"), straight.column("loss", "validation"))
+
+    def test_says_when_a_longer_run_learns_nothing(self):
+        self.launch(1, "longer", *STEPS, "--set", "train.max_steps=10")
+        run = self.launch(1, "longer", *STEPS, "--set", "train.max_steps=14")
+        log = (run.directory / "log" / "rank-0.log").read_text()
+        self.assertIn("the learning rate is 0 after step 10: what follows, up to step 14, learns nothing", log)
+        self.assertEqual(log.count("learns nothing"), 1)
+        other = self.launch(1, "other", *STEPS, "--set", "train.max_steps=20", "--set", "learning_rate_schedule.decay_steps=20",
+                            "--resume", run.directory / "checkpoints" / "latest")
+        self.assertGreater(min(other.column("learning_rate").values()), 0)
+        self.assertNotIn("learns nothing", (other.directory / "log" / "rank-0.log").read_text())
+
+    def test_says_that_the_plugin_is_another_one(self):
+        plugin = self.folder / "transformer.so"
+        shutil.copy(BUILD / "lib" / "triga" / "plugins" / "transformer.so", plugin)
+        self.experiment.write_text(self.experiment.read_text().replace("plugin: transformer", f"plugin: {plugin}"))
+        self.launch(1, "run", *STEPS, "--set", "train.max_steps=5")
+        with open(plugin, "ab") as file:
+            file.write(b"\0")  # another build of the same version
+        run = self.launch(1, "run", *STEPS, "--set", "train.max_steps=6")
+        self.assertRegex((run.directory / "log" / "rank-0.log").read_text(),
+                         r"plugin transformer: the checkpoint was written with 0\.1\.0 \(content \w+\), here it is 0\.1\.0 \(content \w+\); "
+                         r"the run may differ\n")
 
     def test_resumes_on_any_number_of_ranks(self):
         straight = self.launch(1, "straight", *STEPS, "--set", "train.max_steps=40")

@@ -7,6 +7,7 @@ import math
 import pathlib
 import random
 import re
+import shlex
 import shutil
 import struct
 import unittest
@@ -135,6 +136,19 @@ class ShippedTest(TrigaTest):
 
     def test_each_trains(self):
         self.each(self.train_one)
+
+    def test_a_classifier_starts_from_what_hidden_words_taught(self):
+        """By the command in the experiment's head."""
+        pretraining, tuning = (self.experiments / "transformer" / f"{name}_sst2.yaml" for name in ("bert_mlm", "bert_sentiment"))
+        self.provide(pretraining)
+        run, done = self.train(pretraining)
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        head = re.search(r"^#   (triga launch .*--run-dir .*\\\n(?:#     .*\n)+)", tuning.read_text(), flags=re.M).group(1)
+        words = shlex.split(re.sub(r"\\\n# +", " ", head).replace("runs/bert-mlm-sst2/", f"{run}/"))
+        self.assertEqual(words[3], "--run-dir")
+        tuned, done = self.train(tuning, *words[5:])
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        self.assertRegex((tuned / "log" / "rank-0.log").read_text(), rf"tensors read from {run}/checkpoints/best.*; 4 drawn anew as asked")
 
     def test_other_shapes_are_refused(self):
         vit = self.experiments / "transformer" / "vit_mnist.yaml"

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -52,6 +53,14 @@ class PluginKit(unittest.TestCase):
             self.assertIn("there is a plugin 'letters' already", self.run_one(self.triga, "plugin", "new", "letters", status=2))
         finally:
             (self.prefix / "lib" / "triga" / "plugins" / "letters.so").unlink()
+
+    def test_links_of_its_pages_lead_somewhere(self):
+        share = self.prefix / "share" / "triga"
+        pages = [share / "README.md", share / "CHANGELOG.md", *(share / "docs").glob("*.md")]
+        links = [(page, link) for page in pages
+                 for link in re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", page.read_text()) if "/" in link or "." in link]
+        self.assertGreater(len(links), 20)
+        self.assertEqual([(page.name, link) for page, link in links if not (page.parent / link).exists()], [])
 
     def new(self, name, *arguments):
         """Writes a plugin; the commands that it is told to go on with."""

@@ -2,17 +2,22 @@
 // only a disk has.
 #include "base/files.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 #include <thread>
 
+#include "base/direct_file.h"
 #include "tests/support/faulty_files.h"
 #include "tests/support/memory_files.h"
 #include "tests/support/temporary_folder.h"
@@ -73,6 +78,36 @@ TYPED_TEST(FilesTest, WritesReadsAndReplacesAFile) {
   file->read(2, middle, 3);
   EXPECT_EQ(std::string(middle, 3), "con");
   EXPECT_EQ(this->code_of([&] { file->read(4, middle, 3); }), ENODATA);
+}
+
+// Pieces that lie at a page's beginning or not, and end there or not, in any order.
+TYPED_TEST(FilesTest, LargeFilesHoldWhatWasAppended) {
+  std::vector<char> source(3 << 20);
+  for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<char>(i * 2654435761u >> 13);
+  auto* const page = reinterpret_cast<char*>(
+      (reinterpret_cast<uintptr_t>(source.data()) / kDirectAlignment + 1) * kDirectAlignment);
+  const std::vector<std::vector<std::pair<size_t, size_t>>> files = {
+      {},  // (from, size)
+      {{0, 5}},
+      {{0, kDirectAlignment}},
+      {{0, 2 << 20}, {0, 2 * kDirectAlignment}},
+      {{0, (2 << 20) + 1}, {0, kDirectAlignment}, {3, 1 << 20}},
+      {{8, 8}, {16, kDirectAlignment - 8}, {0, 1 << 20}, {4, 77}, {0, 1 << 20}},
+      {{1, 2 << 20}, {0, 1 << 20}},
+  };
+  for (const bool syncs : {false, true})
+    for (const auto& pieces : files) {
+      std::string expected;
+      auto file = this->files().create_large(*this / "large");
+      for (const auto& [from, size] : pieces) {
+        file->append(page + from, size);
+        expected.append(page + from, size);
+        if (syncs) file->sync();
+      }
+      file->sync();
+      file->close();
+      EXPECT_TRUE(this->get("large") == expected) << expected.size() << " bytes";
+    }
 }
 
 TYPED_TEST(FilesTest, KnowsKinds) {
@@ -206,6 +241,42 @@ TEST(AtomicWrite, LeavesNothingBehindWhenItFails) {
     if (!failing.has_struck()) break;
     EXPECT_THAT(memory.list("/"), ElementsAre("status.json")) << failing.log()[operation - 1];
   }
+}
+
+/// Flags of the open file, as the system shows them; 0: it is not open.
+int flags_of(const Path& path) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry.path(), gone) != path || gone) continue;
+    std::ifstream info("/proc/self/fdinfo" / entry.path().filename());
+    for (std::string key, value; info >> key >> value;)
+      if (key == "flags:") return std::stoi(value, nullptr, 8);
+  }
+  return 0;
+}
+
+TEST(DirectFile, PassesByThePageCacheUpToTheEndInsideAPage) {
+  const TemporaryFolder folder;
+  const Path path = std::filesystem::canonical(folder.path()) / "large";
+  const auto file = create_direct(path);
+  struct statfs status;
+  ASSERT_EQ(::statfs(folder.path().c_str(), &status), 0);
+  ASSERT_EQ(file != nullptr, status.f_type == EXT4_SUPER_MAGIC || status.f_type == XFS_SUPER_MAGIC);
+  if (!file) return;
+  const std::unique_ptr<char, void (*)(void*)> pages(
+      static_cast<char*>(std::aligned_alloc(kDirectAlignment, 1 << 20)), std::free);
+  std::memset(pages.get(), 'x', 1 << 20);
+  file->append(pages.get(), 1 << 20);
+  file->append(pages.get() + 1, kDirectAlignment);
+  file->sync();
+  EXPECT_TRUE(flags_of(path) & O_DIRECT);
+  EXPECT_EQ(std::filesystem::file_size(path), (1 << 20) + kDirectAlignment);
+  file->append(pages.get(), kDirectAlignment + 1);
+  file->sync();
+  EXPECT_FALSE(flags_of(path) & O_DIRECT);
+  EXPECT_NE(flags_of(path), 0);
+  file->close();
+  EXPECT_EQ(std::filesystem::file_size(path), (1 << 20) + 2 * kDirectAlignment + 1);
 }
 
 TEST(PosixFiles, ReportAFullDisk) {

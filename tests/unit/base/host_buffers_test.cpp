@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "base/files.h"
+
 namespace triga {
 namespace {
 
@@ -19,6 +21,17 @@ TEST(HostBuffers, AreTheSameMemoryUnderTheSameName) {
   EXPECT_EQ(buffers.take("a", {7}, at::kDouble).scalar_type(), at::kDouble);
   EXPECT_EQ(buffers.num_bytes(), 24 + 56);
   EXPECT_EQ(buffers.take("empty", {0, 4}, at::kFloat).numel(), 0);
+}
+
+TEST(HostBuffers, BeginWithAPage) {
+  HostBuffers buffers;
+  for (const int64_t numel : {1, 3, 100000})
+    for (const auto type : {at::kFloat, at::kBFloat16, at::kDouble, at::kBool}) {
+      const at::Tensor buffer = buffers.take("a", {numel}, type);
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.const_data_ptr()) % kDirectAlignment, 0u);
+      EXPECT_EQ(buffer.numel(), numel);
+      EXPECT_EQ(buffer.scalar_type(), type);
+    }
 }
 
 TEST(HostBuffers, KeepWhatTheTensorWas) {

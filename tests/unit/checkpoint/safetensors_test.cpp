@@ -74,6 +74,22 @@ TEST(Safetensors, ReadsBackEveryDtypeShapeAndStride) {
   }
 }
 
+// So the disk can take them as they lie in memory.
+TEST(Safetensors, WholePagesComeFirstAtTheBeginningOfPages) {
+  TemporaryFolder folder;
+  write_file(folder.path(), "a.safetensors",
+             {{"a", at::ones({3}, at::kDouble)},
+              {"pages", at::ones({2, 1024})},
+              {"bytes", at::ones({4096}, at::kByte)},
+              {"z", at::ones({1025})}});
+  const SafetensorsFile file(posix_files(), folder.path() / "a.safetensors");
+  std::vector<std::string> names;
+  for (const TensorInfo& info : file.tensors()) names.push_back(info.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"pages", "bytes", "a", "z"}));
+  EXPECT_EQ(file.tensors()[0].offset % kDirectAlignment, 0u);
+  EXPECT_EQ(file.tensors()[1].offset % kDirectAlignment, 0u);
+}
+
 TEST(Safetensors, ReadsARangeOfElements) {
   TemporaryFolder folder;
   write_file(folder.path(), "a.safetensors",
