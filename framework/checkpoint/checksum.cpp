@@ -16,9 +16,6 @@ namespace {
 // cache between the two.
 constexpr size_t kPieceBytes = size_t{1} << 20;
 
-// From here on a file is worth FileSystem::create_large().
-constexpr uint64_t kLargeBytes = uint64_t{4} << 20;
-
 std::string hexadecimal(XXH128_hash_t hash) {
   XXH128_canonical_t canonical;
   XXH128_canonicalFromHash(&canonical, hash);
@@ -100,7 +97,7 @@ struct ChecksummedFile::Hash {
 
 ChecksummedFile::ChecksummedFile(FileSystem& files, const Path& root, std::string path,
                                  uint64_t bytes)
-    : file_(bytes < kLargeBytes ? files.create(root / path) : files.create_large(root / path)),
+    : file_(bytes < kLargeFileBytes ? files.create(root / path) : files.create_large(root / path)),
       hash_(std::make_unique<Hash>()) {
   record_.path = std::move(path);
 }

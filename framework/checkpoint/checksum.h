@@ -15,6 +15,9 @@ namespace triga {
 
 inline constexpr uint64_t kChecksumBlockBytes = uint64_t{16} << 20;
 
+/// From here on a file is worth FileSystem::create_large(), and a thread.
+inline constexpr uint64_t kLargeFileBytes = uint64_t{4} << 20;
+
 /// XXH3-128 with seed 0, as 32 hexadecimal digits (what the tool xxh128sum prints).
 std::string checksum_of(std::string_view bytes);
 

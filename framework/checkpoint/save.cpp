@@ -1,11 +1,21 @@
 // One save in its parts: CheckpointSave of writer.h.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <iterator>
 #include <utility>
 
 #include "checkpoint/writer.h"
 
 namespace triga {
+namespace {
+
+// Two keep a disk busy; each takes a core for its checksums from the steps beside.
+constexpr size_t kMaxWritingThreads = 2;
+
+}  // namespace
 
 template <class Action>
 void CheckpointSave::Outcome::attempt(const Action& action) {
@@ -46,9 +56,31 @@ CheckpointSave::CheckpointSave(CheckpointWriter& writer, const Snapshot& snapsho
   if (outcome_.agree(ranks, "begin of the checkpoint")) give_up();
 }
 
+// A large file beside the others: while one waits for the disk, the checksums of another are
+// computed.
 void CheckpointSave::write() {
   outcome_.attempt([&] {
-    for (const auto& part : parts_) written_.push_back(draft_.write(part));
+    std::vector<const CheckpointPart*> large;
+    for (const auto& part : parts_)
+      if (part.bytes() >= kLargeFileBytes)
+        large.push_back(&part);
+      else
+        written_.push_back(draft_.write(part));
+    std::atomic<size_t> next = 0;
+    const auto work = [&] {
+      std::vector<FileRecord> records;
+      for (size_t i = next++; i < large.size(); i = next++)
+        records.push_back(draft_.write(*large[i]));
+      return records;
+    };
+    std::vector<std::future<std::vector<FileRecord>>> threads;
+    for (size_t i = 1; i < std::min(large.size(), kMaxWritingThreads); ++i)
+      threads.push_back(std::async(std::launch::async, work));
+    const auto keep = [&](std::vector<FileRecord> records) {
+      std::move(records.begin(), records.end(), std::back_inserter(written_));
+    };
+    keep(work());
+    for (auto& thread : threads) keep(thread.get());
   });
 }
 

@@ -321,7 +321,7 @@ TEST(FullDisk, IsSaidAndTheOlderCheckpointStaysWhereverItHappens) {
   const Scene scene = scenes()[1];
   const MemoryFiles disk = prepared(scene);
   int64_t num_refused = 0;
-  for (uint64_t spare = 0;; spare += 64) {
+  for (uint64_t spare = 0;; spare += 256) {
     MemoryFiles memory(disk);
     CheckpointWriter writer(memory, kCheckpoints, {scene.retention});
     const uint64_t used = (uint64_t{1} << 40) - memory.free_space("/");

@@ -8,6 +8,7 @@
 #include "checkpoint/reader.h"
 #include "checkpoint/writer.h"
 #include "comm/local_communicator.h"
+#include "tests/support/faulty_files.h"
 #include "tests/support/small_snapshot.h"
 #include "tests/support/temporary_folder.h"
 
@@ -42,6 +43,56 @@ TEST(Save, WritesWhatIsReadBack) {
   for (const auto& [name, tensor] : snapshot.training.at("optimizer"))
     EXPECT_TRUE(optimizer.read(name).equal(tensor)) << name;
   EXPECT_FALSE(checkpoint.has_training("weights"));
+}
+
+/// With three files that are worth a thread.
+Snapshot large_snapshot(int64_t step) {
+  Snapshot snapshot = small_snapshot(step);
+  const auto numbers = [&](int64_t numel) { return at::arange(numel, at::kFloat) + step; };
+  snapshot.weights[""]["large"] = numbers(2 << 20);
+  snapshot.training["optimizer"]["large.momentum"] = numbers((3 << 20) + 5);
+  snapshot.training["weights"]["large"] = numbers(kLargeFileBytes / 4);
+  return snapshot;
+}
+
+TEST(Save, WritesLargeFilesSideBySide) {
+  TemporaryFolder run;
+  CheckpointWriter writer(posix_files(), run.path(), {});
+  const Snapshot snapshot = large_snapshot(20);
+  const Path directory = writer.save(snapshot);
+  EXPECT_TRUE(verify_checkpoint(posix_files(), directory).empty());
+  const Checkpoint checkpoint(posix_files(), directory);
+  EXPECT_TRUE(checkpoint.weights({}).read("large").equal(snapshot.weights.at("").at("large")));
+  for (const auto& [stem, tensors] : snapshot.training)
+    for (const auto& [name, tensor] : tensors)
+      EXPECT_TRUE(checkpoint.training(stem).read(name).equal(tensor)) << stem << " " << name;
+}
+
+TEST(Save, OfLargeFilesFailsAsAWhole) {
+  const auto prepare = [](const TemporaryFolder& run) {
+    CheckpointWriter(posix_files(), run.path(), {}).save(small_snapshot(20));
+  };
+  std::vector<int64_t> writes;  // operations that are one
+  {
+    TemporaryFolder run;
+    prepare(run);
+    test::FaultyFiles counted(posix_files());
+    CheckpointWriter(counted, run.path(), {}).save(large_snapshot(30));
+    for (size_t i = 0; i < counted.log().size(); ++i)
+      if (counted.log()[i].starts_with("write")) writes.push_back(static_cast<int64_t>(i) + 1);
+  }
+  ASSERT_GT(writes.size(), 20u);
+  for (size_t i = 2; i < writes.size(); i += writes.size() / 6) {
+    TemporaryFolder run;
+    prepare(run);
+    test::FaultyFiles failing(posix_files(),
+                              {test::Fault::Kind::kErrorFromHereOn, writes[i], ENOSPC});
+    CheckpointWriter writer(failing, run.path(), {});
+    EXPECT_THROW(writer.save(large_snapshot(30)), DiskFullError) << "write " << i;
+    EXPECT_TRUE(failing.has_struck());
+    EXPECT_TRUE(verify_checkpoint(posix_files(), run.path() / "step-00000020").empty());
+    EXPECT_FALSE(std::filesystem::exists(run.path() / "step-00000030"));
+  }
 }
 
 // As diffusers lays it out: a folder a component, weights of another stem.
