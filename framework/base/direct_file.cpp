@@ -6,14 +6,17 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <future>
+#include <utility>
 
 #include "base/descriptor.h"
 
 namespace triga {
 namespace {
 
-// Bytes that do not lie as the disk takes them are copied in here first.
-constexpr size_t kStagingBytes = size_t{1} << 20;
+// Bytes that do not lie as the disk takes them are copied in here first. Two such buffers take
+// turns: one is filled while the other is written.
+constexpr size_t kStagingBytes = size_t{2} << 20;
 
 struct Free {
   void operator()(char* memory) const { std::free(memory); }
@@ -60,12 +63,21 @@ class DirectFile final : public WritableFile {
     }
     std::memcpy(staging_.get() + num_staged_, data, size);
     num_staged_ += size;
-    if (num_staged_ == kStagingBytes) write_staged();
+    if (num_staged_ < kStagingBytes) return;
+    wait();
+    std::swap(staging_, written_);
+    num_staged_ = 0;
+    writing_ = std::async(std::launch::async, [this] { write(written_.get(), kStagingBytes); });
+  }
+
+  void wait() {
+    if (writing_.valid()) writing_.get();
   }
 
   /// Whole pages go directly; what is left at the file's end, or before a sync(), does not, and
   /// neither does what follows it, which begins inside a page.
   void write_staged() {
+    wait();
     const size_t whole = num_staged_ - num_staged_ % kDirectAlignment;
     if (whole > 0) write(staging_.get(), whole);
     if (whole < num_staged_) {
@@ -103,8 +115,9 @@ class DirectFile final : public WritableFile {
   Path path_;
   Descriptor file_;
   bool is_direct_ = true;
-  std::unique_ptr<char, Free> staging_;
+  std::unique_ptr<char, Free> staging_, written_;
   size_t num_staged_ = 0;
+  std::future<void> writing_;  // of written_; the last member: it waits before the others go
 };
 
 bool gains_by_direct(const Path& folder) {
