@@ -65,12 +65,9 @@ void print_options(const ConfigNode& mapping, const std::string& indent) {
   }
 }
 
-/// A schema for each kind by its name; for one kind alone its own.
-ConfigNode schema_of(const std::vector<KindView>& kinds) {
-  if (kinds.size() == 1) return kinds.front().schema();
-  ConfigNode schemas = ConfigNode::make_mapping();
-  for (const KindView& kind : kinds)
-    if (schemas.find(kind.name) == nullptr) schemas.add(kind.name, kind.schema());
+/// That of one kind alone; of several, by sort and name ("dataset text"), a document of all.
+ConfigNode schema_of(ConfigNode schemas) {
+  if (schemas.entries.size() == 1) return schemas.entries.front().value;
   ConfigNode document = ConfigNode::make_mapping();
   document.add("$defs", std::move(schemas));
   return document;
@@ -91,24 +88,24 @@ ExitStatus describe(const CommandEnvironment& environment, const DescribeArgumen
   const std::string plugin = arguments.plugin == "core" ? "" : arguments.plugin;
   if (!plugin.empty()) kinds.host().open(plugin);
   const std::string name = registered_name(plugin);
-  std::vector<KindView> found;
+  ConfigNode found = ConfigNode::make_mapping();  // schemas
   std::string last_sort;
   for (const KindSection& section : kind_sections(kinds.registry())) {
     if (section.sort == last_sort) continue;
     last_sort = section.sort;
     for (const KindView& kind : section.kinds) {
       if (kind.plugin != name || (!arguments.kind.empty() && kind.name != arguments.kind)) continue;
-      found.push_back(kind);
+      found.add(fmt::format("{} {}", section.sort, kind.name), kind.schema());
       if (arguments.as_json_schema) continue;
       std::cout << kind.name << " (" << section.sort << ", at " << section.path
                 << "): " << kind.help << "\n";
       print_options(kind.schema(), "  ");
     }
   }
-  if (found.empty())
+  if (found.entries.empty())
     throw ConfigError(fmt::format("{} has no kind '{}'; what there is: triga list", one_word(name),
                                   arguments.kind));
-  if (arguments.as_json_schema) std::cout << write_json(schema_of(found));
+  if (arguments.as_json_schema) std::cout << write_json(schema_of(std::move(found)));
   return ExitStatus::kDone;
 }
 

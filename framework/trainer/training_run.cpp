@@ -38,7 +38,7 @@
 namespace triga {
 namespace {
 
-/// This process's libraries and processor, with the plugins and the device that only the command knows.
+/// This process's libraries and processor, and the plugins and the device that the command knows.
 Environment environment_of(const TrainingRunOptions& options) {
   Environment environment = this_environment();
   for (const auto* more : {&options.plugins, &options.device_environment})

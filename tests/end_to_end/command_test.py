@@ -291,8 +291,8 @@ class CommandTest(TrigaTest):
         self.assertIn("train", schema["properties"])
         one = json.loads(self.command("describe", "transformer", "gpt2", "--json-schema").stdout)
         several = json.loads(self.command("describe", "transformer", "--json-schema").stdout)
-        self.assertEqual(several["$defs"]["gpt2"], one)
-        self.assertIn("bert_mlm", several["$defs"])
+        self.assertEqual(several["$defs"]["architecture gpt2"], one)
+        self.assertIn("architecture bert_mlm", several["$defs"])
 
 
 if __name__ == "__main__":
