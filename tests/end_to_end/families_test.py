@@ -81,13 +81,26 @@ class FamiliesTest(TrigaTest):
         self.launch(2, "parts", "--set", "train.max_steps=6")
         parts, straight = self.launch(2, "parts"), self.launch(2, "straight")
         self.assertEqual(state_hash(parts.directory), state_hash(straight.directory))
-        completed = self.command("evaluate", alone.directory, "--json")
-        self.assertEqual(completed.returncode, 0, completed.stderr)
-        self.assertIn(f'"{metric}":', completed.stdout)
+        for run in (alone, self.check_bf16(alone, state_hash)):
+            completed = self.command("evaluate", run.directory, "--json")
+            self.assertEqual(completed.returncode, 0, completed.stderr)
+            self.assertIn(f'"{metric}":', completed.stdout)
         return alone
 
     def test_rnn_classifier(self):
         self.check(CLASSIFIER, "accuracy")
+
+    def test_every_cell_learns_in_bf16(self):
+        """Padded and packed sequences. lstm packed and gru padded: above."""
+        for text, cells in ((ROWS, ("gru", "rnn_tanh", "rnn_relu")), (FORECASTER, ("lstm", "rnn_tanh", "rnn_relu"))):
+            self.experiment.write_text(text + TAIL)
+            for cell in cells:
+                with self.subTest(cell=cell, text=text[:12]):
+                    setting = ("--set", f"model.config.cell={cell}")
+                    fp32, bf16 = (self.launch(1, f"{text[6:10]}{cell}{precision}", *setting, "--set", f"train.precision={precision}")
+                                  for precision in ("fp32", "bf16"))
+                    for step, loss in fp32.column("loss").items():
+                        self.assertAlmostEqual(bf16.column("loss")[step] / loss, 1, delta=0.01, msg=step)
 
     def test_rnn_classifier_of_rows_of_images(self):
         self.check(ROWS, "accuracy")
