@@ -64,6 +64,7 @@ void generate_once(LoadedModel& model, const SamplerKind& kind, const ConfigNode
   SamplerContext context;
   context.report_progress = report_progress;
   context.tokenizer = model.assembly().tokenizer.get();
+  context.files = model.files();
   context.print = [&](std::string_view text) {
     has_text = true;
     std::cout << text << std::flush;

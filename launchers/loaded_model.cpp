@@ -40,7 +40,8 @@ void ModelArguments::add_to(CLI::App& app) {
 
 LoadedModel::LoadedModel(const CommandEnvironment& environment, const ModelArguments& arguments,
                          const std::set<std::string>& splits)
-    : chosen_(choose_checkpoint(posix_files(), arguments.path)) {
+    : chosen_(choose_checkpoint(posix_files(), arguments.path)),
+      files_(read_model_files(posix_files(), chosen_.directory)) {
   for (const std::string& sentence : chosen_.passed_over)
     std::cerr << "triga: warning: " << sentence << "\n";
   if (chosen_.why != "given")
@@ -51,8 +52,7 @@ LoadedModel::LoadedModel(const CommandEnvironment& environment, const ModelArgum
   experiment.overrides = arguments.overrides;
   experiment_ = std::make_unique<LoadedExperiment>(environment, experiment,
                                                    LoadedExperiment::Purpose::kCompute);
-  assembly_ = experiment_->assemble(environment, splits,
-                                    read_model_files(posix_files(), chosen_.directory));
+  assembly_ = experiment_->assemble(environment, splits, files_);
   world_ = experiment_->device().attach(make_single_communicator(), std::chrono::minutes(5));
   Strategy::Options options = strategy_options_of(experiment_->experiment());
   options.zero = 0;  // nothing is trained, in one process

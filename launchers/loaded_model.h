@@ -33,9 +33,12 @@ class LoadedModel {
   const Assembly& assembly() const { return assembly_; }
   Strategy& strategy() { return *strategy_; }
   const ChosenCheckpoint& checkpoint() const { return chosen_; }
+  /// Its text files, name -> content.
+  const std::map<std::string, std::string>& files() const { return files_; }
 
  private:
   ChosenCheckpoint chosen_;
+  std::map<std::string, std::string> files_;
   std::unique_ptr<LoadedExperiment> experiment_;
   Assembly assembly_;
   std::unique_ptr<Communicator> world_;

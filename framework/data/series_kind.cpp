@@ -1,6 +1,8 @@
 #include "data/series_kind.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -84,13 +86,14 @@ class CsvSeries final : public Dataset {
       return end;
     };
     const int64_t end = end_of(config.rows, "`rows`");
-    at::Tensor values = series.values;
-    if (config.standardise) {
-      const auto by = standardisation_of(values, config.standardise->from,
-                                         end_of(*config.standardise, "`standardise`"));
-      values = (values - by.mean) / by.deviation;
-    }
-    values_ = values.to(at::kFloat);
+    const int64_t num_columns = series.values.size(1);
+    Standardisation by = {at::zeros({num_columns}, at::kDouble),
+                          at::ones({num_columns}, at::kDouble)};
+    if (config.standardise)
+      by = standardisation_of(series.values, config.standardise->from,
+                              end_of(*config.standardise, "`standardise`"));
+    values_ = ((series.values - by.mean) / by.deviation).to(at::kFloat);
+    reading_ = series_json({series.columns, by, input_length_});
     first_ = std::max(config.rows.from, input_length_);
     size_ = end - horizon_ - first_ + 1;
     if (size_ < 1)
@@ -112,10 +115,14 @@ class CsvSeries final : public Dataset {
     fingerprint.add({static_cast<const char*>(values_.const_data_ptr()), values_.nbytes()});
     return fingerprint.text();
   }
+  std::map<std::string, std::string> model_files() const override {
+    return {{kSeriesFile, reading_}};
+  }
 
  private:
   int64_t input_length_, horizon_;
-  at::Tensor values_;  // fp32 [rows, C]
+  at::Tensor values_;    // fp32 [rows, C]
+  std::string reading_;  // series.json
   int64_t first_ = 0, size_ = 0;
 };
 

@@ -106,6 +106,7 @@ Snapshot RunSaves::snapshot(const TrainingState& state,
                             const std::map<std::string, double>& metrics, HostBuffers* buffers) {
   Snapshot snapshot = take_snapshot(strategy_, *inputs_.assembly.architecture,
                                     inputs_.assembly.tokenizer.get(), buffers);
+  snapshot.files.merge(inputs_.assembly.train->model_files());
   snapshot.state = state;
   snapshot.resolved = resolved_;
   snapshot.environment = inputs_.environment;

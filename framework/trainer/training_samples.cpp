@@ -5,6 +5,7 @@
 #include "checkpoint/layout.h"
 #include "config/placed.h"
 #include "triga/log.h"
+#include "triga/tokenizer.h"
 
 namespace triga {
 namespace {
@@ -51,7 +52,11 @@ TrainingSamples::TrainingSamples(const Experiment& experiment, const Assembly& a
       folder_(directory.samples()),
       sampler_(placed(config_.place.place_of("inputs"),
                       [&] { return assembly.architecture->sampler()->create(config_.inputs); })),
-      sampler_code_(code_of("sampler", *sampler_)) {}
+      sampler_code_(code_of("sampler", *sampler_)) {
+  model_files_ = assembly.architecture->model_directory().files;
+  if (tokenizer_ != nullptr) model_files_.merge(tokenizer_->files());
+  model_files_.merge(assembly.train->model_files());
+}
 
 bool TrainingSamples::are_due(int64_t step, bool is_last) const {
   return is_last || (config_.every_steps > 0 && step % config_.every_steps == 0);
@@ -74,6 +79,7 @@ std::optional<SampleRecord> TrainingSamples::generate(Predictor& predictor, int6
   samples.step = step;
   SamplerContext context;
   context.tokenizer = tokenizer_;
+  context.files = model_files_;
   context.print = [&](std::string_view text) { samples.text += text; };
   context.save = [&](const std::string& name, std::string_view content) {
     samples.files.emplace_back(name, content);

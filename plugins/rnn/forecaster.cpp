@@ -65,7 +65,8 @@ Json config_json(const ForecasterConfig& config) {
 /// How to read the directory with PyTorch alone.
 std::string readme(const ForecasterConfig& config) {
   return c10::str(
-      "A recurrent forecaster. With PyTorch and safetensors:\n\n```python\n"
+      "A recurrent forecaster. Its rows are those of a series' columns less `mean`, over "
+      "`deviation`, where series.json names them. With PyTorch and safetensors:\n\n```python\n"
       "import torch\nfrom safetensors.torch import load_file\n\n"
       "model = torch.nn.ModuleDict({\n"
       "    \"rnn\": ",

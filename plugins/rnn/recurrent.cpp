@@ -40,7 +40,7 @@ int64_t num_gates(Cell cell) {
 }
 
 at::Tensor run_recurrent(Cell cell, const std::vector<RecurrentWeights>& directions,
-                         const at::Tensor& x, const at::Tensor& batch_sizes,
+                         const at::Tensor& given_x, const at::Tensor& batch_sizes,
                          RecurrentState& state) {
   constexpr bool kHasBiases = true, kTraining = false, kBatchFirst = false;
   constexpr int64_t kNumLayers = 1;
@@ -50,9 +50,11 @@ at::Tensor run_recurrent(Cell cell, const std::vector<RecurrentWeights>& directi
   for (const RecurrentWeights& weights : directions)
     list.insert(list.end(), {weights.input.tensor(), weights.hidden.tensor(),
                              weights.input_bias.tensor(), weights.hidden_bias.tensor()});
+  // Numbers of a data set are fp32, and so may be a state that another run remembered.
+  const at::Tensor x = given_x.to(directions[0].input->scalar_type());
   const int64_t batch = is_packed ? batch_sizes[0].item<int64_t>() : x.size(1);
   const auto start = [&](const at::Tensor& given) {
-    return given.defined() ? given
+    return given.defined() ? given.to(x.scalar_type())
                            : at::zeros({static_cast<int64_t>(directions.size()), batch,
                                         directions[0].hidden->size(1)},
                                        x.options());

@@ -40,7 +40,8 @@ struct RecurrentWeights {
 /// All time steps of one layer, forward and, with weights of a second direction, backward. x:
 /// [time, batch, D], or packed as torch.nn.utils.rnn.PackedSequence packs it, [N, D] with
 /// `batch_sizes` (int64 [time], on the CPU). `state` is where it starts from, and afterwards where
-/// it ended. Result: like x with directions * H in place of D.
+/// it ended. Result: like x with directions * H in place of D. All is computed in the type of the
+/// weights (x and `state` may be of another), and so is the result.
 at::Tensor run_recurrent(Cell cell, const std::vector<RecurrentWeights>& directions,
                          const at::Tensor& x, const at::Tensor& batch_sizes, RecurrentState& state);
 

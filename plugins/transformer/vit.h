@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ void describe(Fields& fields, VitConfig& config);
 
 /// config.json and preprocessor_config.json.
 std::map<std::string, std::string> vit_files(const VitConfig& config);
+/// Names of tensors as files have them: those of a ViTModel lack the prefix `vit.`, and have a pooler
+/// that the classifier does not use (nothing).
+std::optional<std::string> vit_parameter_name(const std::string& stored_name);
 /// Throws: ConfigError that names each value in which config.json differs; CheckpointError when it
 /// is missing, not JSON, or of another architecture.
 void check_vit_files(const VitConfig& config, const std::map<std::string, std::string>& files);
@@ -53,6 +57,9 @@ class Vit final : public Architecture {
   ModelDirectory model_directory() const override { return {.files = vit_files(config_)}; }
   void check_compatible(const std::map<std::string, std::string>& files) const override {
     check_vit_files(config_, files);
+  }
+  std::optional<std::string> parameter_name(const std::string& stored_name) const override {
+    return vit_parameter_name(stored_name);
   }
 
  private:

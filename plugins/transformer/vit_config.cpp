@@ -132,4 +132,11 @@ void check_vit_files(const VitConfig& config, const std::map<std::string, std::s
   compare.throw_if_any();
 }
 
+std::optional<std::string> vit_parameter_name(const std::string& stored_name) {
+  const bool has_prefix = stored_name.starts_with("vit.") || stored_name.starts_with("classifier.");
+  const std::string name = has_prefix ? stored_name : "vit." + stored_name;
+  if (name.starts_with("vit.pooler.")) return std::nullopt;
+  return name;
+}
+
 }  // namespace triga::transformer

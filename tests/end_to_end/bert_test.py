@@ -86,6 +86,7 @@ class BertTest(TrigaTest):
         alone = self.pretrain()
         self.check_layouts(alone)
         self.check_parts()
+        self.check_bf16(alone, state_hash)
         # Nothing is learned, so two evaluations differ only if their masks do.
         still = self.launch(1, "still", "--set", "optimizer.learning_rate=1.0e-30").column("loss", "validation")
         self.assertEqual(still[6], still[12])
@@ -107,6 +108,7 @@ class BertTest(TrigaTest):
         self.assertIn("4 drawn anew as asked", (alone.directory / "log" / "rank-0.log").read_text())
         self.check_layouts(alone)
         self.check_parts()
+        self.check_bf16(alone, state_hash)
         longer = self.launch(2, "longer", "--set", "train.max_steps=60")
         self.assertGreater(longer.column("accuracy", "validation")[60], 0.95, "words that tell the class by themselves")
 

@@ -77,11 +77,12 @@ class DiffusionTest(TrigaTest):
         self.launch(2, "parts", "--set", "train.max_steps=6")
         parts = self.launch(2, "parts")
 
-        def tensors(run):
-            folder = run.directory / "checkpoints" / "latest"
+        def tensors(directory):
+            folder = directory / "checkpoints" / "latest"
             return {**read_tensors(folder / "unet", "diffusion_pytorch_model"), **read_tensors(folder / "training", "optimizer")}
 
-        self.assertEqual(tensors(parts), tensors(straight))
+        self.assertEqual(tensors(parts.directory), tensors(straight.directory))
+        self.check_bf16(straight, tensors)
 
     def test_images_depend_on_seed_and_number_alone(self):
         run = self.launch(1, "run")

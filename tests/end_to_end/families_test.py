@@ -81,13 +81,26 @@ class FamiliesTest(TrigaTest):
         self.launch(2, "parts", "--set", "train.max_steps=6")
         parts, straight = self.launch(2, "parts"), self.launch(2, "straight")
         self.assertEqual(state_hash(parts.directory), state_hash(straight.directory))
-        completed = self.command("evaluate", alone.directory, "--json")
-        self.assertEqual(completed.returncode, 0, completed.stderr)
-        self.assertIn(f'"{metric}":', completed.stdout)
+        for run in (alone, self.check_bf16(alone, state_hash)):
+            completed = self.command("evaluate", run.directory, "--json")
+            self.assertEqual(completed.returncode, 0, completed.stderr)
+            self.assertIn(f'"{metric}":', completed.stdout)
         return alone
 
     def test_rnn_classifier(self):
         self.check(CLASSIFIER, "accuracy")
+
+    def test_every_cell_learns_in_bf16(self):
+        """Padded and packed sequences. lstm packed and gru padded: above."""
+        for text, cells in ((ROWS, ("gru", "rnn_tanh", "rnn_relu")), (FORECASTER, ("lstm", "rnn_tanh", "rnn_relu"))):
+            self.experiment.write_text(text + TAIL)
+            for cell in cells:
+                with self.subTest(cell=cell, text=text[:12]):
+                    setting = ("--set", f"model.config.cell={cell}")
+                    fp32, bf16 = (self.launch(1, f"{text[6:10]}{cell}{precision}", *setting, "--set", f"train.precision={precision}")
+                                  for precision in ("fp32", "bf16"))
+                    for step, loss in fp32.column("loss").items():
+                        self.assertAlmostEqual(bf16.column("loss")[step] / loss, 1, delta=0.01, msg=step)
 
     def test_rnn_classifier_of_rows_of_images(self):
         self.check(ROWS, "accuracy")
@@ -99,10 +112,11 @@ class FamiliesTest(TrigaTest):
 
     def test_rnn_forecaster(self):
         run = self.check(FORECASTER, "mae")
-        inputs = ("--input", "file=waves.csv", "--input", "input_length=12", "--input", "standardise_to=150")
-        completed = self.command("generate", run.directory, *inputs, "--input", "from=150", "--output-dir", "out")
+        inputs = ("--input", "file=waves.csv", "--input", "from=150")
+        completed = self.command("generate", run.directory, *inputs, "--output-dir", "out")
         self.assertEqual(completed.returncode, 0, completed.stderr)
         self.assertIn("12 forecasts of 4 rows: mse ", completed.stdout)
+        self.check_reading_comes_from_training(run, inputs, completed.stdout)
         with open(self.folder / "out" / "forecast.csv", newline="") as file:
             table = list(csv.DictReader(file))
         self.assertEqual([(line["row"], line["column"]) for line in table],
@@ -115,10 +129,47 @@ class FamiliesTest(TrigaTest):
         svg = xml.dom.minidom.parse(str(self.folder / "out" / "forecast.svg"))
         self.assertEqual(len(svg.getElementsByTagName("polyline")), 4)  # what happened and the forecast, of two columns
 
+    def forecasts(self, directory, *arguments, status=0):
+        completed = self.command("generate", directory, *arguments, "--output-dir", "again")
+        self.assertEqual(completed.returncode, status, completed.stderr)
+        return completed.stderr if status else (completed.stdout.splitlines()[0], (self.folder / "again" / "forecast.csv").read_text())
+
+    def check_reading_comes_from_training(self, run, inputs, said):
+        """Columns, means, deviations and the length of the input are those of training; what an input says goes before."""
+        whole = ("--input", "columns=load,heat", "--input", "input_length=12", "--input", "standardise_to=150")
+        table = (self.folder / "out" / "forecast.csv").read_text()
+        expected = (said.splitlines()[0], table)
+        self.assertEqual(self.forecasts(run.directory, *inputs, *whole), expected)
+        lines = (self.folder / "waves.csv").read_text().splitlines()
+        cells = [line.split(",") for line in lines]  # the same in another file: another order, another column, other rows before
+        (self.folder / "moved.csv").write_text("\n".join(f"{heat},{number},{load}" for number, (_, load, heat) in
+                                                         zip(["count", *range(100, 200)], [cells[0], *cells[101:]])) + "\n")
+        moved = self.forecasts(run.directory, "--input", "file=moved.csv", "--input", "from=50")
+        self.assertEqual(moved[0], expected[0])
+        values = [[line.split(",")[1:] for line in text.splitlines()] for text in (moved[1], table)]
+        self.assertEqual(*values)
+        self.assertNotEqual(self.forecasts(run.directory, *inputs, "--input", "standardise_to=0"), expected)
+        self.assertNotEqual(self.forecasts(run.directory, *inputs, "--input", "input_length=11"), expected)
+
+        bare = self.folder / "bare"  # as of a run that did not say it
+        self.assertEqual(self.command("checkpoint", "export", run.directory / "checkpoints" / "latest", bare).returncode, 0)
+        experiment = ("--experiment", str(self.experiment))
+        self.assertEqual(self.forecasts(bare, *experiment, *inputs), expected)
+        (bare / "series.json").unlink()
+        says = self.forecasts(bare, *experiment, *inputs, status=2)
+        self.assertIn("has no series.json, which says how the series was read in training; give it as it was: --input columns=NAME,NAME "
+                      "--input input_length=ROWS --input standardise_to=ROW (0: not standardised)", says)
+        for missing in (0, 2, 4):
+            some = whole[:missing] + whole[missing + 2:]
+            self.assertIn(whole[missing + 1].split("=")[0], self.forecasts(bare, *experiment, *inputs, *some, status=2))
+        self.assertEqual(self.forecasts(bare, *experiment, *inputs, *whole), expected)
+        (bare / "series.json").write_text('{"columns": ["load"]}')
+        self.assertIn("series.json: ", self.forecasts(bare, *experiment, *inputs, status=5))
+
     def test_the_horizon_is_one_setting_and_an_evaluation_measures_it(self):
         """An evaluation begins a forecast at every row. So does a rolling forecast of one row at a time, and must come to the same numbers."""
         self.experiment.write_text(FORECASTER + TAIL)
-        inputs = ("--input", "file=waves.csv", "--input", "input_length=12", "--input", "standardise_to=150", "--input", "from=150")
+        inputs = ("--input", "file=waves.csv", "--input", "from=150")
         for horizon in (9, 1):
             run = self.launch(2, f"horizon{horizon}", "--set", f"model.config.horizon={horizon}")
             generated = self.command("generate", run.directory, *inputs, "--output-dir", f"out{horizon}")

@@ -3,10 +3,12 @@ decays by group: PyTorch's AdamW on transformers' model makes the same steps."""
 
 import random
 import re
+import struct
 import unittest
 
 import torch
-from transformers import AutoModelForSequenceClassification, BertConfig, BertForPreTraining, BertForSequenceClassification, BertTokenizer
+from transformers import (AutoModelForSequenceClassification, BertConfig, BertForPreTraining, BertForSequenceClassification, BertTokenizer,
+                          ViTConfig, ViTForImageClassification, ViTModel)
 from triga_runner import WORDS, TrigaTest
 
 STEPS, BATCH = 6, 10
@@ -39,6 +41,21 @@ optimizer: {{kind: adamw, learning_rate: {RATE}, weight_decay: {DECAY}, groups: 
 learning_rate_schedule: {{kind: constant}}
 checkpoint: {{every_steps: {STEPS}}}
 log: {{every_steps: 1}}
+"""
+
+
+VIT = """\
+name: bars
+model:
+  plugin: transformer
+  kind: vit_classifier
+  config: {image_size: 8, patch_size: 4, num_channels: 1, num_labels: 4, num_layers: 3, num_heads: 2, hidden_size: 16, intermediate_size: 32}
+  init: {from: bare, reinitialize: ["classifier.*"]}
+data: {train: {kind: idx_images, images: bars.idx, labels: labels.idx}}
+train: {max_steps: 1, global_batch: {samples: 4}, microbatch_size: 2, seed: 3, device: cpu}
+optimizer: {kind: adamw, learning_rate: 1.0e-30}
+checkpoint: {every_steps: 1}
+log: {every_steps: 1}
 """
 
 
@@ -114,6 +131,29 @@ class FineTuningTest(TrigaTest):
                     self.assertEqual(torch.equal(trained[name], start[name]), is_frozen, name)
                     # AdamW divides a gradient by its own size: where it is nearly zero, its last bits decide on a part of a step.
                     self.assertLess((trained[name] - expected).abs().mean().item(), 1e-5, name)
+
+    def test_an_image_classifier_starts_from_a_bare_encoder(self):
+        """A directory of a ViTModel: names without `vit.`, and a pooler that no classifier has."""
+        (self.folder / "bars.idx").write_bytes(struct.pack(">4I", 0x803, 8, 8, 8) + random.Random(1).randbytes(8 * 8 * 8))
+        (self.folder / "labels.idx").write_bytes(struct.pack(">2I", 0x801, 8) + bytes(i % 4 for i in range(8)))
+        encoder = ViTModel(ViTConfig(num_hidden_layers=3, num_attention_heads=2, hidden_size=16, intermediate_size=32, image_size=8,
+                                     patch_size=4, num_channels=1))
+        with torch.no_grad():  # so that none is what a fresh one would be
+            for parameter in encoder.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+        encoder.save_pretrained(self.folder / "bare")
+        self.experiment.write_text(VIT)
+        run = self.launch(1, "run")
+        self.assertIn("2 drawn anew as asked", (run.directory / "log" / "rank-0.log").read_text())
+        got = ViTForImageClassification.from_pretrained(run.directory / "checkpoints" / "latest").state_dict()
+        given = {f"vit.{name}": tensor for name, tensor in encoder.state_dict().items() if not name.startswith("pooler.")}
+        self.assertEqual(got.keys() - given.keys(), {"classifier.weight", "classifier.bias"})
+        for name, tensor in given.items():
+            self.assertLessEqual((got[name] - tensor).abs().max(), 1e-20, name)  # what the one step may do
+        refused = self.command("train", self.experiment, "--run-dir", "strict", "--set", "model.init.reinitialize=[]")
+        self.assertEqual(refused.returncode, 5, refused.stderr)
+        self.assertIn("classifier.weight is missing", refused.stderr)
+        self.assertNotIn("is not expected", refused.stderr)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ model: {plugin: rnn, kind: rnn_forecaster, config: {num_features: 2, horizon: 4,
 data:
   train: {kind: csv_series, file: waves.csv, rows: {to: 150}, standardise: {to: 150}, input_length: 12, horizon: 4}
   validation: {kind: csv_series, file: waves.csv, rows: {from: 150}, standardise: {to: 150}, input_length: 12, horizon: 4}
-log: {every_steps: 1, samples: {every_steps: 5, inputs: {file: waves.csv, input_length: 12, from: 150, standardise_to: 150}}}
+log: {every_steps: 1, samples: {every_steps: 5, inputs: {file: waves.csv, from: 150}}}
 """
 OFF = ("--set", "log.samples=null")
 LAYOUTS = ((2, ()), (2, ("parallel.pp=2",)), (4, ("parallel.dp=2", "parallel.pp=2", "parallel.zero=2")))
@@ -114,7 +114,7 @@ class SamplesTest(TrigaTest):
         self.assertEqual(list(last), ["grid.png", "image-00000.png", "image-00001.png", "image-00002.png"])
 
     def test_forecasts(self):
-        last = self.check(FORECASTS, "file=waves.csv", "input_length=12", "from=150", "standardise_to=150")
+        last = self.check(FORECASTS, "file=waves.csv", "from=150")
         self.assertEqual(list(last), ["forecast.csv", "forecast.svg", "text.txt"])
         resolved = (self.folder / "with" / "resolved.yaml").read_text()
         self.assertIn(str(self.folder / "waves.csv"), resolved.split("log:")[1], "a path is absolute in resolved.yaml")

@@ -1,114 +1,23 @@
 """Every experiment that is shipped is checked, and trains two steps at its real size, on small made data of the catalogue's names and
-shapes, which come as they do to a user: by `triga data get`, here from a mirror folder."""
+shapes."""
 
-import gzip
-import hashlib
-import math
-import pathlib
-import random
 import re
 import shlex
 import shutil
-import struct
 import unittest
-import urllib.parse
 
-import yaml
-from triga_runner import WORDS, TrigaTest, environment
+from shipped import CATALOGUE, SHIPPED, ShippedTree, digits, series
 
-SHIPPED = pathlib.Path(__file__).resolve().parents[2] / "experiments"
-CATALOGUE = SHIPPED / "data_catalogue.yaml"
 EXPERIMENTS = sorted(path for path in SHIPPED.rglob("*.yaml") if path != CATALOGUE)
 
 
-def sentences(count, seed):
-    generator = random.Random(seed)
-    return [" ".join(generator.choices(WORDS, k=generator.randint(2, 20))) for _ in range(count)]
-
-
-def labelled(count, seed):
-    return "".join(f"{text}\t{i % 2}\n" for i, text in enumerate(sentences(count, seed))).encode()
-
-
-def idx(shape, content):
-    return gzip.compress(struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape), *shape) + content)
-
-
-def series(num_rows, num_columns):
-    rows = [",".join(["date", *(f"c{k}" for k in range(num_columns))])]
-    rows += [",".join([f"hour {i}", *(f"{k + math.sin(i / (4 + k)):.3f}" for k in range(num_columns))]) for i in range(num_rows)]
-    return ("\n".join(rows) + "\n").encode()
-
-
-def digits(side):
-    return {"t10k-images-idx3-ubyte.gz": idx((60, side, side), random.Random(5).randbytes(60 * side * side)),
-            "t10k-labels-idx1-ubyte.gz": idx((60,), bytes(i % 10 for i in range(60)))}
-
-
-def made(name):
-    """What stands for the files of a data set: name -> content."""
-    if name == "tinyshakespeare":
-        return {"input.txt": "\n".join(sentences(400, 1)).encode()}
-    if name == "sst2":
-        return {"train.tsv": labelled(80, 2), "dev.tsv": labelled(20, 3)}
-    if name == "etth1":
-        return {"ETTh1.csv": series(17420, 7)}
-    if name == "mnist_test":
-        return digits(28)
-    raise AssertionError(f"an experiment reads the data set {name}: this test has to make such data")
-
-
-class ShippedTest(TrigaTest):
-    def setUp(self):
-        super().setUp()
-        # A copy of the tree as far as experiments look: quickstart reads texts beside it.
-        self.experiments = self.folder / "tree" / "experiments"
-        shutil.copytree(SHIPPED, self.experiments)
-        texts = self.folder / "tree" / ".deps" / "text"
-        (texts / "deep").mkdir(parents=True)
-        (texts / "deep" / "a.py").write_text("\n".join(sentences(300, 4)))
-        self.env = environment(TRIGA_DATA_DIR=self.folder / "data", TRIGA_DATA_MIRROR=self.folder / "mirror",
-                               TRIGA_CACHE_DIR=self.folder / "cache")
-
+class ShippedTest(ShippedTree):
     def each(self, do):
         """Calls `do` with the copy of each experiment; one that fails leaves the others their turn."""
         self.assertGreater(len(EXPERIMENTS), 0)
         for path in EXPERIMENTS:
             with self.subTest(experiment=str(path.relative_to(SHIPPED))):
                 do(self.experiments / path.relative_to(SHIPPED))
-
-    def check(self, path, *settings, env=None):
-        return self.command("check", path, *(word for setting in settings for word in ("--set", setting)), env=env or self.env)
-
-    def provide(self, path, **changed):
-        """Gets the data sets that the head of an experiment tells to get, made ones, from a mirror, with the shipped catalogue but
-        for sizes and sums."""
-        catalogue = yaml.safe_load(CATALOGUE.read_text())
-        for name in re.findall(r"^#   triga data get (\w+)$", path.read_text(), flags=re.M):
-            data_set, contents = catalogue["data_sets"][name], changed.get(name) or made(name)
-            address = urllib.parse.urlparse(data_set["base_url"])
-            self.assertEqual({file.get("as", file["path"]) for file in data_set["files"]}, contents.keys())
-            for file in data_set["files"]:
-                content = contents[file.get("as", file["path"])]
-                file.update(size=len(content), sha256=hashlib.sha256(content).hexdigest())
-                place = self.folder / "mirror" / address.netloc / address.path.strip("/") / file["path"]
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(content)
-            (self.folder / "catalogue.yaml").write_text(yaml.safe_dump(catalogue))
-            shutil.rmtree(self.folder / "data" / name, ignore_errors=True)
-            done = self.command("data", "--catalogue", "catalogue.yaml", "get", name, env=self.env)
-            self.assertEqual(done.returncode, 0, done.stderr)
-
-    def train(self, path, *arguments):
-        """Two steps of eight samples with an evaluation and, where it draws samples, samples; two ranks if it has so many."""
-        content = yaml.safe_load(path.read_text())
-        settings = {"train.max_steps": 2, "train.max_epochs": "null", "train.global_batch.samples": 8, "train.microbatch_size": 2,
-                    "train.device": "cpu", "eval.every_steps": 2, "checkpoint.every_steps": 2, "log.every_steps": 1}
-        if "samples" in content["log"]:
-            settings["log.samples.every_steps"] = 2
-        words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        run = self.folder / "runs" / path.stem
-        return run, self.command("launch", path, "--run-dir", run, *words, *arguments, env=self.env)
 
     def check_one(self, path):
         self.provide(path)
@@ -123,7 +32,7 @@ class ShippedTest(TrigaTest):
 
     def train_one(self, path):
         self.provide(path)
-        run, done = self.train(path)
+        run, done = self.train_two_steps(path)
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])
         self.assertTrue((run / "checkpoints" / "best").exists() or "keep_best" not in path.read_text())
         done = self.command("evaluate", run, "--json", env=self.env)
@@ -141,19 +50,19 @@ class ShippedTest(TrigaTest):
         """By the command in the experiment's head."""
         pretraining, tuning = (self.experiments / "transformer" / f"{name}_sst2.yaml" for name in ("bert_mlm", "bert_sentiment"))
         self.provide(pretraining)
-        run, done = self.train(pretraining)
+        run, done = self.train_two_steps(pretraining)
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])
         head = re.search(r"^#   (triga launch .*--run-dir .*\\\n(?:#     .*\n)+)", tuning.read_text(), flags=re.M).group(1)
         words = shlex.split(re.sub(r"\\\n# +", " ", head).replace("runs/bert-mlm-sst2/", f"{run}/"))
         self.assertEqual(words[3], "--run-dir")
-        tuned, done = self.train(tuning, *words[5:])
+        tuned, done = self.train_two_steps(tuning, *words[5:])
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])
         self.assertRegex((tuned / "log" / "rank-0.log").read_text(), rf"tensors read from {run}/checkpoints/best.*; 4 drawn anew as asked")
 
     def test_other_shapes_are_refused(self):
         vit = self.experiments / "transformer" / "vit_mnist.yaml"
         self.provide(vit, mnist_test=digits(20))
-        _, done = self.train(vit)
+        _, done = self.train_two_steps(vit)
         self.assertEqual(done.returncode, 4, done.stderr)
         self.assertIn("but the model reads bytes [1, 28, 28]", done.stderr)
         forecast = self.experiments / "rnn" / "forecast_etth1.yaml"

@@ -1,5 +1,5 @@
 """Plugins that bring only a part, built out of tree against the package of the build tree, serve models of others: a
-dataset trains gpt2, an optimizer and a metric serve a recurrent language model."""
+dataset trains gpt2, an optimizer and a metric serve a recurrent language model; and so they do in the experiments that are shipped."""
 
 import json
 import pathlib
@@ -7,7 +7,8 @@ import subprocess
 import tempfile
 import unittest
 
-from triga_runner import BUILD, TrigaTest, environment, make_text
+from shipped import ShippedTree, sentences
+from triga_runner import BUILD, environment, make_text
 
 SOURCES = pathlib.Path(__file__).resolve().parent.parent / "plugins" / "outside"
 
@@ -39,7 +40,7 @@ log: {every_steps: 1}
 """
 
 
-class Outside(TrigaTest):
+class Outside(ShippedTree):
     @classmethod
     def setUpClass(cls):
         cls.built = pathlib.Path(tempfile.mkdtemp(prefix="triga-outside-"))
@@ -115,6 +116,29 @@ class Outside(TrigaTest):
         described = self.command("describe", "ranking", "top_k_accuracy", env=self.environment).stdout
         self.assertIn("top_k_accuracy (metric, at eval.metrics[])", described)
         self.assertIn("How many guesses.", described)
+
+    def train_shipped(self, name, *settings):
+        path = self.experiments / name
+        self.provide(path)
+        self.env["TRIGA_PLUGIN_PATH"] = str(self.built)
+        run, done = self.train_two_steps(path, *(word for setting in settings for word in ("--set", setting)))
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        self.assertEqual([line["step"] for line in lines if line.get("split", "train") == "train"], [1, 2])
+        return (run / "resolved.yaml").read_text(), next(line for line in lines if line.get("split") == "validation")
+
+    def test_they_serve_the_shipped_experiments(self):
+        resolved, validation = self.train_shipped(
+            "rnn/lstm_shakespeare.yaml", "optimizer={plugin: lion, kind: lion, learning_rate: 1.0e-4}",
+            "eval.metrics=[{plugin: ranking, kind: top_k_accuracy, k: 3}]")
+        self.assertRegex(resolved, r"plugin: \S*lion")
+        self.assertTrue(0 <= validation["accuracy"] <= validation["top_k_accuracy"] <= 1, validation)
+        (self.folder / "paragraphs.txt").write_text("\n\n".join(sentences(400, 6)))
+        resolved, validation = self.train_shipped(
+            "transformer/gpt2_shakespeare.yaml",
+            f"data.train={{plugin: paragraphs, kind: paragraphs, file: {self.folder / 'paragraphs.txt'}}}")
+        self.assertRegex(resolved, r"plugin: \S*paragraphs")
+        self.assertGreater(validation["loss"], 0)
 
     def refused(self, before, after):
         file = self.experiment_file(LSTM.replace(before, after))

@@ -54,7 +54,7 @@ def write_series(folder):
     series = steps.cumsum(0) * torch.tensor([0.3, 5.0, 100.0]) + torch.tensor([-2.0, 40.0, 3000.0])
     lines = [",".join(["hour", *NAMES]), *(",".join([f"h{i}", *map(repr, row)]) for i, row in enumerate(series.tolist()))]
     (folder / "series.csv").write_text("\n".join(lines) + "\n")
-    inputs = {"file": folder / "series.csv", "input_length": ROWS, "from": FROM, "standardise_from": 3, "standardise_to": FROM}
+    inputs = {"file": folder / "series.csv", "columns": ",".join(NAMES), "input_length": ROWS, "from": FROM, "standardise_from": 3, "standardise_to": FROM}
     (folder / "sampler.txt").write_text("".join(f"{key} {value}\n" for key, value in inputs.items()))
     return series
 

@@ -189,5 +189,17 @@ TEST(VitAugmentation, IsAnotherOneEveryEpoch) {
   EXPECT_GE(num_others, 25);  // a move comes again in one of 50 cases
 }
 
+TEST(Vit, ReadsTheNamesOfABareEncoderAndPassesOverItsPooler) {
+  const Vit model(small_config(0, false));
+  EXPECT_EQ(model.parameter_name("embeddings.cls_token"), "vit.embeddings.cls_token");
+  EXPECT_EQ(model.parameter_name("encoder.layer.0.output.dense.bias"),
+            "vit.encoder.layer.0.output.dense.bias");
+  EXPECT_EQ(model.parameter_name("layernorm.weight"), "vit.layernorm.weight");
+  for (const auto* name : {"vit.layernorm.weight", "classifier.bias"})
+    EXPECT_EQ(model.parameter_name(name), name);
+  for (const auto* name : {"pooler.dense.weight", "vit.pooler.dense.bias"})
+    EXPECT_EQ(model.parameter_name(name), std::nullopt) << name;
+}
+
 }  // namespace
 }  // namespace triga::transformer

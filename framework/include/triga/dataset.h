@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,6 +34,10 @@ class Dataset {
 
   /// Changes when the samples do; kept in checkpoints so that a resume on other data is refused.
   virtual std::string fingerprint() const = 0;
+
+  /// Of training: what whoever uses the model has to know of how the data were read, such as what
+  /// they were scaled with. Small text files (.json, .txt) of the model directory, by name.
+  virtual std::map<std::string, std::string> model_files() const { return {}; }
 };
 
 /// What a dataset's factory may use.

@@ -31,7 +31,7 @@
 namespace triga {
 
 /// Changes with the headers in include/triga, and only with them.
-#define TRIGA_ABI_NUMBER 3
+#define TRIGA_ABI_NUMBER 4
 
 /// One thing that an experiment can name: `{kind: NAME, ...}`, `{plugin: PLUGIN, kind: NAME, ...}`.
 template <class Product, class Context>

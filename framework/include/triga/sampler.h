@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,6 +36,9 @@ struct SamplerContext {
   /// A file of results: its name, such as "grid.png", and its content.
   std::function<void(const std::string& name, std::string_view content)> save;
   ReportProgress report_progress = no_progress;
+  /// Text files of the model directory, name -> content: what the architecture, the tokenizer and
+  /// the training data say of the model (Dataset::model_files). Empty: nothing is known.
+  std::map<std::string, std::string> files = {};
 };
 
 class Sampler {

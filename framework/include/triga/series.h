@@ -3,6 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,5 +26,18 @@ struct Standardisation {
   at::Tensor mean, deviation;
 };
 Standardisation standardisation_of(const at::Tensor& values, int64_t from, int64_t to);
+
+/// How a series was read in training, as series.json of the model directory keeps it for forecasts.
+struct SeriesReading {
+  std::vector<std::string> columns;
+  Standardisation by;        // not standardised: mean 0, deviation 1
+  int64_t input_length = 0;  // rows
+};
+constexpr char kSeriesFile[] = "series.json";
+/// To the last bit of every number.
+std::string series_json(const SeriesReading& reading);
+/// That of `files` (name -> content); nothing when there is none. Throws: CheckpointError when it
+/// is no such file.
+std::optional<SeriesReading> series_reading_of(const std::map<std::string, std::string>& files);
 
 }  // namespace triga

@@ -83,6 +83,35 @@ TEST_F(SeriesTest, GivesAWindowForEachPlaceThatAForecastCanBeginAt) {
   EXPECT_FLOAT_EQ(values(scaled->get(0)["target"])[0], 4 / std::sqrt(2.f / 3));  // 0, 1, 2
 }
 
+TEST_F(SeriesTest, TellsWhoUsesTheModelHowItWasRead) {
+  folder_.write("a.csv", "hour,b,a\nx,1,0.1\ny,2,0.3\nz,6,7\n");
+  const auto reading_of = [&](const std::string& options) {
+    return series_reading_of(make("input_length: 1\nhorizon: 1\n" + options)->model_files());
+  };
+  const auto plain = reading_of("");
+  ASSERT_TRUE(plain.has_value());
+  EXPECT_THAT(plain->columns, ElementsAre("b", "a"));
+  EXPECT_EQ(plain->input_length, 1);
+  EXPECT_TRUE(plain->by.mean.equal(at::zeros({2}, at::kDouble)));
+  EXPECT_TRUE(plain->by.deviation.equal(at::ones({2}, at::kDouble)));
+  const auto scaled = reading_of("columns: [a]\nstandardise: {to: 2}\n");
+  const auto by = standardisation_of(at::tensor({0.1, 0.3}, at::kDouble).view({2, 1}), 0, 2);
+  EXPECT_THAT(scaled->columns, ElementsAre("a"));
+  EXPECT_TRUE(scaled->by.mean.equal(by.mean));  // to the bit
+  EXPECT_TRUE(scaled->by.deviation.equal(by.deviation));
+  EXPECT_FALSE(series_reading_of({{"config.json", "{}"}}).has_value());
+}
+
+TEST_F(SeriesTest, RefusesAFileThatDoesNotSayHowItWasRead) {
+  const auto wrong = [](const std::string& content) {
+    return message_of<CheckpointError>([&] { series_reading_of({{kSeriesFile, content}}); });
+  };
+  EXPECT_THAT(wrong("{"), HasSubstr("series.json: "));
+  EXPECT_THAT(wrong("{}"), HasSubstr("'columns' not found"));
+  EXPECT_THAT(wrong(R"({"columns": ["a"], "mean": [1, 2], "deviation": [1], "input_length": 3})"),
+              HasSubstr("series.json: 1 columns with 2 means and 1 deviations"));
+}
+
 TEST_F(SeriesTest, HorizonIsTheModelsWhereNoneIsGiven) {
   folder_.write("a.csv", "a\n0\n1\n2\n3\n4\n");
   const auto of_model = make("input_length: 1\n", 3);

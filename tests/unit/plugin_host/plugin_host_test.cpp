@@ -141,7 +141,7 @@ TEST_F(PluginHostTest, APluginIsOpenedWithoutACacheToWriteTo) {
 }
 
 TEST_F(PluginHostTest, AStampOfAnotherBuildIsRefusedInItsOwnWords) {
-  EXPECT_THAT(refusal(patched("abi=3\nlibtorch", "abi=0\nlibtorch")),
+  EXPECT_THAT(refusal(patched("abi=4\nlibtorch", "abi=0\nlibtorch")),
               HasSubstr("plugin interface 0"));
   EXPECT_THAT(refusal(patched("libtorch=" TORCH_VERSION, "libtorch=2.10.3")),
               HasSubstr("LibTorch 2.10.3"));
@@ -152,7 +152,7 @@ TEST_F(PluginHostTest, AStampOfAnotherBuildIsRefusedInItsOwnWords) {
 
 TEST_F(PluginHostTest, NoCodeOfAMismatchedPluginRuns) {
   auto bytes = read_text(kPlugins / "static_abort.so");
-  const std::string from = "abi=3\nlib";
+  const std::string from = "abi=4\nlib";
   bytes.replace(bytes.find(from), from.size(), "abi=7\nlib");
   EXPECT_THAT(refusal(write("aborts.so", bytes)),
               AllOf(HasSubstr("plugin interface 7"), Not(HasSubstr("signal"))));
