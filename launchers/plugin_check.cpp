@@ -2,12 +2,8 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <deque>
 #include <filesystem>
 #include <map>
@@ -20,9 +16,11 @@
 #include "conformance/metric_check.h"
 #include "conformance/part_checks.h"
 #include "conformance/subject.h"
+#include "conformance/use.h"
 #include "launchers/check_report.h"
 #include "launchers/inputs_file.h"
 #include "launchers/loaded_experiment.h"
+#include "launchers/scratch_folder.h"
 #include "plugin_host/library.h"
 #include "plugin_host/trial.h"
 
@@ -32,44 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 using conformance::Problems;
 using conformance::Subject;
-
-/// Folders of checks whose process crashed.
-void remove_abandoned(const fs::path& parent) {
-  std::error_code none;
-  for (const fs::directory_entry& entry : fs::directory_iterator(parent, none)) {
-    pid_t pid = 0;
-    const bool is_scratch =
-        std::sscanf(entry.path().filename().c_str(), "plugin-check-%d", &pid) == 1;
-    if (is_scratch && ::kill(pid, 0) != 0 && errno == ESRCH)
-      remove_all(posix_files(), entry.path());
-  }
-}
-
-/// A folder for what checks write, removed with all in it.
-class ScratchFolder {
- public:
-  explicit ScratchFolder(const fs::path& parent)
-      : path_(parent / fmt::format("plugin-check-{}", ::getpid())) {
-    remove_abandoned(parent);
-    remove_all(posix_files(), path_);
-    make_directories(posix_files(), path_);
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  /// A new one in it.
-  std::string make(size_t number) const {
-    const fs::path folder = path_ / std::to_string(number);
-    make_directories(posix_files(), folder);
-    return folder.string();
-  }
-
- private:
-  fs::path path_;
-};
 
 /// An experiment that uses kinds of the plugin, with what is made for it.
 struct Use {
@@ -95,7 +55,7 @@ class PluginCheck {
         arguments_(arguments),
         inputs_(inputs_of(arguments.inputs)),
         report_(out, arguments.file),
-        scratch_(environment.cache_dir) {}
+        scratch_(environment.cache_dir, "plugin-check") {}
 
   ExitStatus run() {
     if (open()) {
@@ -114,8 +74,17 @@ class PluginCheck {
   void check_kinds();
   void check_kind(const KindView& kind, const std::string& of, const std::string& sort);
   void check_defaults(const KindView& kind, const std::string& of);
+  void check_refusals(const std::string& sort, const std::string& name, const ConfigNode& config,
+                      const std::function<void(const ConfigNode& config)>& use);
+  Assembly remake(const Use& use, const Experiment& changed, const std::string& split = "");
   void check_use(Use& use);
   void check_architecture(Use& use, const Subject& subject);
+  void check_split(Use& use, const std::string& split, std::unique_ptr<Dataset> Assembly::*dataset,
+                   const std::function<KindConfig*(Experiment& of)>& find);
+  void check_tokenizer(Use& use, const Tokenizer& tokenizer);
+  void check_optimizer(Use& use, const Assembly& made);
+  void check_schedule(Use& use, const Assembly& made);
+  void check_metric(Use& use, const Assembly& made, const Subject& subject, size_t i);
   Subject subject_of(Use& use);
   std::optional<ConfigNode> inputs_for(const Architecture& model);
   void refuse_unused_inputs() const;
@@ -142,7 +111,7 @@ class PluginCheck {
   Registry registry_;  // of the plugin alone
   std::deque<Use> uses_;
   std::map<std::pair<std::string, std::string>, Example> examples_;  // by sort and kind
-  size_t num_subjects_ = 0;
+  std::set<std::pair<std::string, std::string>> refused_;  // likewise, those that were tried
 };
 
 /// Nothing of the plugin runs here before it ran in a child.
@@ -152,9 +121,8 @@ bool PluginCheck::open() {
     file = PluginFile::inspect(arguments_.file);
     return Problems();
   }) && report_.check("plugin", "it opens in a child process", "", [&] {
-    PluginTrial trial;
+    PluginTrial trial;  // remembers nothing: who checks a file wants it tried
     trial.command = {environment_.executable.string(), "__open-plugin"};
-    trial.cache_dir = environment_.cache_dir;
     try_in_child(file, trial);
     return Problems();
   }) && report_.check("plugin", "it registers its kinds", "", [&] {
@@ -233,13 +201,6 @@ void PluginCheck::check_kind(const KindView& kind, const std::string& of, const 
   if (!is_used && !missing.empty()) return;  // said
   report_.check(of, "every option is described, and resolving is stable", name_,
                 [&] { return conformance::check_description(kind, config); });
-  report_.check(of, "wrong options are refused in words", name_, [&] {
-    return conformance::check_refusals(kind, config, [&](const ConfigNode& resolved) {
-      if (sort != "architecture") return;
-      make_architecture(kind.name, resolved,
-                        is_used ? uses_[example->second.use].tokenizer(environment_) : nullptr);
-    });
-  });
   if (sort == "architecture") check_defaults(kind, of);
 }
 
@@ -266,72 +227,144 @@ void PluginCheck::check_defaults(const KindView& kind, const std::string& of) {
   });
 }
 
-/// Builds every layer, which takes no memory. Throws: Error for one that cannot be.
 void PluginCheck::make_architecture(const std::string& kind, const ConfigNode& config,
                                     const Tokenizer* tokenizer) const {
   const auto& kinds = registry_.architectures.kinds();
   const auto found =
       std::find_if(kinds.begin(), kinds.end(), [&](const auto& each) { return each.name == kind; });
-  const auto model = found->create(config, {tokenizer});
-  for (const LayerSpec& spec : model->layers()) {
-    const auto layer = spec.build();
-    for (const Parameter& parameter : layer->parameters())
-      for (const int64_t extent : parameter.spec().shape)
-        if (extent < 1)
-          throw Error(
-              fmt::format("parameter {} has an extent of {}", parameter.spec().name, extent));
-  }
+  conformance::build_layers(*found->create(config, {tokenizer}));
+}
+
+/// Once a kind. `use`: makes it with such options, and uses it.
+void PluginCheck::check_refusals(const std::string& sort, const std::string& name,
+                                 const ConfigNode& config,
+                                 const std::function<void(const ConfigNode& config)>& use) {
+  if (!refused_.insert({sort, name}).second) return;
+  for (const KindSection& section : kind_sections(registry_))
+    for (const KindView& kind : section.kinds)
+      if (section.sort == sort && kind.name == name) {
+        report_.check(sort + " " + name, "wrong options are refused in words", name_,
+                      [&] { return conformance::check_refusals(kind, config, use); });
+        return;
+      }
+}
+
+/// An experiment with other options, without what earlier ones left in a cache.
+Assembly PluginCheck::remake(const Use& use, const Experiment& changed, const std::string& split) {
+  AssemblyOptions options;
+  options.train = split == "train";
+  options.validation = split == "validation";
+  options.test = split == "test";
+  options.cache_dir = scratch_.make();
+  return triga::assemble(changed, use.loaded->kinds().registry(), options);
 }
 
 void PluginCheck::check_use(Use& use) {
   const Experiment& experiment = use.experiment();
   const Subject subject = subject_of(use);
   if (is_own(experiment.model.plugin)) check_architecture(use, subject);
-  const auto check_split = [&](const KindConfig& config, const std::string& split,
-                               std::unique_ptr<Dataset> Assembly::*dataset) {
-    if (!is_own(config.plugin)) return;
-    report_.check("dataset " + config.kind, fmt::format("data.{} is the same every time", split),
-                  name_, [&] {
-                    return conformance::check_dataset(
-                        [&] { return std::move(use.assemble(environment_, {split}).*dataset); });
-                  });
-  };
-  check_split(experiment.data.train, "train", &Assembly::train);
-  if (experiment.data.validation)
-    check_split(*experiment.data.validation, "validation", &Assembly::validation);
-  if (experiment.data.test) check_split(*experiment.data.test, "test", &Assembly::test);
-  if (const auto& tokenizer = experiment.data.tokenizer; tokenizer && is_own(tokenizer->plugin))
-    report_.check("tokenizer " + tokenizer->kind, "a checkpoint's files make it again", name_, [&] {
-      return conformance::check_tokenizer(*subject.tokenizer, [&](const auto& files) {
-        return std::move(use.assemble(environment_, {}, files).tokenizer);
-      });
-    });
-  Assembly& made = use.assemble(environment_, {});
-  if (is_own(experiment.optimizer.plugin)) {
-    const std::string optimizer = "optimizer " + experiment.optimizer.kind;
-    report_.check(optimizer, "a range may be cut anywhere", name_,
-                  [&] { return conformance::check_optimizer(made.make_optimizer); });
-    report_.check(optimizer, "each group has values of its own", name_,
-                  [&] { return conformance::check_optimizer_groups(made.make_optimizer); });
-  }
-  if (const auto& schedule = experiment.learning_rate_schedule; is_own(schedule.plugin))
-    report_.check("learning-rate schedule " + schedule.kind, "its factors are numbers", name_, [&] {
-      return conformance::check_schedule([&] { return made.make_schedule(100); });
-    });
+  check_split(use, "train", &Assembly::train,
+              [](Experiment& of) -> KindConfig* { return &of.data.train; });
+  check_split(use, "validation", &Assembly::validation,
+              [](Experiment& of) { return of.data.validation ? &*of.data.validation : nullptr; });
+  check_split(use, "test", &Assembly::test,
+              [](Experiment& of) { return of.data.test ? &*of.data.test : nullptr; });
+  if (experiment.data.tokenizer && is_own(experiment.data.tokenizer->plugin))
+    check_tokenizer(use, *subject.tokenizer);
+  const Assembly& made = use.assemble(environment_, {});
+  if (is_own(experiment.optimizer.plugin)) check_optimizer(use, made);
+  if (is_own(experiment.learning_rate_schedule.plugin)) check_schedule(use, made);
   for (size_t i = 0; i < experiment.eval.metrics.size(); ++i)
-    if (const KindConfig& metric = experiment.eval.metrics[i]; is_own(metric.plugin))
-      report_.check("metric " + metric.kind, "it merges to what one rank would count", name_, [&] {
-        return conformance::check_merging(subject,
-                                          [&] { return std::move(made.make_metrics().at(i)); });
-      });
+    if (is_own(experiment.eval.metrics[i].plugin)) check_metric(use, made, subject, i);
 }
 
 void PluginCheck::check_architecture(Use& use, const Subject& subject) {
-  const std::string of = "architecture " + use.experiment().model.kind;
+  const ModelConfig& model = use.experiment().model;
+  const std::string of = "architecture " + model.kind;
+  check_refusals("architecture", model.kind, model.config, [&](const ConfigNode& config) {
+    Experiment changed = use.experiment();
+    changed.model.config = config;
+    conformance::use_architecture(*remake(use, changed).architecture, subject);
+  });
   for (const conformance::Check& check : conformance::architecture_checks())
     report_.check(
         of, check.claim, name_, [&] { return check.find_problems(subject); },
         [&] { return check.find_nothing ? check.find_nothing(subject) : ""; });
+}
+
+/// `find`: its section in an experiment; null: it has none.
+void PluginCheck::check_split(Use& use, const std::string& split,
+                              std::unique_ptr<Dataset> Assembly::*dataset,
+                              const std::function<KindConfig*(Experiment& of)>& find) {
+  Experiment experiment = use.experiment();
+  const KindConfig* config = find(experiment);
+  if (config == nullptr || !is_own(config->plugin)) return;
+  check_refusals("dataset", config->kind, config->options, [&](const ConfigNode& options) {
+    Experiment changed = use.experiment();
+    find(changed)->options = options;
+    conformance::use_dataset(*(remake(use, changed, split).*dataset));
+  });
+  report_.check("dataset " + config->kind, fmt::format("data.{} is the same every time", split),
+                name_, [&] {
+                  return conformance::check_dataset(
+                      [&] { return std::move(use.assemble(environment_, {split}).*dataset); });
+                });
+}
+
+void PluginCheck::check_tokenizer(Use& use, const Tokenizer& tokenizer) {
+  const KindConfig& config = *use.experiment().data.tokenizer;
+  check_refusals("tokenizer", config.kind, config.options, [&](const ConfigNode& options) {
+    Experiment changed = use.experiment();
+    changed.data.tokenizer->options = options;
+    conformance::use_tokenizer(*remake(use, changed).tokenizer);
+  });
+  report_.check("tokenizer " + config.kind, "a checkpoint's files make it again", name_, [&] {
+    return conformance::check_tokenizer(tokenizer, [&](const auto& files) {
+      return std::move(use.assemble(environment_, {}, files).tokenizer);
+    });
+  });
+}
+
+void PluginCheck::check_optimizer(Use& use, const Assembly& made) {
+  const OptimizerConfig& config = use.experiment().optimizer;
+  const std::string of = "optimizer " + config.kind;
+  check_refusals("optimizer", config.kind, config.options, [&](const ConfigNode& options) {
+    Experiment changed = use.experiment();
+    changed.optimizer.options = options;
+    conformance::use_optimizer(*remake(use, changed).make_optimizer());
+  });
+  report_.check(of, "a range may be cut anywhere, and a run may go on anywhere", name_,
+                [&] { return conformance::check_optimizer(made.make_optimizer); });
+  report_.check(of, "each group has values of its own", name_,
+                [&] { return conformance::check_optimizer_groups(made.make_optimizer); });
+}
+
+void PluginCheck::check_schedule(Use& use, const Assembly& made) {
+  constexpr int64_t kDecaySteps = 100;
+  const LearningRateScheduleConfig& config = use.experiment().learning_rate_schedule;
+  check_refusals("learning-rate schedule", config.kind, config.options,
+                 [&](const ConfigNode& options) {
+                   Experiment changed = use.experiment();
+                   changed.learning_rate_schedule.options = options;
+                   conformance::use_schedule(*remake(use, changed).make_schedule(kDecaySteps));
+                 });
+  report_.check("learning-rate schedule " + config.kind, "its factors are numbers", name_, [&] {
+    return conformance::check_schedule([&] { return made.make_schedule(kDecaySteps); });
+  });
+}
+
+/// The i-th of the experiment.
+void PluginCheck::check_metric(Use& use, const Assembly& made, const Subject& subject, size_t i) {
+  const KindConfig& config = use.experiment().eval.metrics[i];
+  check_refusals("metric", config.kind, config.options, [&](const ConfigNode& options) {
+    Experiment changed = use.experiment();
+    changed.eval.metrics[i].options = options;
+    conformance::use_metric(*remake(use, changed).make_metrics().at(i), subject);
+  });
+  report_.check("metric " + config.kind, "it merges to what one rank would count", name_, [&] {
+    return conformance::check_merging(subject,
+                                      [&] { return std::move(made.make_metrics().at(i)); });
+  });
 }
 
 /// The experiment's model on its training data.
@@ -349,8 +382,9 @@ Subject PluginCheck::subject_of(Use& use) {
     return dataset->get(index % dataset->size());
   };
   subject.tokenizer = made.tokenizer.get();
+  subject.files = model_files(made);
   subject.sampler_inputs = inputs_for(*made.architecture);
-  subject.scratch_dir = scratch_.make(num_subjects_++);
+  subject.scratch_dir = scratch_.make().string();
   return subject;
 }
 

@@ -18,8 +18,11 @@ function(triga_add_plugin name)
     set_property(GLOBAL APPEND PROPERTY TRIGA_PLUGINS triga_plugin_${name})
     triga_precompile(triga_plugin_${name})
   else()
-    # What it needs is in the process that opens it: a search path of its own would only name this machine.
-    set_target_properties(triga_plugin_${name} PROPERTIES INSTALL_RPATH "" SKIP_BUILD_RPATH ON)
+    # Triga and LibTorch are in the process that opens it. What else it is linked with is found where it lies now, and once
+    # it is installed, beside it: no path of this machine stays in it.
+    if(NOT DEFINED CMAKE_INSTALL_RPATH)
+      set_target_properties(triga_plugin_${name} PROPERTIES INSTALL_RPATH "$ORIGIN")
+    endif()
     install(TARGETS triga_plugin_${name} LIBRARY DESTINATION lib/triga/plugins)
   endif()
 endfunction()

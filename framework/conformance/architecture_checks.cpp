@@ -126,6 +126,51 @@ std::string one_layer(const Subject& subject) {
   return subject.make()->layers().size() == 1 ? "it has one layer" : "";
 }
 
+/// What an evaluation of three samples gives: the batch, and the outputs.
+Record evaluated(const Subject& subject, const Architecture& model, CutModel& cut) {
+  const Batch batch = subject.evaluation_batch(model, 0, 3);
+  Record record;
+  for (const auto& [name, tensor] : batch.fields) record["batch field " + name] = tensor;
+  for (const auto& [name, tensor] : cut.evaluate(batch)) record["output " + name] = tensor;
+  return record;
+}
+
+Problems evaluation_is_a_function(const Subject& subject) {
+  const auto model = subject.make(), other = subject.make();
+  const Batch batch = subject.evaluation_batch(*model, 0, 3);
+  if (batch.num_samples != 3)
+    return {c10::str("num_samples is ", batch.num_samples, " for 3 samples")};
+  Problems problems;
+  if (model->loss()->count(batch, "loss") <= 0)
+    problems.push_back("the loss counts nothing in three samples of an evaluation");
+  CutModel first(*model, {}), again(*other, {}), cut = CutModel::everywhere(*model);
+  const Record expected = evaluated(subject, *model, first);
+  for (const auto& [name, tensor] : expected)
+    if (!tensor.isfinite().all().item<bool>()) problems.push_back(name + " is not finite");
+  append(problems, named(differences(expected, evaluated(subject, *model, first)),
+                         " of an evaluation differs from one pass to the next"));
+  append(problems, named(differences(expected, evaluated(subject, *other, again)),
+                         " of an evaluation differs from one time to the next"));
+  append(problems, named(differences(expected, evaluated(subject, *model, cut)),
+                         " of an evaluation differs when the model is cut everywhere"));
+  return problems;
+}
+
+Problems recomputing_changes_nothing(const Subject& subject) {
+  Problems problems;
+  const auto model = subject.make();
+  const auto batches = subject.batches(*model);
+  const Record expected = CutModel(*model, {}).train(batches, false);
+  for (const auto& [recompute, key] :
+       {std::pair(Recompute::kFull, "full"), std::pair(Recompute::kSelective, "selective")}) {
+    CutModel again(*model, {});
+    again.set_recompute(recompute);
+    append(problems, named(differences(expected, again.train(batches, false)),
+                           c10::str(" differs with parallel.recompute: ", key)));
+  }
+  return problems;
+}
+
 Problems metrics_merge(const Subject& subject) {
   Problems problems;
   const auto model = subject.make();
@@ -160,6 +205,7 @@ std::map<std::string, std::string> generate(const Subject& subject, const Archit
   std::map<std::string, std::string> results;
   SamplerContext context;
   context.tokenizer = subject.tokenizer;
+  context.files = subject.files;
   context.print = [&](std::string_view part) { results[""] += part; };
   context.save = [&](const std::string& name, std::string_view content) {
     if (!results.try_emplace(name, content).second)
@@ -202,6 +248,8 @@ const std::vector<Check>& architecture_checks() {
       {"the same bits come again", same_bits},
       {"nothing is drawn from LibTorch's generator", nothing_from_the_default_generator},
       {"every cut is the uncut model to the bit", every_cut, one_layer},
+      {"activations that are computed again are the same to the bit", recomputing_changes_nothing},
+      {"an evaluation gives the same again, cut anywhere", evaluation_is_a_function},
       {"several ranks are one process", compare_layouts},
       {"a model directory fits the model that wrote it", directory_fits},
       {"what is saved is loaded to the bit", save_and_load},

@@ -117,7 +117,12 @@ std::vector<StageRun> CutModel::forward(const Batch& batch, int64_t step, bool c
   for (size_t i = 0; i < stages_.size(); ++i) {
     auto* state = carry_state ? &states_[i] : nullptr;
     runs.push_back(stages_[i]->forward(inputs_of(i, passing), batch,
-                                       {Mode::kTrain, seed_, step, state, &statistics_}));
+                                       {.mode = Mode::kTrain,
+                                        .seed = seed_,
+                                        .step = step,
+                                        .sequence_state = state,
+                                        .statistics = &statistics_,
+                                        .recompute = recompute_}));
     for (const auto& edge : flow_[i].readers)
       passing[{int(i), edge.stage}] = through_the_wire(runs.back().outputs, edge.names);
   }

@@ -24,6 +24,9 @@ class CutModel final : public Predictor {
   /// from `seed`.
   CutModel(const Architecture& architecture, const std::vector<size_t>& cuts, uint64_t seed = 5);
 
+  /// From now on training computes these activations again instead of keeping them.
+  void set_recompute(Recompute recompute) { recompute_ = recompute; }
+
   /// Each layer a stage.
   static CutModel everywhere(const Architecture& architecture);
 
@@ -58,6 +61,7 @@ class CutModel final : public Predictor {
   Activations inputs_of(size_t stage, Passing& passing) const;
 
   uint64_t seed_;
+  Recompute recompute_ = Recompute::kNone;
   std::vector<LayerSpec> specs_;
   std::unique_ptr<Loss> loss_;
   std::vector<size_t> bounds_;  // stage i runs layers [bounds_[i], bounds_[i + 1])

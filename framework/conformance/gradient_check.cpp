@@ -17,6 +17,7 @@ namespace triga::conformance {
 namespace {
 
 constexpr double kNoise = 2e-6;  // of a loss, relative
+constexpr double kClear = 5;     // noise that is beyond doubt, in units of kNoise
 constexpr int kNumRandom = 3;    // directions
 
 /// A parameter with the gradient that is on trial.
@@ -37,14 +38,24 @@ class Trial {
     if (size == 0) return std::nullopt;
     const double longest = 0.1 * std::max(rms(start_), 0.02) / size;
     int num_measured = 0;
+    std::vector<double> clear;  // slopes whose difference no noise explains
     for (const double step : {longest, longest / 5, longest / 25, longest / 125}) {
       const double noise = kNoise * std::max(loss_, 0.1) / step;
-      if (tolerance < 2 * noise) break;  // shorter steps are worse still
-      ++num_measured;
+      const bool is_measured = tolerance >= 2 * noise;
+      if (!is_measured && clear.size() >= 2) break;  // shorter steps are worse still
       slope_ = (loss_at(direction, step) - loss_at(direction, -step)) / (2 * step);
-      if (std::abs(slope_ - expected) <= tolerance + noise) return true;
+      const double difference = std::abs(slope_ - expected);
+      if (is_measured && difference <= tolerance + noise) return true;
+      const bool is_clear = difference > tolerance + kClear * noise;
+      if (!is_measured && !is_clear) break;
+      if (is_measured) ++num_measured;
+      if (is_clear) clear.push_back(slope_);
     }
-    if (num_measured < 2) return std::nullopt;  // the one may have been too long
+    if (num_measured >= 2) return false;
+    // A gradient that is far too small asks for more than can be measured. It is wrong all the same
+    // when two steps give the same slope; a single one may have been too long.
+    if (clear.size() < 2) return std::nullopt;
+    if (std::abs(clear[0] - clear[1]) > 0.5 * std::abs(clear[1])) return std::nullopt;
     return false;
   }
 

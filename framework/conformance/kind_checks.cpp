@@ -62,12 +62,22 @@ Problems check_description(const KindView& kind, const ConfigNode& config) {
 }
 
 Problems check_refusals(const KindView& kind, const ConfigNode& config,
-                        const std::function<void(const ConfigNode& config)>& make) {
-  constexpr const char* kUnknown = "no_such_option";
+                        const std::function<void(const ConfigNode& config)>& use) {
+  constexpr const char *kUnknown = "no_such_option", *kNoNumber = "twelve";
   Problems problems;
   const auto expect_refused = [&](const ConfigNode& wrong, const std::string& key,
                                   const std::string& what) {
     if (auto problem = not_refused(kind, wrong, key, what)) problems.push_back(*problem);
+  };
+  const auto what_happens = [&](const ConfigNode& questionable) -> std::optional<std::string> {
+    try {
+      use(kind.resolve(questionable, {}));
+    } catch (const ConfigError&) {  // in words
+    } catch (const DataError&) {    // of what it found where the option said
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+    return std::nullopt;
   };
   expect_refused(with(config, kUnknown, ConfigNode::make_scalar("1")), kUnknown, "an unknown key");
   const ConfigNode schema = kind.schema();
@@ -75,16 +85,16 @@ Problems check_refusals(const KindView& kind, const ConfigNode& config,
     if (is_of_scalars(property))
       expect_refused(with(config, key, ConfigNode::make_mapping()), key,
                      "a mapping as the value of " + key);
-    if (!has_type(property, "integer") && !has_type(property, "number")) continue;
-    const ConfigNode negative = with(config, key, ConfigNode::make_scalar("-1"));
-    try {
-      make(kind.resolve(negative, {}));
-    } catch (const ConfigError&) {
-      continue;  // in words
-    } catch (const std::exception& error) {
-      problems.push_back(
-          c10::str(key, ": -1 is not refused with a ConfigError, but ends in: ", error.what()));
-    }
+    const bool has_choices = property.find("enum") != nullptr;
+    const bool is_number = has_type(property, "integer") || has_type(property, "number");
+    if (has_choices || is_number)
+      expect_refused(with(config, key, ConfigNode::make_scalar(kNoNumber)), key,
+                     c10::str("'", kNoNumber, "' as the value of ", key));
+    if (!is_number) continue;
+    for (const char* number : {"-1", "0"})
+      if (auto problem = what_happens(with(config, key, ConfigNode::make_scalar(number))))
+        problems.push_back(c10::str(key, ": ", number, " is not refused with a ConfigError, but ",
+                                    "ends in: ", *problem));
   }
   return problems;
 }

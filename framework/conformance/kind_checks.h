@@ -12,12 +12,12 @@ namespace triga::conformance {
 /// `config`: one that is right.
 Problems check_description(const KindView& kind, const ConfigNode& config);
 
-/// What cannot be right is refused with a ConfigError that names the option: an unknown key, a
-/// value of another type; and a negative number is refused, or makes something. `make`: makes the
-/// product of a config and looks at it. Throws: what is wrong with the product, as an Error that is
-/// no ConfigError.
+/// What cannot be right is refused with a ConfigError that names the option: an unknown key, a value
+/// of another type, a word that is no choice. Whether -1 or 0 can be right only the plugin knows:
+/// each is refused as well, or what is made with it can be used. `use`: makes the product of a config
+/// and uses it (use.h).
 Problems check_refusals(const KindView& kind, const ConfigNode& config,
-                        const std::function<void(const ConfigNode& config)>& make);
+                        const std::function<void(const ConfigNode& config)>& use);
 
 /// The options that have no default.
 std::vector<std::string> required_options(const KindView& kind);

@@ -32,21 +32,24 @@ struct Outcome {
   std::map<std::string, at::Tensor> values;  // after the last step
 };
 
+/// What makes one of them: Subject::batch or Subject::evaluation_batch.
+using MakeBatch = Batch (Subject::*)(const Architecture&, int64_t, int64_t, int64_t) const;
+
 /// My microbatches of a step, of 1 to 3 samples each; the missing ones empty.
-std::vector<Batch> share(const Subject& subject, const Architecture& model, const ProcessGrid& grid,
-                         int64_t step) {
+std::vector<Batch> share(const Subject& subject, MakeBatch make, const Architecture& model,
+                         const ProcessGrid& grid, int64_t step) {
   const int64_t begin = kMicrobatches * grid.dp_rank() / grid.dp();
   const int64_t end = kMicrobatches * (grid.dp_rank() + 1) / grid.dp();
   std::vector<Batch> mine;
   for (int64_t i = begin; i < end; ++i)
-    mine.push_back(subject.batch(model, 10 * step + 2 * i, 1 + i % 3, i));
+    mine.push_back((subject.*make)(model, 10 * step + 2 * i, 1 + i % 3, i));
   mine.resize(static_cast<size_t>((kMicrobatches + grid.dp() - 1) / grid.dp()));
   return mine;
 }
 
 std::map<std::string, double> evaluate(const Subject& subject, const Architecture& model,
                                        const ProcessGrid& grid, Strategy& strategy) {
-  const std::vector<Batch> batches = share(subject, model, grid, 0);
+  const std::vector<Batch> batches = share(subject, &Subject::evaluation_batch, model, grid, 0);
   size_t next = 0;
   const EvaluationResult result = strategy.evaluate([&]() -> std::optional<Batch> {
     if (next == batches.size()) return std::nullopt;
@@ -70,7 +73,8 @@ Outcome train(Communicator& world, const Layout& layout, const Subject& subject)
   outcome.evaluation = evaluate(subject, *model, grid, strategy);
   for (int64_t step = 0; step < kSteps; ++step) {
     outcome.losses.push_back(
-        strategy.forward_backward(share(subject, *model, grid, step), step).mean());
+        strategy.forward_backward(share(subject, &Subject::batch, *model, grid, step), step)
+            .mean());
     outcome.norms.push_back(strategy.clip_gradients(1.0));
     strategy.update(0.02);
   }

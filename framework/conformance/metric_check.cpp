@@ -24,8 +24,8 @@ Problems check_merging(const Subject& subject,
   CutModel model(*architecture, {});
   whole->reset();
   merged->reset();
-  for (const Batch& batch :
-       {subject.batch(*architecture, 0, 3), subject.batch(*architecture, 3, 1)}) {
+  for (const Batch& batch : {subject.evaluation_batch(*architecture, 0, 3),
+                             subject.evaluation_batch(*architecture, 3, 1)}) {
     const Activations outputs = model.evaluate(batch);
     whole->update(batch, outputs);
     part->reset();

@@ -34,16 +34,19 @@ struct Update {
   double learning_rate = 0.01;
   double gradient_factor = 1;  // that the gradients already have
   double gradient_scale = 1;   // that the optimizer is told
+  bool resumes = false;        // before the last update with a new optimizer, as a run does
 };
 
 /// The parameter after three updates.
-at::Tensor updated(Optimizer& optimizer, const Update& update) {
+at::Tensor updated(const Maker<Optimizer>& make, const Update& update) {
+  auto optimizer = make();
   at::Tensor parameter = at::empty({kElements}, at::kFloat);
   fill_normal(parameter, RandomKey(31).with("parameter"), 0, 1);
   std::vector<at::Tensor> states;
-  for (size_t i = 0; i < optimizer.state_names().size(); ++i)
+  for (size_t i = 0; i < optimizer->state_names().size(); ++i)
     states.push_back(at::zeros({kElements}, at::kFloat));
   for (int64_t step = 1; step <= 3; ++step) {
+    if (step == 3 && update.resumes) optimizer = make();
     at::Tensor gradient = at::empty({kElements}, at::kFloat);
     fill_normal(gradient, RandomKey(31).with("gradient"), 0, 1, static_cast<uint64_t>(step));
     gradient.mul_(update.gradient_factor);
@@ -53,7 +56,7 @@ at::Tensor updated(Optimizer& optimizer, const Update& update) {
       OptimizerSlice slice;
       const auto part = [&](const at::Tensor& whole) {
         const at::Tensor flat = whole.slice(0, begin, end);
-        return optimizer.needs_whole_parameters() ? flat.view({4, -1}) : flat;
+        return optimizer->needs_whole_parameters() ? flat.view({4, -1}) : flat;
       };
       slice.parameter = part(parameter);
       slice.gradient = part(gradient);
@@ -62,7 +65,7 @@ at::Tensor updated(Optimizer& optimizer, const Update& update) {
       slices.push_back(std::move(slice));
       begin = end;
     }
-    optimizer.update(slices, update.learning_rate, step, update.gradient_scale);
+    optimizer->update(slices, update.learning_rate, step, update.gradient_scale);
   }
   return parameter;
 }
@@ -81,6 +84,11 @@ Problems check_dataset(const Maker<Dataset>& make) {
   if (other->size() != size) problems.push_back("its size is another one every time");
   if (dataset->fingerprint().empty() || dataset->fingerprint() != other->fingerprint())
     problems.push_back("its fingerprint is empty, or another one every time");
+  const auto files = dataset->model_files();
+  if (files != other->model_files()) problems.push_back("its model_files() are others every time");
+  for (const auto& [name, content] : files)
+    if (!name.ends_with(".json") && !name.ends_with(".txt"))
+      problems.push_back("model_files() has '" + name + "', which is neither .json nor .txt");
   const std::vector<int64_t> indices = some_of(size);
   const auto get_all = [&] {
     std::vector<Sample> samples;
@@ -132,21 +140,25 @@ Problems check_optimizer(const Maker<Optimizer>& make) {
   const auto names = make()->state_names();
   if (std::any_of(names.begin(), names.end(), [](const auto& name) { return name.empty(); }))
     problems.push_back("a state has no name");
-  const at::Tensor whole = updated(*make(), {});
+  const at::Tensor whole = updated(make, {});
   if (!whole.isfinite().all().item<bool>())
     problems.push_back("it gives values that are not finite");
-  if (!whole.equal(updated(*make(), {})))
+  if (!whole.equal(updated(make, {})))
     problems.push_back("the same updates give other values every time");
+  else if (!whole.equal(updated(make, {.resumes = true})))
+    problems.push_back(
+        "after a resume it gives other values: what an update leaves for the next one belongs into "
+        "the states of its slices, for a checkpoint holds nothing else");
   if (!make()->needs_whole_parameters() &&
-      !are_close(whole, updated(*make(), {.cuts = {kCut, kElements}})))
+      !are_close(whole, updated(make, {.cuts = {kCut, kElements}})))
     problems.push_back(
         "two slices give other values than one: each element may depend on its own only, unless "
         "needs_whole_parameters() says so");
-  const at::Tensor scaled = updated(*make(), {.gradient_factor = 2, .gradient_scale = 0.5});
+  const at::Tensor scaled = updated(make, {.gradient_factor = 2, .gradient_scale = 0.5});
   if (!at::allclose(whole, scaled, 1e-5, 1e-6))
     problems.push_back("gradient_scale is not a factor of the gradients");
-  if (!updated(*make(), {.learning_rate = 0})
-           .equal(updated(*make(), {.learning_rate = 0, .gradient_factor = 3})))
+  if (!updated(make, {.learning_rate = 0})
+           .equal(updated(make, {.learning_rate = 0, .gradient_factor = 3})))
     problems.push_back("with a learning rate of 0 parameters change with the gradients");
   return problems;
 }
@@ -159,7 +171,7 @@ Problems check_optimizer_groups(const Maker<Optimizer>& make) {
   using Groups = std::vector<OptimizerGroup>;
   const auto in_groups = [&](const Groups& groups, double learning_rate = kRate) {
     return updated(
-               *make(),
+               make,
                {.cuts = {kGroupCut, kElements}, .groups = groups, .learning_rate = learning_rate})
         .split({kGroupCut, kElements - kGroupCut});
   };

@@ -22,8 +22,9 @@ Problems check_tokenizer(
     const std::function<std::unique_ptr<Tokenizer>(const std::map<std::string, std::string>&)>&
         reopen);
 
-/// A range of elements may be cut anywhere (a rank has a part of it), the scale of gradients is a
-/// factor of them, and a learning rate of 0 changes no parameter.
+/// A range of elements may be cut anywhere (a rank has a part of it), nothing but its states goes from
+/// one update to the next, the scale of gradients is a factor of them, and a learning rate of 0
+/// changes no parameter.
 Problems check_optimizer(const Maker<Optimizer>& make);
 
 /// The values of a slice's group, its scale of the learning rate and its weight decay, hold for that

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,12 +23,16 @@ struct Subject {
   std::function<std::unique_ptr<Architecture>()> make;
   std::function<Sample(int64_t index)> sample;  // for every index from 0 on; thread-safe
   const Tokenizer* tokenizer = nullptr;         // null: none
+  std::map<std::string, std::string> files;     // of the model directory: SamplerContext::files
   std::optional<ConfigNode> sampler_inputs;     // empty: nothing is known that could be given
   std::string scratch_dir;                      // absolute, exists; may be written to
 
-  /// The microbatch of `count` samples from `first` on.
+  /// The microbatch of `count` samples from `first` on, as training gets them.
   Batch batch(const Architecture& model, int64_t first, int64_t count,
               int64_t microbatch = 0) const;
+  /// The same samples as an evaluation gets them.
+  Batch evaluation_batch(const Architecture& model, int64_t first, int64_t count,
+                         int64_t microbatch = 0) const;
   /// Three of unequal size.
   std::vector<Batch> batches(const Architecture& model) const;
 };

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <torch/version.h>
 
 #include <chrono>
 #include <cstring>
@@ -41,11 +42,20 @@ std::string what_went_wrong(const ChildProcess::Outcome& outcome,
                   ": a static initialiser of it calls exit()", last_words(outcome.output));
 }
 
+/// Another Triga or LibTorch may open the same file otherwise.
 fs::path memory_of(const PluginFile& file, const PluginTrial& trial) {
-  return trial.cache_dir / "plugins" / ("opened-" + file.content_hash);
+  return trial.cache_dir / "plugins" /
+         c10::str("opened-", file.content_hash, "-triga-", TRIGA_VERSION, "-libtorch-",
+                  TORCH_VERSION);
+}
+
+bool is_remembered(const PluginFile& file, const PluginTrial& trial) {
+  std::error_code ignored;
+  return !trial.cache_dir.empty() && fs::exists(memory_of(file, trial), ignored);
 }
 
 void remember(const PluginFile& file, const PluginTrial& trial) {
+  if (trial.cache_dir.empty()) return;
   const auto memory = memory_of(file, trial);
   std::error_code ignored;  // the cost is another trial the next time
   fs::create_directories(memory.parent_path(), ignored);
@@ -65,8 +75,7 @@ ChildProcess::Outcome run(const std::vector<std::string>& command,
 }  // namespace
 
 void try_in_child(const PluginFile& file, const PluginTrial& trial) {
-  std::error_code ignored;
-  if (fs::exists(memory_of(file, trial), ignored)) return;
+  if (is_remembered(file, trial)) return;
   auto command = trial.command;
   TRIGA_CHECK(!command.empty(), "no command to try a plugin with");
   command.push_back(file.path.string());

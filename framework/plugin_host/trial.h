@@ -1,6 +1,6 @@
 // The first load of a plugin happens in a process of its own: what a static initialiser throws,
 // aborts or hangs on can not be caught, so it must end only a child. A file that passed is
-// remembered by its content and not tried again.
+// remembered by its content and the versions of Triga and LibTorch, and not tried again.
 #pragma once
 
 #include <chrono>
@@ -17,8 +17,8 @@ struct PluginTrial {
   /// open_for_trial() returns and leaves with 0, or prints the PluginError and leaves with 3.
   /// `triga __open-plugin` is one.
   std::vector<std::string> command;
-  std::filesystem::path
-      cache_dir;  // remembers; when it can not be written, every load is a first one
+  /// Remembers; empty, or when it can not be written, every load is a first one.
+  std::filesystem::path cache_dir;
   std::chrono::milliseconds time_limit{30000};
 };
 

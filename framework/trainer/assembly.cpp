@@ -105,6 +105,13 @@ Assembly assemble(const Experiment& experiment, const Registry& registry,
   return made;
 }
 
+std::map<std::string, std::string> model_files(const Assembly& assembly) {
+  std::map<std::string, std::string> files = assembly.architecture->model_directory().files;
+  if (assembly.tokenizer) files.merge(assembly.tokenizer->files());
+  files.merge(assembly.train->model_files());
+  return files;
+}
+
 ScheduleChoice schedule_choice_of(const ParallelConfig& parallel) {
   ScheduleChoice choice;
   choice.name = parallel.pipeline_schedule;

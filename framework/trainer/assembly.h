@@ -28,6 +28,9 @@ struct Assembly {
   std::function<std::vector<std::unique_ptr<Metric>>()> make_metrics;
 };
 
+/// The text files of its model directory, name -> content. Requires: the training data.
+std::map<std::string, std::string> model_files(const Assembly& assembly);
+
 /// Which datasets to open: generation needs none.
 struct AssemblyOptions {
   bool train = true, validation = true, test = false;

@@ -52,11 +52,8 @@ TrainingSamples::TrainingSamples(const Experiment& experiment, const Assembly& a
       folder_(directory.samples()),
       sampler_(placed(config_.place.place_of("inputs"),
                       [&] { return assembly.architecture->sampler()->create(config_.inputs); })),
-      sampler_code_(code_of("sampler", *sampler_)) {
-  model_files_ = assembly.architecture->model_directory().files;
-  if (tokenizer_ != nullptr) model_files_.merge(tokenizer_->files());
-  model_files_.merge(assembly.train->model_files());
-}
+      sampler_code_(code_of("sampler", *sampler_)),
+      model_files_(model_files(assembly)) {}
 
 bool TrainingSamples::are_due(int64_t step, bool is_last) const {
   return is_last || (config_.every_steps > 0 && step % config_.every_steps == 0);

@@ -51,7 +51,7 @@ class TrainingSamples {
   const Path folder_;
   const std::unique_ptr<Sampler> sampler_;
   const PluginCode sampler_code_;
-  std::map<std::string, std::string> model_files_;  // as a checkpoint has them
+  const std::map<std::string, std::string> model_files_;  // as a checkpoint has them
 };
 
 /// The inputs of log.samples with every default filled in and paths absolute, for resolved.yaml.

@@ -57,7 +57,7 @@ class PluginCheck(TrigaTest):
         self.assertNotIn("error", done.stderr)
         for kind in experiments:
             found = lines_of(kind, done.stdout)
-            self.assertEqual(len(found), 17, done.stdout)
+            self.assertEqual(len(found), 19, done.stdout)
             self.assertEqual([line for line in found if not line.startswith(("PASS", "none"))], [], done.stdout)
 
     def test_transformer_passes(self):

@@ -12,6 +12,33 @@ import unittest
 from triga_runner import BUILD, environment
 
 
+HALVING = """\
+#include <cmath>
+
+#include "triga/plugin.h"
+
+extern "C" double half_of(double number);
+
+struct Halving {};
+void describe(triga::Fields&, Halving&) {}
+
+class HalvingSchedule final : public triga::LearningRateSchedule {
+ public:
+  double factor(int64_t step) const override {
+    double factor = 1;
+    for (int64_t i = 0; i < step && factor > 0; ++i) factor = half_of(factor);
+    return factor;
+  }
+};
+
+TRIGA_PLUGIN(halving, "1.0.0") {
+  registry.learning_rate_schedules.add<Halving>(
+      "halving", "Half at every step.",
+      [](const Halving&, const triga::LearningRateScheduleContext&) { return std::make_unique<HalvingSchedule>(); });
+}
+"""
+
+
 class PluginKit(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -130,6 +157,32 @@ class PluginKit(unittest.TestCase):
         folder.mkdir()
         (folder / "CMakeLists.txt").write_text(f"cmake_minimum_required(VERSION 3.25)\n{cmake}")
         return folder
+
+    def test_a_plugin_may_need_a_library_of_its_own(self):
+        project = self.small_project("own_library", f"""project(own_library LANGUAGES CXX)
+find_package(triga REQUIRED)
+triga_add_plugin(halving plugin.cpp)
+target_link_libraries(triga_plugin_halving PRIVATE {self.root}/elsewhere/libabacus.so)
+install(FILES {self.root}/elsewhere/libabacus.so DESTINATION lib/triga/plugins)
+""")
+        (project / "plugin.cpp").write_text(HALVING)
+        (self.root / "elsewhere").mkdir()
+        (self.root / "abacus.c").write_text("double half_of(double number) { return number / 2; }\n")
+        self.run_one("cc", "-shared", "-fPIC", "-Wl,-soname,libabacus.so", "abacus.c", "-o", "elsewhere/libabacus.so")
+        self.configure(project, "halving_build")
+        self.run_one("cmake", "--build", "halving_build")
+        built = self.root / "halving_build"
+        self.assertRegex(self.run_one(self.triga, "list", TRIGA_PLUGIN_PATH=built), r"halving +halving +Half at every step")
+        prefix = self.root / "halving_prefix"
+        self.run_one("cmake", "--install", built, "--prefix", prefix)
+        shutil.rmtree(self.root / "elsewhere")
+        shutil.rmtree(built)
+        installed = prefix / "lib" / "triga" / "plugins"
+        self.assertNotIn(str(self.root).encode(), (installed / "halving.so").read_bytes())
+        self.assertRegex(self.run_one(self.triga, "list", TRIGA_PLUGIN_PATH=installed), r"halving +halving +Half at every step")
+        (installed / "libabacus.so").unlink()
+        said = self.run_one(self.triga, "plugin", "check", installed / "halving.so", status=3)
+        self.assertIn("it needs the library libabacus.so, which was not found", said)
 
     def test_what_the_package_cannot_work_with_is_said(self):
         project = self.small_project("own", "project(own LANGUAGES CXX)\nfind_package(triga REQUIRED)\n")

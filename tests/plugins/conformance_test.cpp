@@ -11,6 +11,7 @@
 #include "config/kind_sections.h"
 #include "conformance/kind_checks.h"
 #include "conformance/subject.h"
+#include "conformance/use.h"
 #include "plugin_host/library.h"
 #include "plugin_host/search_path.h"
 #include "tests/plugins/cases.h"
@@ -112,10 +113,10 @@ TEST_P(Described, HasEveryOptionExplainedAndResolvesStably) {
 }
 
 TEST_P(Described, RefusesWrongOptionsInWords) {
-  const auto build = [this](const ConfigNode& config) {
-    for (const auto& layer : make(config)->layers()) layer.build();
+  const auto use = [this](const ConfigNode& config) {
+    conformance::use_architecture(*make(config), subject());
   };
-  EXPECT_THAT(conformance::check_refusals(view(), GetParam().config_node(), build), IsEmpty());
+  EXPECT_THAT(conformance::check_refusals(view(), GetParam().config_node(), use), IsEmpty());
 }
 
 TEST_P(Described, HasACaseThatGeneratesIfItDoes) {

@@ -1,5 +1,6 @@
 // Recomputation of activations (Chen et al. 2016): the forward pass of a function keeps its inputs
-// only; backward runs it again, with the same bits, and then goes through it.
+// only; backward runs it again, with the same bits, and then goes through it. What comes out is what
+// comes out without it, to the bit.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -27,6 +27,7 @@ class First final : public Layer {
     if (fault_ == Fault::kThrows) throw std::runtime_error("the moon is in the wrong place");
     at::Tensor weight = weight_.tensor();
     if (fault_ == Fault::kHalfGradient) weight = weight / 2 + weight.detach() / 2;
+    if (fault_ == Fault::kTinyGradient) weight = weight / 1000 + weight.detach() * 0.999;
     if (fault_ == Fault::kRowWithoutGradient)
       weight = at::cat({weight.slice(0, 0, 2), weight.slice(0, 2).detach()});
     at::Tensor hidden = at::tanh(at::linear(x, weight));
@@ -34,6 +35,8 @@ class First final : public Layer {
     if (own_.defined()) hidden = hidden * own_;
     if (fault_ == Fault::kDefaultGenerator) hidden = hidden + at::rand_like(hidden) * 0.1;
     if (fault_ == Fault::kCountsCalls) hidden = hidden * (1 + 0.01 * ++g_calls);
+    if (fault_ == Fault::kCountsEvaluations && context.mode() == Mode::kEvaluate)
+      hidden = hidden * (1 + 0.01 * ++g_calls);
     return {{"hidden", dropout(hidden, 0.2, context, "hidden")}};
   }
 
@@ -149,6 +152,8 @@ class Crooked final : public Architecture {
     Batch batch;
     batch.fields = {{"x", at::stack(x)}, {"y", at::stack(y)}};
     if (fault_ == Fault::kCollateDraws) batch.fields.set("x", batch["x"] + at::rand({1}));
+    if (fault_ == Fault::kEvaluationDraws && !context.training)
+      batch.fields.set("x", batch["x"] + at::rand({1}));
     if (fault_ == Fault::kNoRow) batch.fields.set("size", at::zeros({1}));
     batch.num_samples = static_cast<int64_t>(samples.size());
     batch.first_position = context.first_position;

@@ -19,10 +19,13 @@ enum class Fault {
   kUnusedParameter,     // a parameter that nothing reads
   kNotANumber,          // a logarithm of what is negative
   kHalfGradient,        // a gradient of half its size
+  kTinyGradient,        // a gradient of a thousandth of its size
   kRowWithoutGradient,  // a part of a parameter whose gradient is lost
   kDefaultGenerator,    // forward() draws from LibTorch's generator
   kChangesInput,        // a layer writes into what another one reads
   kCountsCalls,         // a static counter in forward()
+  kCountsEvaluations,   // likewise, when it is evaluated
+  kEvaluationDraws,     // collate draws from LibTorch's generator for evaluations
   kBadMerge,            // a metric forgets what it had
   kNoFiles,             // a model directory without files
   kForgetsName,         // parameter_name() does not know a parameter of the model

@@ -7,9 +7,12 @@
 
 #include "config/kind_sections.h"
 #include "conformance/kind_checks.h"
+#include "conformance/use.h"
 #include "data/core_kinds.h"
 #include "optim/optimizers.h"
 #include "optim/schedules.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/unit/conformance/crooked_model.h"
 
 namespace triga {
 namespace {
@@ -50,6 +53,8 @@ enum class Bad {
   kIgnoresScale,
   kMovesWithoutRate,
   kHasMemory,
+  kCountsItself,
+  kGivesNoNumbers,
   kIgnoresRateOfGroup,
   kIgnoresDecayOfGroup,
   kTakesNoDecayForItsOwn,
@@ -76,7 +81,9 @@ class TestOptimizer final : public Optimizer {
       if (bad_ == Bad::kMixesNeighbours) gradient = gradient - gradient.mean();
       if (bad_ == Bad::kMovesWithoutRate) learning_rate += 0.1;
       if (bad_ == Bad::kHasMemory) gradient = gradient + static_cast<double>(salt_);
+      if (bad_ == Bad::kCountsItself) gradient = gradient * static_cast<double>(++updates_);
       slice.states[0].mul_(0.9).add_(gradient);
+      if (bad_ == Bad::kGivesNoNumbers) slice.parameter.div_(0).sub_(slice.parameter);
       const double rate = learning_rate * group.learning_rate_scale;
       slice.parameter.mul_(1 - rate * group.weight_decay.value_or(0.1));
       slice.parameter.sub_(slice.states[0], rate);
@@ -85,7 +92,7 @@ class TestOptimizer final : public Optimizer {
 
  private:
   Bad bad_;
-  int64_t salt_;
+  int64_t salt_, updates_ = 0;
 };
 
 conformance::Problems problems_of_optimizer(Bad bad) {
@@ -102,6 +109,8 @@ TEST(PartChecks, OfAnOptimizerFindWhatARankWithAPartWouldDoOtherwise) {
   EXPECT_THAT(problems_of_optimizer(Bad::kMovesWithoutRate),
               Contains(HasSubstr("learning rate of 0")));
   EXPECT_THAT(problems_of_optimizer(Bad::kHasMemory), Contains(HasSubstr("every time")));
+  EXPECT_THAT(problems_of_optimizer(Bad::kCountsItself),
+              Contains(HasSubstr("after a resume it gives other values")));
 }
 
 TEST(PartChecks, OfAnOptimizerFindAGroupWhoseValuesDoNotHold) {
@@ -208,12 +217,47 @@ TEST(KindChecks, FindAKindWithoutHelp) {
 }
 
 TEST(KindChecks, FindAWrongValueThatIsNotRefusedInWords) {
-  const auto make = [](const ConfigNode& config) {
-    if (config.find("free")->scalar == "-1") throw std::length_error("vector::reserve");
+  const auto use = [](const ConfigNode& config) {
+    const std::string& number = config.find("free")->scalar;
+    if (number == "-1") throw std::length_error("vector::reserve");
+    if (number == "0") throw DataError("there is no column 0");  // of the data: in words
   };
-  EXPECT_THAT(conformance::check_refusals(view_of_options(), kNothing, make),
+  EXPECT_THAT(conformance::check_refusals(view_of_options(), kNothing, use),
               ::testing::ElementsAre(
                   "free: -1 is not refused with a ConfigError, but ends in: vector::reserve"));
+}
+
+TEST(KindChecks, WhatCannotBeUsedIsFound) {
+  const auto fails = [](const auto& use, const std::string& what) {
+    EXPECT_THAT(use, ::testing::ThrowsMessage<Error>(HasSubstr(what)));
+  };
+  fails([] { conformance::use_dataset(Numbers(0, 0)); }, "it has no samples");
+  fails([] { conformance::use_tokenizer(Bytes(100)); }, "outside of the vocabulary");
+  fails([] { conformance::use_schedule(Factor(-0.1)); }, "the factor of step 99 is -8.9");
+  fails(
+      [] {
+        TestOptimizer optimizer(Bad::kGivesNoNumbers);
+        conformance::use_optimizer(optimizer);
+      },
+      "a parameter after update 1 is not finite");
+  TestOptimizer good(Bad::kNothing);
+  conformance::use_dataset(Numbers(3));
+  conformance::use_tokenizer(Bytes(256));
+  conformance::use_schedule(Factor(0.1));
+  conformance::use_optimizer(good);
+}
+
+TEST(KindChecks, AModelThatCannotBeUsedIsFound) {
+  const test::TemporaryFolder folder;
+  const auto use = [&](test::Fault fault) {
+    const auto subject = test::crooked_subject(test::Fault::kNone, folder.path().string());
+    conformance::use_architecture(*test::make_crooked(fault), subject);
+  };
+  use(test::Fault::kNone);
+  EXPECT_THAT([&] { use(test::Fault::kNotANumber); },
+              ::testing::ThrowsMessage<Error>(HasSubstr("is not finite")));
+  EXPECT_THAT([&] { use(test::Fault::kThrows); },
+              ::testing::ThrowsMessage<Error>(HasSubstr("the moon")));
 }
 
 }  // namespace

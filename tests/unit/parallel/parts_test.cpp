@@ -112,6 +112,37 @@ TEST(RecomputedParts, NeedAGradientOnlyWhereSomethingInsideDoes) {
   EXPECT_TRUE(needy.grad().equal(at::full({2}, 2)));
 }
 
+TEST(RecomputedParts, RecordGradientsInBothRunsForKernelsGoByThat) {
+  int num_runs = 0, num_recorded = 0;
+  const auto function = [&](const Tensors& inputs) {
+    ++num_runs;
+    num_recorded += c10::GradMode::is_enabled() && inputs[0].requires_grad() ? 1 : 0;
+    return Tensors{inputs[0] * 2};
+  };
+  const at::Tensor x = at::ones({3}).set_requires_grad(true);
+  const Tensors outputs = recomputed(function, {x}, false);
+  EXPECT_EQ(num_runs, 1);
+  outputs[0].sum().backward();
+  EXPECT_EQ(num_runs, 2);
+  EXPECT_EQ(num_recorded, 2);
+  EXPECT_TRUE(x.grad().equal(at::full({3}, 2.0F)));
+}
+
+TEST(RecomputedParts, GiveTheGradientOfAnInputInTheLayoutThatItComesIn) {
+  const auto strides_of_gradient = [](bool is_recomputed) {
+    const auto turned = [](const Tensors& inputs) { return Tensors{inputs[0].t() * inputs[1]}; };
+    std::vector<int64_t> strides;
+    const at::Tensor x = at::ones({5, 3}).set_requires_grad(true);
+    const at::Tensor between = x * 1;
+    between.register_hook([&](const at::Tensor& gradient) { strides = gradient.strides().vec(); });
+    const Tensors inputs = {between, at::ones({3, 5})};
+    (is_recomputed ? recomputed(turned, inputs, false) : turned(inputs))[0].sum().backward();
+    return strides;
+  };
+  EXPECT_EQ(strides_of_gradient(false), (std::vector<int64_t>{1, 5})) << "not that of the input";
+  EXPECT_EQ(strides_of_gradient(true), strides_of_gradient(false));
+}
+
 TEST(RecomputedParts, MustNotShareAParameter) {
   train(Mistake::kSharedParameter, Recompute::kNone);
   EXPECT_THAT(

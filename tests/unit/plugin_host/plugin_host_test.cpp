@@ -131,6 +131,13 @@ TEST_F(PluginHostTest, RemembersByContentThatAFileWasTried) {
   EXPECT_EQ(open(write("longer.so", read_text(good) + "x")), "tried\ntried\n") << "other content";
   fs::remove_all(counting.cache_dir);
   EXPECT_EQ(open(good), "tried\ntried\ntried\n") << "the cache is only a cache";
+  const auto remembered = fs::directory_iterator(counting.cache_dir / "plugins")->path();
+  EXPECT_THAT(remembered.filename().string(), HasSubstr("-libtorch-" TORCH_VERSION));
+  fs::rename(remembered, remembered.string() + "9");
+  EXPECT_EQ(open(good), "tried\ntried\ntried\ntried\n") << "by another version";
+  counting.cache_dir.clear();
+  open(good);
+  EXPECT_EQ(open(good), "tried\ntried\ntried\ntried\ntried\ntried\n") << "nothing remembers";
 }
 
 TEST_F(PluginHostTest, APluginIsOpenedWithoutACacheToWriteTo) {
