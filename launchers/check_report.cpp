@@ -47,7 +47,8 @@ bool CheckReport::check(const std::string& of, const std::string& claim, const s
                         const std::function<std::vector<std::string>()>& find_problems,
                         const std::function<std::string()>& find_nothing) {
   ++num_checks_;
-  words_before = fmt::format("FAIL  {}: {}\n        it ", of, claim);
+  running_ = fmt::format("FAIL  {}: {}\n        ", of, claim);
+  words_before = running_ + "it ";
   words_after = fmt::format(
       ": run the same command under a debugger, `gdb --args`, to see where\n"
       "{}: {} of {} checks failed; those that come after it did not run\n",
@@ -66,6 +67,10 @@ bool CheckReport::check(const std::string& of, const std::string& claim, const s
   for (const std::string& problem : problems) out_ << "        " << problem << "\n";
   out_.flush();
   return problems.empty();
+}
+
+void CheckReport::is_trying(const std::string& what) {
+  words_before = running_ + what + ": it ";
 }
 
 ExitStatus CheckReport::summary() {

@@ -28,11 +28,14 @@ class CheckReport {
              const std::function<std::vector<std::string>()>& find_problems,
              const std::function<std::string()>& find_nothing = nullptr);
 
+  /// What the running check tries, for the words of a crash: "dropout: -1".
+  void is_trying(const std::string& what);
+
   ExitStatus summary();
 
  private:
   std::ostream& out_;
-  std::string file_;
+  std::string file_, running_;
   int num_checks_ = 0, num_failed_ = 0, num_without_ = 0;
 };
 

@@ -19,9 +19,9 @@ function(triga_add_plugin name)
     triga_precompile(triga_plugin_${name})
   else()
     # Triga and LibTorch are in the process that opens it. What else it is linked with is found where it lies now, and once
-    # it is installed, beside it: no path of this machine stays in it.
+    # it is installed, in PREFIX/lib: no path of this machine stays in it.
     if(NOT DEFINED CMAKE_INSTALL_RPATH)
-      set_target_properties(triga_plugin_${name} PROPERTIES INSTALL_RPATH "$ORIGIN")
+      set_target_properties(triga_plugin_${name} PROPERTIES INSTALL_RPATH "$ORIGIN/../..")
     endif()
     install(TARGETS triga_plugin_${name} LIBRARY DESTINATION lib/triga/plugins)
   endif()

@@ -131,7 +131,7 @@ Record evaluated(const Subject& subject, const Architecture& model, CutModel& cu
   const Batch batch = subject.evaluation_batch(model, 0, 3);
   Record record;
   for (const auto& [name, tensor] : batch.fields) record["batch field " + name] = tensor;
-  for (const auto& [name, tensor] : cut.evaluate(batch)) record["output " + name] = tensor;
+  for (const auto& [name, tensor] : cut.evaluate(batch)) record["output " + name] = tensor.clone();
   return record;
 }
 

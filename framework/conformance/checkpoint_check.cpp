@@ -36,7 +36,9 @@ Problems save_and_load(const Subject& subject) {
   saved.clip_gradients(1.0);
   saved.update(0.01);
   CheckpointWriter writer(posix_files(), Path(subject.scratch_dir) / "checkpoints", {});
-  const Path directory = writer.save(take_snapshot(saved, *architecture, subject.tokenizer));
+  Snapshot snapshot = take_snapshot(saved, *architecture);
+  if (subject.tokenizer != nullptr) snapshot.files = subject.tokenizer->files();
+  const Path directory = writer.save(snapshot);
 
   const auto again = subject.make();
   Strategy loaded(*again, *world, options, core_optimizer("adamw"));

@@ -1,5 +1,7 @@
 #include "conformance/kind_checks.h"
 
+#include <utility>
+
 namespace triga::conformance {
 namespace {
 
@@ -20,6 +22,26 @@ bool is_of_scalars(const ConfigNode& schema) {
   for (const char* type : {"integer", "number", "boolean", "string", "array"})
     if (has_type(schema, type)) return true;
   return false;
+}
+
+bool is_number(const ConfigNode& schema) {
+  return has_type(schema, "integer") || has_type(schema, "number");
+}
+
+/// Calls `visit` for each number that may stand in `value`, of lists for the first, with its path.
+void for_each_number(
+    const ConfigNode& schema, ConfigNode& value, const std::string& path,
+    const std::function<void(ConfigNode& number, const std::string& path)>& visit) {
+  if (is_number(schema)) return visit(value, path);
+  if (const ConfigNode* choices = schema.find("anyOf"))  // or a word, or nothing
+    return for_each_number(choices->items.at(0), value, path, visit);
+  if (const ConfigNode* items = schema.find("items"); items != nullptr && !value.items.empty())
+    for_each_number(*items, value.items[0], path + "[0]", visit);
+  if (const ConfigNode* properties = schema.find("properties"))
+    for (ConfigEntry& entry : value.entries)
+      if (const ConfigNode* property = properties->find(entry.key))
+        for_each_number(*property, entry.value, path.empty() ? entry.key : path + "." + entry.key,
+                        visit);
 }
 
 /// What goes wrong with a config that has to be refused; nothing when it is, with `key` named.
@@ -61,23 +83,14 @@ Problems check_description(const KindView& kind, const ConfigNode& config) {
   return problems;
 }
 
-Problems check_refusals(const KindView& kind, const ConfigNode& config,
-                        const std::function<void(const ConfigNode& config)>& use) {
+Problems check_refusals(
+    const KindView& kind, const ConfigNode& config,
+    const std::function<void(const ConfigNode& config, const std::string& tried)>& use) {
   constexpr const char *kUnknown = "no_such_option", *kNoNumber = "twelve";
   Problems problems;
   const auto expect_refused = [&](const ConfigNode& wrong, const std::string& key,
                                   const std::string& what) {
     if (auto problem = not_refused(kind, wrong, key, what)) problems.push_back(*problem);
-  };
-  const auto what_happens = [&](const ConfigNode& questionable) -> std::optional<std::string> {
-    try {
-      use(kind.resolve(questionable, {}));
-    } catch (const ConfigError&) {  // in words
-    } catch (const DataError&) {    // of what it found where the option said
-    } catch (const std::exception& error) {
-      return error.what();
-    }
-    return std::nullopt;
   };
   expect_refused(with(config, kUnknown, ConfigNode::make_scalar("1")), kUnknown, "an unknown key");
   const ConfigNode schema = kind.schema();
@@ -85,17 +98,28 @@ Problems check_refusals(const KindView& kind, const ConfigNode& config,
     if (is_of_scalars(property))
       expect_refused(with(config, key, ConfigNode::make_mapping()), key,
                      "a mapping as the value of " + key);
-    const bool has_choices = property.find("enum") != nullptr;
-    const bool is_number = has_type(property, "integer") || has_type(property, "number");
-    if (has_choices || is_number)
+    if (property.find("enum") != nullptr || is_number(property))
       expect_refused(with(config, key, ConfigNode::make_scalar(kNoNumber)), key,
                      c10::str("'", kNoNumber, "' as the value of ", key));
-    if (!is_number) continue;
-    for (const char* number : {"-1", "0"})
-      if (auto problem = what_happens(with(config, key, ConfigNode::make_scalar(number))))
-        problems.push_back(c10::str(key, ": ", number, " is not refused with a ConfigError, but ",
-                                    "ends in: ", *problem));
   }
+  ConfigNode whole = kind.resolve(config, {});
+  for_each_number(schema, whole, "", [&](ConfigNode& number, const std::string& path) {
+    for (const char* value : {"-1", "0"}) {
+      const std::string tried = c10::str(path, ": ", value);
+      const ConfigNode before =
+          std::exchange(number, ConfigNode::make_scalar(value));  // in the whole
+      number.path = before.path;
+      try {
+        use(kind.resolve(whole, {}), tried);
+      } catch (const ConfigError&) {  // in words
+      } catch (const DataError&) {
+      } catch (const std::exception& error) {
+        problems.push_back(
+            c10::str(tried, " is not refused with a ConfigError, but ends in: ", error.what()));
+      }
+      number = before;
+    }
+  });
   return problems;
 }
 

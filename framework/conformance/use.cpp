@@ -72,14 +72,14 @@ void use_schedule(const LearningRateSchedule& schedule) {
   }
 }
 
-void use_metric(Metric& metric, const Subject& subject) {
+double use_metric(Metric& metric, const Subject& subject) {
   const auto model = subject.make();
   CutModel cut(*model, {});
   const Batch batch = subject.evaluation_batch(*model, 0, 3);
   metric.reset();
   metric.update(batch, cut.evaluate(batch));
   metric.merge(metric.state());
-  metric.result();
+  return metric.result();
 }
 
 }  // namespace triga::conformance

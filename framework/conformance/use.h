@@ -19,7 +19,7 @@ void use_tokenizer(const Tokenizer& tokenizer);
 void use_optimizer(Optimizer& optimizer);
 void use_schedule(const LearningRateSchedule& schedule);
 
-/// On outputs of the subject's model.
-void use_metric(Metric& metric, const Subject& subject);
+/// Of three samples, on outputs of the subject's model. Result: the metric's.
+double use_metric(Metric& metric, const Subject& subject);
 
 }  // namespace triga::conformance

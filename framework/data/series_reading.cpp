@@ -43,6 +43,9 @@ std::optional<SeriesReading> series_reading_of(const std::map<std::string, std::
   if (mean.size() != reading.columns.size() || deviation.size() != reading.columns.size())
     throw CheckpointError(fmt::format("{}: {} columns with {} means and {} deviations", kSeriesFile,
                                       reading.columns.size(), mean.size(), deviation.size()));
+  if (reading.input_length < 1)
+    throw CheckpointError(
+        fmt::format("{}: an input_length of {}; at least 1", kSeriesFile, reading.input_length));
   reading.by = {at::tensor(mean, at::kDouble), at::tensor(deviation, at::kDouble)};
   return reading;
 }

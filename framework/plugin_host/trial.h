@@ -1,6 +1,7 @@
 // The first load of a plugin happens in a process of its own: what a static initialiser throws,
 // aborts or hangs on can not be caught, so it must end only a child. A file that passed is
-// remembered by its content and the versions of Triga and LibTorch, and not tried again.
+// remembered by its content and the versions of Triga and LibTorch, and not tried again; libraries of
+// its own that it is linked with are not looked at.
 #pragma once
 
 #include <chrono>

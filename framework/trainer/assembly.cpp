@@ -105,10 +105,25 @@ Assembly assemble(const Experiment& experiment, const Registry& registry,
   return made;
 }
 
-std::map<std::string, std::string> model_files(const Assembly& assembly) {
-  std::map<std::string, std::string> files = assembly.architecture->model_directory().files;
-  if (assembly.tokenizer) files.merge(assembly.tokenizer->files());
-  files.merge(assembly.train->model_files());
+TextFiles further_model_files(const Assembly& assembly) {
+  const TextFiles own = assembly.architecture->model_directory().files;
+  TextFiles further;
+  if (assembly.tokenizer) further = assembly.tokenizer->files();
+  for (const auto& [name, content] : assembly.train->model_files()) {
+    const bool is_text = name.ends_with(".json") || name.ends_with(".txt");
+    if (!is_text || name.find('/') != name.npos)
+      throw PluginError("model_files() of the training data has '" + name +
+                        "'; allowed: NAME.json and NAME.txt");
+    if (own.contains(name) || !further.emplace(name, content).second)
+      throw PluginError("model_files() of the training data has '" + name +
+                        "', which the model or the tokenizer has as well");
+  }
+  return further;
+}
+
+TextFiles model_files(const Assembly& assembly) {
+  TextFiles files = assembly.architecture->model_directory().files;
+  files.merge(further_model_files(assembly));
   return files;
 }
 

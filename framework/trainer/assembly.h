@@ -28,8 +28,14 @@ struct Assembly {
   std::function<std::vector<std::unique_ptr<Metric>>()> make_metrics;
 };
 
-/// The text files of its model directory, name -> content. Requires: the training data.
-std::map<std::string, std::string> model_files(const Assembly& assembly);
+using TextFiles = std::map<std::string, std::string>;  // name -> content
+
+/// What tokenizer and training data put into a model directory, beside the architecture's own files.
+/// Requires: the training data. Throws: PluginError for a name that another of them gives too, or
+/// that is no plain NAME.json or NAME.txt.
+TextFiles further_model_files(const Assembly& assembly);
+/// All text files of a model directory.
+TextFiles model_files(const Assembly& assembly);
 
 /// Which datasets to open: generation needs none.
 struct AssemblyOptions {

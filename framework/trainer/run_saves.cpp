@@ -23,6 +23,7 @@ RunSaves::RunSaves(const TrainerInputs& inputs, Strategy& strategy, const std::s
     : inputs_(inputs),
       strategy_(strategy),
       resolved_(resolved),
+      files_(further_model_files(inputs.assembly)),
       writer_(inputs.files, inputs.directory.checkpoints(), writer_options(inputs.experiment),
               inputs.grid.rank() == 0),
       background_(writer_),
@@ -104,9 +105,8 @@ void RunSaves::finish() {
 
 Snapshot RunSaves::snapshot(const TrainingState& state,
                             const std::map<std::string, double>& metrics, HostBuffers* buffers) {
-  Snapshot snapshot = take_snapshot(strategy_, *inputs_.assembly.architecture,
-                                    inputs_.assembly.tokenizer.get(), buffers);
-  snapshot.files.merge(inputs_.assembly.train->model_files());
+  Snapshot snapshot = take_snapshot(strategy_, *inputs_.assembly.architecture, buffers);
+  snapshot.files = files_;
   snapshot.state = state;
   snapshot.resolved = resolved_;
   snapshot.environment = inputs_.environment;

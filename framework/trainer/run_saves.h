@@ -22,7 +22,7 @@ class RunSaves {
   static constexpr size_t kNumVotes = 2;
 
   /// `resolved`: the text of resolved.yaml; `first_step`: of this start, whose checkpoint is there
-  /// unless it is 0. All must outlive it. Throws: CheckpointError.
+  /// unless it is 0. All must outlive it. Throws: CheckpointError, PluginError.
   RunSaves(const TrainerInputs& inputs, Strategy& strategy, const std::string& resolved,
            int64_t first_step);
 
@@ -60,6 +60,7 @@ class RunSaves {
   const TrainerInputs& inputs_;
   Strategy& strategy_;
   const std::string& resolved_;
+  const TextFiles files_;  // of the model directory, beside the architecture's own
   CheckpointWriter writer_;
   HostBuffers buffers_;
   BackgroundWriter background_;

@@ -26,12 +26,9 @@ const ComponentFiles& files_of(const ModelDirectory& model, const std::string& c
 
 }  // namespace
 
-Snapshot take_snapshot(Strategy& strategy, const Architecture& architecture,
-                       const Tokenizer* tokenizer, HostBuffers* buffers) {
+Snapshot take_snapshot(Strategy& strategy, const Architecture& architecture, HostBuffers* buffers) {
   Snapshot snapshot;
   snapshot.model = architecture.model_directory();
-  if (tokenizer != nullptr)
-    for (const auto& [name, content] : tokenizer->files()) snapshot.files[name] = content;
   for (const Strategy::NamedTensor& tensor : strategy.collect_weights(buffers))
     snapshot.weights[tensor.component][tensor.name] = tensor.value;
   TensorsByName& optimizer = snapshot.training[kOptimizer];

@@ -12,15 +12,13 @@
 #include "data/batch_plan.h"
 #include "parallel/strategy.h"
 #include "triga/architecture.h"
-#include "triga/tokenizer.h"
 
 namespace triga {
 
-/// Weights, optimizer state and model files. The tensors are copied into `buffers`; without (null)
-/// they are views of the live ones: write them before the next update. `tokenizer`: may be null.
-/// Collective.
+/// Weights, optimizer state and the architecture's files. The tensors are copied into `buffers`;
+/// without (null) they are views of the live ones: write them before the next update. Collective.
 Snapshot take_snapshot(Strategy& strategy, const Architecture& architecture,
-                       const Tokenizer* tokenizer, HostBuffers* buffers = nullptr);
+                       HostBuffers* buffers = nullptr);
 
 /// Weights and optimizer state, to the bit, whatever layout wrote them. Throws: CheckpointError
 /// that names the tensor.

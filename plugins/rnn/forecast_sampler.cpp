@@ -93,9 +93,25 @@ class ForecastSampler final : public Sampler {
           "the model directory has no ", kSeriesFile,
           ", which says how the series was read in training; give it as it was:", missing));
     SeriesReading reading = stored.value_or(SeriesReading{});
-    if (!inputs_.columns.empty()) reading.columns = names_in(inputs_.columns);
+    if (!inputs_.columns.empty()) {
+      const std::vector<std::string> columns = names_in(inputs_.columns);
+      check_order(columns, reading.columns);
+      reading.columns = columns;
+    }
     reading.input_length = inputs_.input_length.value_or(reading.input_length);
     return reading;
+  }
+
+  /// Columns may have other names in this file, but each has its place.
+  static void check_order(const std::vector<std::string>& given,
+                          const std::vector<std::string>& trained) {
+    for (size_t i = 0; i < given.size(); ++i) {
+      const auto place = std::find(trained.begin(), trained.end(), given[i]);
+      if (place != trained.end() && place - trained.begin() != static_cast<ptrdiff_t>(i))
+        throw ConfigError(c10::str("columns: ", c10::Join(",", given),
+                                   ", but the model was trained on ", c10::Join(",", trained),
+                                   ", in this order"));
+    }
   }
 
   Standardisation standardisation(const Series& series) const {

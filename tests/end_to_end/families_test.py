@@ -187,6 +187,7 @@ class FamiliesTest(TrigaTest):
         for inputs, status, says in (
             (("file=none.csv",), 4, "none.csv"),
             (("file=waves.csv", "columns=load"), 4, "1 columns; the model forecasts 2"),
+            (("file=waves.csv", "columns=heat,load"), 2, "columns: heat,load, but the model was trained on load,heat, in this order"),
             (("file=waves.csv", "from=199"), 4, "is no place for a forecast of 4 rows"),
             (("file=waves.csv", "standardise_to=900"), 4, "are no rows of it; there are 200"),
             ((), 2, "file"),

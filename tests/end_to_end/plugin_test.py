@@ -10,6 +10,7 @@ import bert_test
 import diffusion_test
 import families_test
 import recurrent_test
+from shipped import SHIPPED
 from triga_runner import BUILD, EXPERIMENT, TrigaTest, environment
 
 PLUGINS = BUILD / "lib" / "triga" / "plugins"
@@ -146,7 +147,9 @@ class PluginCheck(TrigaTest):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("none  architecture bigram: metrics merge to what one rank would count: it has no metrics of its own\n", done.stdout)
         self.assertIn("none  architecture bigram: a sampler gives the same again: it has no sampler\n", done.stdout)
-        self.assertRegex(done.stdout.splitlines()[-1], r": all \d+ checks passed; 2 had nothing to look at$")
+        guide = (SHIPPED.parent / "docs" / "write_a_plugin.md").read_text()
+        summary = re.search(r"my_plugin.so(: all \d+ checks passed; .*)", guide)[1]
+        self.assertTrue(done.stdout.splitlines()[-1].endswith(summary), done.stdout)
         for text, status, words in (
                 (experiment.replace("  tokenizer: {kind: bytes}\n", ""), 2, "kind bigram needs a tokenizer"),
                 (experiment.replace("story.txt", "tale.txt"), 4, "tale.txt: there is no such file, or it cannot be read")):

@@ -92,7 +92,10 @@ class RecurrentTest(TrigaTest):
         # The gradient on its way through 30 steps is rounded at each, so the earliest have a few per cent of another one.
         self.assert_close(norms, self.norms(bf16), "bf16", 0.1)
         recomputed = self.launch(1, "recomputed", "--set", "parallel.recompute=full")
-        self.assert_close(norms, self.norms(recomputed), "recomputed", 1e-4)
+        self.assertEqual(self.norms(recomputed), norms)
+        self.assertEqual(state_hash(recomputed.directory), state_hash(alone.directory))
+        recomputed = self.launch(1, "recomputed-bf16", "--set", "parallel.recompute=full", "--set", "train.precision=bf16")
+        self.assertEqual(state_hash(recomputed.directory), state_hash(bf16.directory))
 
     def test_what_first_weights_do_to_gradients_through_time(self):
         """How much of the gradient by the state of the last of 60 time steps arrives at the first."""

@@ -113,7 +113,7 @@ TEST_P(Described, HasEveryOptionExplainedAndResolvesStably) {
 }
 
 TEST_P(Described, RefusesWrongOptionsInWords) {
-  const auto use = [this](const ConfigNode& config) {
+  const auto use = [this](const ConfigNode& config, const std::string&) {
     conformance::use_architecture(*make(config), subject());
   };
   EXPECT_THAT(conformance::check_refusals(view(), GetParam().config_node(), use), IsEmpty());

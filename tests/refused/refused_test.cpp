@@ -25,6 +25,8 @@ struct Elsewhere {
   const char* provokes;  // part of its text
 };
 constexpr Elsewhere kElsewhere[] = {
+    {"plugins/rnn/forecast_sampler.cpp", "but the model was trained on",
+     "tests/end_to_end/families_test.py", "but the model was trained on load,heat"},
     {"launchers/status.cpp", "no such folder", "tests/faults/troubled_test.py", "no such folder"},
     {"framework/config/config_file.cpp", "there is no folder", "tests/unit/config/load_test.cpp",
      "there is no folder"},

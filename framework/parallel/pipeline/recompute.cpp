@@ -22,32 +22,41 @@ struct Capsule : torch::CustomClassHolder {
 /// Passes its input on, and keeps the gradient that comes back, in the layout that it comes in: as
 /// the .grad() of a leaf it would get that of the leaf, which sums add up in another order.
 struct Catch : torch::autograd::Function<Catch> {
+  /// Of the graph as well, which may live longer than the run that made it.
+  struct Slot : torch::CustomClassHolder {
+    at::Tensor gradient;
+  };
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
-                            at::Tensor* gradient) {
-    context->saved_data["gradient"] = reinterpret_cast<int64_t>(gradient);
+                            const c10::intrusive_ptr<Slot>& slot) {
+    context->saved_data["slot"] = c10::IValue::make_capsule(slot);
     return input.detach();
   }
   static variable_list backward(AutogradContext* context, variable_list grad_outputs) {
-    *reinterpret_cast<at::Tensor*>(context->saved_data["gradient"].toInt()) = grad_outputs[0];
+    const auto capsule = context->saved_data["slot"].toCapsule();
+    static_cast<Slot*>(capsule.get())->gradient = grad_outputs[0];
     return {at::Tensor(), at::Tensor()};
   }
 };
 
 /// The function, from its inputs alone on. Both runs are this one, with gradients recorded: operators
 /// choose their kernels by that (an LSTM of oneDNN where nothing is recorded), and kernels round
-/// differently. `gradients`: of the inputs, filled in by a backward pass; must outlive it.
-Tensors run(const Function& function, const variable_list& inputs, Tensors& gradients) {
-  const c10::AutoGradMode grad(true);
-  gradients.assign(inputs.size(), at::Tensor());
-  Tensors own;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const bool needs_gradient = inputs[i].defined() && inputs[i].requires_grad();
-    const at::Tensor input = inputs[i].defined() ? inputs[i].detach() : at::Tensor();
-    own.push_back(needs_gradient ? Catch::apply(input.set_requires_grad(true), &gradients[i])
-                                 : input);
+/// differently.
+struct Run {
+  Run(const Function& function, at::ArrayRef<at::Tensor> inputs) {
+    const c10::AutoGradMode grad(true);
+    Tensors own;
+    for (const at::Tensor& input : inputs) {
+      slots.push_back(c10::make_intrusive<Catch::Slot>());
+      const bool needs_gradient = input.defined() && input.requires_grad();
+      const at::Tensor alone = input.defined() ? input.detach() : at::Tensor();
+      own.push_back(needs_gradient ? Catch::apply(alone.set_requires_grad(true), slots.back())
+                                   : alone);
+    }
+    outputs = function(own);
   }
-  return function(own);
-}
+  Tensors outputs;
+  std::vector<c10::intrusive_ptr<Catch::Slot>> slots;  // of the inputs; filled by a backward pass
+};
 
 struct Recompute : torch::autograd::Function<Recompute> {
   /// `inputs`: the marker, then those of the function.
@@ -57,10 +66,9 @@ struct Recompute : torch::autograd::Function<Recompute> {
     context->save_for_backward(list);
     context->saved_data["function"] =
         c10::IValue::make_capsule(c10::make_intrusive<Capsule>(function));
-    Tensors gradients;  // stay empty: what was recorded is dropped here
-    variable_list outputs = run(function, {list.begin() + 1, list.end()}, gradients);
-    for (at::Tensor& output : outputs)
-      if (output.defined()) output = output.detach();
+    variable_list outputs;  // what was recorded is dropped here
+    for (const at::Tensor& output : Run(function, at::ArrayRef(list).slice(1)).outputs)
+      outputs.push_back(output.defined() ? output.detach() : output);
     return outputs;
   }
 
@@ -68,19 +76,17 @@ struct Recompute : torch::autograd::Function<Recompute> {
     const auto capsule = context->saved_data["function"].toCapsule();
     const ::triga::Function& function = static_cast<Capsule*>(capsule.get())->function;
     const variable_list saved = context->get_saved_variables();
-    Tensors gradients;
-    const Tensors outputs = run(function, {saved.begin() + 1, saved.end()}, gradients);
-    const c10::AutoGradMode grad(true);
-    variable_list roots, given;
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      if (!outputs[i].defined() || !outputs[i].requires_grad() || !grad_outputs[i].defined())
-        continue;
-      roots.push_back(outputs[i]);
-      given.push_back(grad_outputs[i]);
+    const Run again(function, at::ArrayRef(saved).slice(1));
+    variable_list roots, gradients;
+    for (size_t i = 0; i < again.outputs.size(); ++i) {
+      const at::Tensor& output = again.outputs[i];
+      if (!output.defined() || !output.requires_grad() || !grad_outputs[i].defined()) continue;
+      roots.push_back(output);
+      gradients.push_back(grad_outputs[i]);
     }
-    if (!roots.empty()) torch::autograd::backward(roots, given);
+    if (!roots.empty()) torch::autograd::backward(roots, gradients);
     variable_list grad_inputs = {at::Tensor(), at::Tensor()};  // of the function, of the marker
-    grad_inputs.insert(grad_inputs.end(), gradients.begin(), gradients.end());
+    for (const auto& slot : again.slots) grad_inputs.push_back(slot->gradient);
     return grad_inputs;
   }
 };

@@ -33,6 +33,13 @@ class First final : public Layer {
     at::Tensor hidden = at::tanh(at::linear(x, weight));
     if (fault_ == Fault::kNotANumber) hidden = at::log(hidden);
     if (own_.defined()) hidden = hidden * own_;
+    if (fault_ == Fault::kCountsInLayer) hidden = hidden * (1 + 0.01 * ++calls_);
+    if (fault_ == Fault::kCountsInPart)
+      hidden = context.recompute(
+          [this](const std::vector<at::Tensor>& inputs, LayerContext&) {
+            return std::vector<at::Tensor>{inputs[0] * inputs[0] * (1 + 0.01 * ++calls_)};
+          },
+          {hidden})[0];
     if (fault_ == Fault::kDefaultGenerator) hidden = hidden + at::rand_like(hidden) * 0.1;
     if (fault_ == Fault::kCountsCalls) hidden = hidden * (1 + 0.01 * ++g_calls);
     if (fault_ == Fault::kCountsEvaluations && context.mode() == Mode::kEvaluate)
@@ -44,6 +51,7 @@ class First final : public Layer {
   Fault fault_;
   Parameter weight_;
   at::Tensor own_;
+  int calls_ = 0;
 };
 
 class Second final : public Layer {

@@ -24,6 +24,8 @@ enum class Fault {
   kDefaultGenerator,    // forward() draws from LibTorch's generator
   kChangesInput,        // a layer writes into what another one reads
   kCountsCalls,         // a static counter in forward()
+  kCountsInLayer,       // a counter of a layer object in forward()
+  kCountsInPart,        // likewise, in a part that may be recomputed
   kCountsEvaluations,   // likewise, when it is evaluated
   kEvaluationDraws,     // collate draws from LibTorch's generator for evaluations
   kBadMerge,            // a metric forgets what it had

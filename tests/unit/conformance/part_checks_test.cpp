@@ -194,13 +194,26 @@ TEST(PartChecks, HaveNothingAgainstTheCoresOwnKinds) {
         << kind.name;
 }
 
+struct Inner {
+  double some = 1;
+};
+void describe(Fields& fields, Inner& inner) {
+  fields.field("some", inner.some).help("Of it.");
+}
+
 struct Options {
   int64_t size = 3;
   int64_t free = 0;
+  std::vector<int64_t> list = {3, 4};
+  Inner inner;
+  std::optional<double> maybe;
 };
 void describe(Fields& fields, Options& options) {
   fields.field("size", options.size).help("Of something.").at_least(1);
   fields.field("free", options.free).help("Of anything.");  // no range
+  fields.field("list", options.list).help("Of many.");
+  fields.field("inner", options.inner).help("A part.");
+  fields.field("maybe", options.maybe).help("Of none.");
 }
 
 KindView view_of_options() {
@@ -217,14 +230,23 @@ TEST(KindChecks, FindAKindWithoutHelp) {
 }
 
 TEST(KindChecks, FindAWrongValueThatIsNotRefusedInWords) {
-  const auto use = [](const ConfigNode& config) {
-    const std::string& number = config.find("free")->scalar;
-    if (number == "-1") throw std::length_error("vector::reserve");
-    if (number == "0") throw DataError("there is no column 0");  // of the data: in words
+  std::vector<std::string> all;
+  const auto use = [&](const ConfigNode& config, const std::string& tried) {
+    all.push_back(tried);
+    if (config.find("free")->scalar == "-1") throw std::length_error("vector::reserve");
+    if (config.find("free")->scalar == "0") throw DataError("there is no column 0");  // in words
+    if (config.find("list")->items[0].scalar == "0") throw Error("a row of no columns");
   };
-  EXPECT_THAT(conformance::check_refusals(view_of_options(), kNothing, use),
-              ::testing::ElementsAre(
-                  "free: -1 is not refused with a ConfigError, but ends in: vector::reserve"));
+  ConfigNode config = ConfigNode::make_mapping();
+  config.add("free", ConfigNode::make_scalar("7"));
+  EXPECT_THAT(
+      conformance::check_refusals(view_of_options(), config, use),
+      ElementsAre(
+          "free: -1 is not refused with a ConfigError, but ends in: vector::reserve",
+          "list[0]: 0 is not refused with a ConfigError, but ends in: a row of no columns"));
+  EXPECT_THAT(all, ElementsAre("free: -1", "free: 0", "list[0]: -1", "list[0]: 0", "inner.some: -1",
+                               "inner.some: 0", "maybe: -1", "maybe: 0"))
+      << "size has a limit that refuses both";
 }
 
 TEST(KindChecks, WhatCannotBeUsedIsFound) {

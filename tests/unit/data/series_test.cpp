@@ -110,6 +110,8 @@ TEST_F(SeriesTest, RefusesAFileThatDoesNotSayHowItWasRead) {
   EXPECT_THAT(wrong("{}"), HasSubstr("'columns' not found"));
   EXPECT_THAT(wrong(R"({"columns": ["a"], "mean": [1, 2], "deviation": [1], "input_length": 3})"),
               HasSubstr("series.json: 1 columns with 2 means and 1 deviations"));
+  EXPECT_THAT(wrong(R"({"columns": ["a"], "mean": [1], "deviation": [1], "input_length": 0})"),
+              HasSubstr("series.json: an input_length of 0"));
 }
 
 TEST_F(SeriesTest, HorizonIsTheModelsWhereNoneIsGiven) {

@@ -143,6 +143,18 @@ TEST(RecomputedParts, GiveTheGradientOfAnInputInTheLayoutThatItComesIn) {
   EXPECT_EQ(strides_of_gradient(true), strides_of_gradient(false));
 }
 
+TEST(RecomputedParts, AGraphThatIsKeptMayOutliveItsRun) {
+  at::Tensor kept;
+  const auto keeping = [&](const Tensors& inputs) {
+    if (!kept.defined()) kept = inputs[0] * 2;
+    return Tensors{inputs[0] * 3};
+  };
+  const at::Tensor x = at::ones({2}).set_requires_grad(true);
+  recomputed(keeping, {x}, false)[0].sum().backward();
+  kept.sum().backward();  // into a slot of its own
+  EXPECT_TRUE(x.grad().equal(at::full({2}, 3.0F)));
+}
+
 TEST(RecomputedParts, MustNotShareAParameter) {
   train(Mistake::kSharedParameter, Recompute::kNone);
   EXPECT_THAT(
