@@ -4,7 +4,7 @@
 
 #include <iostream>
 
-#include "data/token_dataset.h"
+#include "data/cached_tokens.h"
 #include "launchers/command.h"
 #include "launchers/loaded_experiment.h"
 
@@ -13,7 +13,7 @@ namespace {
 
 /// A line about one split. Throws: DataError when the cache did not take its tokens.
 std::string line_of(const std::string& split, const std::string& kind, const Dataset& dataset) {
-  const std::optional<TokensOnDisk> tokens = tokens_on_disk(dataset);
+  const auto tokens = tokens_on_disk(dataset);
   if (!tokens) return fmt::format("{}: kind {} keeps no token file\n", split, kind);
   if (tokens->path.empty())
     throw DataError(c10::str("the tokens of ", split, " could not be kept in the cache"));

@@ -6,10 +6,10 @@
 #include <charconv>
 
 #include "base/files.h"
+#include "data/cached_tokens.h"
 #include "data/file_list.h"
 #include "data/fingerprint.h"
 #include "data/take.h"
-#include "data/token_file.h"
 #include "data/utf8.h"
 
 namespace triga {
@@ -77,84 +77,101 @@ Line parse_line(std::string_view line, const LabelledTextConfig& config, const s
   return parsed;
 }
 
-/// Samples {"tokens": int64 [n], "label": int64 []}, n up to the model's sequence length.
-class LabelledText final : public Dataset {
+struct LabelledLine {
+  std::string text, place;
+  int64_t label;
+};
+
+/// The lines of a file that have a text.
+void read_lines(const std::string& file, const LabelledTextConfig& config,
+                std::vector<LabelledLine>& lines) {
+  std::string content;
+  try {
+    content = read_text(posix_files(), file);
+  } catch (const FileError& error) {
+    throw DataError(error.what());
+  }
+  if (find_invalid_utf8(content)) throw DataError(file + ": not UTF-8 text");
+  int64_t number = 0;
+  for (size_t begin = 0; begin < content.size();) {
+    const size_t end = std::min(content.find('\n', begin), content.size());
+    std::string_view line = std::string_view(content).substr(begin, end - begin);
+    begin = end + 1;
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (++number <= config.skip_lines || line.empty()) continue;
+    const std::string place = c10::str(file, ":", number);
+    const Line parsed = parse_line(line, config, place);
+    lines.push_back({std::string(parsed.text), place, parsed.label});
+  }
+}
+
+/// The part of all lines that a split gets. Throws: DataError when it has none.
+std::vector<LabelledLine> lines_of(const LabelledTextConfig& config) {
+  std::vector<std::string> patterns;
+  for (const ConfigPath& file : config.files) patterns.push_back(file.path);
+  std::vector<LabelledLine> lines;
+  for (const std::string& file : expand_files(patterns)) read_lines(file, config, lines);
+  const auto place = [size = lines.size()](double fraction) {
+    return static_cast<ptrdiff_t>(fraction * static_cast<double>(size));
+  };
+  lines.erase(lines.begin() + place(config.take.to), lines.end());
+  lines.erase(lines.begin(), lines.begin() + place(config.take.from));
+  if (lines.empty()) throw DataError("no line with a text and a label is left");
+  return lines;
+}
+
+class TextsOfLines final : public DocumentSource {
  public:
-  LabelledText(const LabelledTextConfig& config, const DatasetContext& context) {
-    std::vector<std::string> patterns;
-    for (const ConfigPath& file : config.files) patterns.push_back(file.path);
-    for (const std::string& file : expand_files(patterns)) read(file, config);
-    const auto place = [&](double fraction) {
-      return static_cast<size_t>(fraction * static_cast<double>(texts_.size()));
-    };
-    tokenize(place(config.take.from), place(config.take.to), context);
-    texts_.clear();
+  explicit TextsOfLines(const std::vector<LabelledLine>& lines) : lines_(lines) {}
+  int64_t size() const override { return static_cast<int64_t>(lines_.size()); }
+  std::string_view document(int64_t index) const override {
+    return lines_[static_cast<size_t>(index)].text;
+  }
+  std::string fingerprint() const override {
+    Fingerprint fingerprint;
+    for (const LabelledLine& line : lines_) fingerprint.add(line.text);
+    return fingerprint.text();
+  }
+
+ private:
+  const std::vector<LabelledLine>& lines_;
+};
+
+/// Samples {"tokens": int64 [n], "label": int64 []}, n up to the model's sequence length.
+class LabelledText final : public TokenDataset {
+ public:
+  LabelledText(const std::vector<LabelledLine>& lines, const DatasetContext& context)
+      : TokenDataset(cached_tokens(TextsOfLines(lines), TokenDocuments::kOfSamples, context)),
+        longest_(context.sequence_length) {
+    for (const LabelledLine& line : lines) {
+      const size_t i = labels_.size();
+      if (tokens_->ends()[i] == begin_of(i)) throw DataError(line.place + ": the text is empty");
+      labels_.push_back(line.label);
+    }
   }
 
   int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
   int64_t length(int64_t index) const override {
     const auto i = static_cast<size_t>(index);
-    return tokens_->ends()[i] - (i == 0 ? 0 : tokens_->ends()[i - 1]);
+    return std::min(tokens_->ends()[i] - begin_of(i), longest_);
   }
   Sample get(int64_t index) const override {
     const auto i = static_cast<size_t>(index);
-    const int64_t end = tokens_->ends()[i];
-    return {{"tokens", tokens_->slice(end - length(index), end)},
+    const int64_t begin = begin_of(i);
+    return {{"tokens", tokens_->slice(begin, begin + length(index))},
             {"label", at::scalar_tensor(labels_[i], at::kLong)}};
   }
   std::string fingerprint() const override {
     Fingerprint fingerprint;
     fingerprint.add("labelled text");
+    fingerprint.add(longest_);
     fingerprint.add(tokens_->fingerprint());
     for (const int64_t label : labels_) fingerprint.add(label);
     return fingerprint.text();
   }
 
  private:
-  struct Text {
-    std::string text, place;
-    int64_t label;
-  };
-
-  void read(const std::string& file, const LabelledTextConfig& config) {
-    std::string content;
-    try {
-      content = read_text(posix_files(), file);
-    } catch (const FileError& error) {
-      throw DataError(error.what());
-    }
-    if (find_invalid_utf8(content)) throw DataError(file + ": not UTF-8 text");
-    int64_t number = 0;
-    for (size_t begin = 0; begin < content.size();) {
-      const size_t end = std::min(content.find('\n', begin), content.size());
-      std::string_view line = std::string_view(content).substr(begin, end - begin);
-      begin = end + 1;
-      if (line.ends_with('\r')) line.remove_suffix(1);
-      if (++number <= config.skip_lines || line.empty()) continue;
-      const std::string place = c10::str(file, ":", number);
-      const Line parsed = parse_line(line, config, place);
-      texts_.push_back({std::string(parsed.text), place, parsed.label});
-    }
-  }
-
-  void tokenize(size_t first, size_t last, const DatasetContext& context) {
-    const auto bytes = std::make_shared<std::string>();
-    TokenFileWriter writer(write_to_memory(bytes), context.tokenizer->vocab_size());
-    for (size_t i = first; i < last; ++i) {
-      std::vector<int32_t> tokens = context.tokenizer->encode(texts_[i].text);
-      if (tokens.empty()) throw DataError(texts_[i].place + ": the text is empty");
-      if (static_cast<int64_t>(tokens.size()) > context.sequence_length)
-        tokens.resize(static_cast<size_t>(context.sequence_length));
-      writer.add(tokens);
-      labels_.push_back(texts_[i].label);
-    }
-    if (labels_.empty()) throw DataError("no line with a text and a label is left");
-    writer.finish();
-    tokens_ = std::make_unique<TokenFile>(read_from_memory(bytes), "tokens in memory");
-  }
-
-  std::vector<Text> texts_;  // while it is made
-  std::unique_ptr<TokenFile> tokens_;
+  int64_t longest_;  // tokens of a sample
   std::vector<int64_t> labels_;
 };
 
@@ -166,7 +183,7 @@ void register_labelled_text(Registry& registry) {
       [](const LabelledTextConfig& config,
          const DatasetContext& context) -> std::unique_ptr<Dataset> {
         check_reads_tokens(context);
-        return std::make_unique<LabelledText>(config, context);
+        return std::make_unique<LabelledText>(lines_of(config), context);
       });
 }
 

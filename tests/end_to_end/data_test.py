@@ -139,7 +139,11 @@ class TokenizeTest(TrigaTest):
         (self.folder / "labels.tsv").write_text("a text\t0\nanother\t1\n")
         labelled = "data.validation={kind: labelled_text, files: [labels.tsv]}"
         done = self.command("data", "tokenize", self.experiment, "--set", labelled, env=self.env)
-        self.assertIn("validation: kind labelled_text keeps no token file", done.stdout, done.stderr)
+        self.assertRegex(done.stdout, r"validation: 13 tokens of 2 documents in .*/tokens/", done.stderr)
+        (self.folder / "series.csv").write_text("a\n1\n2\n3\n")
+        numbers = "data.validation={kind: csv_series, file: series.csv, input_length: 1, horizon: 1}"
+        done = self.command("data", "tokenize", self.experiment, "--set", numbers, env=self.env)
+        self.assertIn("validation: kind csv_series keeps no token file", done.stdout, done.stderr)
         self.cache.rename(self.folder / "old")
         self.cache.write_text("not a folder")
         done = self.command("data", "tokenize", self.experiment, env=self.env)

@@ -5,6 +5,7 @@
 
 #include "config/yaml.h"
 #include "data/bytes_tokenizer.h"
+#include "data/cached_tokens.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 
@@ -27,6 +28,10 @@ class LabelledTextTest : public testing::Test {
     context.split = "train";
     context.tokenizer = &tokenizer_;
     context.sequence_length = sequence_length;
+    context.cache_dir = cache_dir_;
+    context.report_progress = [this](std::string_view what, int64_t done, int64_t all) {
+      progress_.push_back(c10::str(what, " ", done, "/", all));
+    };
     return registry.datasets.kinds().at(0).create(parse_yaml(files + options, "test"), context);
   }
   std::string refusal(const std::string& content) {
@@ -44,6 +49,8 @@ class LabelledTextTest : public testing::Test {
 
   TemporaryFolder folder_;
   BytesTokenizer tokenizer_;
+  std::string cache_dir_;
+  std::vector<std::string> progress_;
 };
 
 TEST_F(LabelledTextTest, IsATextAndALabelALine) {
@@ -76,6 +83,27 @@ TEST_F(LabelledTextTest, FingerprintKnowsTextsAndLabels) {
   EXPECT_EQ(fingerprint("ab\t1\n"), fingerprint("ab\t1"));
   EXPECT_NE(fingerprint("ab\t1\n"), fingerprint("ab\t0\n"));
   EXPECT_NE(fingerprint("ab\t1\n"), fingerprint("ac\t1\n"));
+}
+
+TEST_F(LabelledTextTest, IsCutIntoTokensOnceWithProgressAndReadFromTheCache) {
+  folder_.write("a.tsv", "ab\t1\nlonger\t0\n");
+  cache_dir_ = folder_ / "cache";
+  const auto dataset = make();
+  EXPECT_THAT(progress_,
+              ElementsAre("tokens of train 0/2", "tokens of train 1/2", "tokens of train 2/2"));
+  const auto on_disk = tokens_on_disk(*dataset);
+  ASSERT_TRUE(on_disk);
+  EXPECT_EQ(on_disk->num_documents, 2);
+  EXPECT_EQ(on_disk->num_tokens, 8) << "whole texts, whatever the model's length";
+  EXPECT_TRUE(std::filesystem::exists(on_disk->path));
+  progress_.clear();
+  const auto longer = make("", 5);
+  EXPECT_THAT(progress_, ::testing::IsEmpty());
+  EXPECT_EQ(tokens_on_disk(*longer)->path, on_disk->path);
+  EXPECT_THAT(tokens(*dataset, 1), ElementsAre('l', 'o', 'n', 'g'));
+  EXPECT_THAT(tokens(*longer, 1), ElementsAre('l', 'o', 'n', 'g', 'e'));
+  cache_dir_.clear();
+  EXPECT_EQ(make()->fingerprint(), dataset->fingerprint());
 }
 
 TEST_F(LabelledTextTest, NamesTheLineThatIsWrong) {
