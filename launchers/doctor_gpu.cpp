@@ -43,8 +43,13 @@ class DriverLibrary {
   /// False: there is no such function, or it failed.
   template <class... Arguments>
   bool call(const char* name, Arguments... arguments) const {
+    return status(name, arguments...) == 0;
+  }
+  /// CUresult; -1: there is no such function.
+  template <class... Arguments>
+  int status(const char* name, Arguments... arguments) const {
     auto* function = reinterpret_cast<int (*)(Arguments...)>(::dlsym(library_, name));
-    return function != nullptr && function(arguments...) == 0;
+    return function != nullptr ? function(arguments...) : -1;
   }
 
  private:
@@ -67,6 +72,23 @@ GpuFacts::Gpu gpu_of(const DriverLibrary& cuda, int index) {
   return gpu;
 }
 
+constexpr int kNoDevice = 100;  // CUDA_ERROR_NO_DEVICE
+
+/// Where cuInit() gives a CUresult that says more than that there is no GPU.
+std::string what_to_do(int init_status) {
+  switch (init_status) {
+    case 802:
+      return "a service of the host is not running, on hosts with NVSwitch the fabric manager: "
+             "systemctl status nvidia-fabricmanager; the site can start it";
+    case 803:
+    case 804:
+      return "libcuda.so.1 is not of the driver that the kernel has loaded: nvidia-smi says the "
+             "same; the host needs a restart, or a container another bind (--nv)";
+    default:
+      return "nvidia-smi and the host's kernel log (dmesg) may know more; ask the site";
+  }
+}
+
 GpuFacts gather_gpus() {
   GpuFacts facts;
   std::ifstream file("/proc/driver/nvidia/version");
@@ -75,7 +97,11 @@ GpuFacts gather_gpus() {
   if (!cuda.is_there()) return facts;
   cuda.call("cuDriverGetVersion", &facts.driver_cuda);
   int count = 0;
-  if (cuda.call("cuInit", 0U) && cuda.call("cuDeviceGetCount", &count))
+  facts.init_status = cuda.status("cuInit", 0U);
+  const char* name = nullptr;
+  if (facts.init_status != 0 && cuda.call("cuGetErrorName", facts.init_status, &name) && name)
+    facts.init_name = name;
+  if (facts.init_status == 0 && cuda.call("cuDeviceGetCount", &count))
     for (int i = 0; i < count; ++i) facts.gpus.push_back(gpu_of(cuda, i));
   return facts;
 }
@@ -216,7 +242,12 @@ Findings judge_gpus(const GpuFacts& facts, const CudaBuild& build, const Wishes&
                     ExitStatus::kUsage)};
   Findings findings = judge_build(build);
   for (Finding& finding : judge_driver(facts, build)) findings.push_back(std::move(finding));
-  if (facts.gpus.empty() && facts.driver_cuda > 0)
+  if (facts.init_status != 0 && facts.init_status != kNoDevice)
+    findings.push_back(
+        bad(fmt::format("the driver does not start: cuInit() gives {} ({})", facts.init_status,
+                        facts.init_name.empty() ? "a number that it cannot name" : facts.init_name),
+            what_to_do(facts.init_status)));
+  else if (facts.gpus.empty() && facts.driver_cuda > 0)
     findings.push_back(
         bad("no GPU that this process may use",
             "is CUDA_VISIBLE_DEVICES empty, or the job without GPUs (launch.gpus_per_node)?"));

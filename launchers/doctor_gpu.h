@@ -15,8 +15,10 @@ struct GpuFacts {
     int major = 0, minor = 0;  // compute capability
     double bytes = 0;
   };
-  std::string driver;   // "580.65.06"; "": there is none
-  int driver_cuda = 0;  // the newest CUDA that it can run: 12080 is 12.8; 0: libcuda cannot say
+  std::string driver;     // "580.65.06"; "": there is none
+  int driver_cuda = 0;    // the newest CUDA that it can run: 12080 is 12.8; 0: libcuda cannot say
+  int init_status = 0;    // of cuInit(): CUresult, 0 where it works
+  std::string init_name;  // "CUDA_ERROR_SYSTEM_NOT_READY"
   std::vector<Gpu> gpus;
 };
 

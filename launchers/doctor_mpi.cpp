@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 #include "comm/mpi_communicator.h"
 #include "launchers/doctor.h"
@@ -20,6 +21,15 @@ constexpr const char* kInstall =
 
 std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
+}
+
+/// `version`: "4.1.4".
+bool is_older(const std::string& version, int major, int minor) {
+  std::istringstream text(version);
+  int of_major = 0, of_minor = 0;
+  char dot = 0;
+  text >> of_major >> dot >> of_minor;
+  return std::pair(of_major, of_minor) < std::pair(major, minor);
 }
 
 std::string line_with(const std::string& text, const std::string& part) {
@@ -62,7 +72,7 @@ Findings judge_mpi(const std::string& library, const std::string& reason, const 
   Findings findings;
   const std::string version = version_in(library);
   const bool is_open_mpi = library.find("Open MPI") != std::string::npos;
-  if (!is_open_mpi || std::atoi(version.c_str()) < 4)
+  if (!is_open_mpi || is_older(version, 4, 1))
     findings.push_back(problem(kMpi, library + ", which Triga is not made for", kInstall,
                                ExitStatus::kCommunication));
   else
@@ -131,6 +141,9 @@ Finding judge_srun(const std::string& list) {
 
 Finding judge_placement(const Placement& placement, const std::optional<Allocation>& allocation,
                         int wished_hosts) {
+  if (placement.problem.starts_with("srun"))  // it is how doctor is to be started on every host
+    return warning(kScheduler, placement.problem,
+                   "no matter for triga doctor itself, which needs no PMIx");
   if (!placement.problem.empty())
     return problem(kScheduler, placement.problem, "", ExitStatus::kUsage);
   const std::string job = allocation ? describe(*allocation) : "";

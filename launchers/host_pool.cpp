@@ -17,8 +17,7 @@ namespace {
 constexpr auto kLookEvery = std::chrono::milliseconds(50);
 
 bool is_address(const std::string& host) {
-  return host.find_first_not_of("0123456789.") == std::string::npos ||
-         host.find(':') != std::string::npos;
+  return host.find_first_not_of("0123456789.") == std::string::npos;
 }
 
 /// Names without their domain; addresses as they are.
@@ -37,32 +36,37 @@ std::unique_ptr<ChildProcess> start(const std::vector<std::string>& line) {
 
 }  // namespace
 
-HostPool::HostPool(std::vector<std::string> hosts,
+HostPool::HostPool(std::vector<Host> hosts,
                    std::function<std::vector<bool>(const std::vector<std::string>&)> answers,
                    std::ostream& out)
     : hosts_(std::move(hosts)), answers_(std::move(answers)), out_(out) {}
 
-void HostPool::ended_on(const std::string& host) {
-  if (!host.empty()) ++num_ends_[short_name(host)];
+bool HostPool::ended_on(const std::string& host) {
+  if (host.empty()) return false;
+  const std::string name = short_name(host);
+  const int ends = ++num_ends_[name];
+  return ends >= kMostEnds && std::any_of(hosts_.begin(), hosts_.end(), [&](const Host& one) {
+           return short_name(one.name) == name;
+         });
 }
 
-std::vector<std::string> HostPool::usable() {
-  std::vector<std::string> candidates;
-  for (const std::string& host : hosts_) {
-    const auto ends = num_ends_.find(short_name(host));
+std::vector<Host> HostPool::usable() {
+  std::vector<Host> candidates;
+  for (const Host& host : hosts_) {
+    const auto ends = num_ends_.find(short_name(host.name));
     if (ends == num_ends_.end() || ends->second < kMostEnds)
       candidates.push_back(host);
     else
-      out_ << fmt::format("triga: host {} is left out: the run ended on it {} times\n", host,
+      out_ << fmt::format("triga: host {} is left out: the run ended on it {} times\n", host.name,
                           ends->second);
   }
-  const std::vector<bool> answers = answers_(candidates);
-  std::vector<std::string> usable;
+  const std::vector<bool> answers = answers_(names_of(candidates));
+  std::vector<Host> usable;
   for (size_t i = 0; i < candidates.size(); ++i) {
     if (answers[i])
       usable.push_back(candidates[i]);
     else
-      out_ << fmt::format("triga: host {} is left out: it does not answer\n", candidates[i]);
+      out_ << fmt::format("triga: host {} is left out: it does not answer\n", candidates[i].name);
   }
   out_ << std::flush;
   return usable;

@@ -30,6 +30,7 @@
 #include "launchers/places.h"
 #include "launchers/programs.h"
 #include "launchers/restarts.h"
+#include "launchers/stop_signals.h"
 #include "launchers/train.h"
 #include "launchers/wait_for_launcher.h"
 #include "metrics/run_status.h"
@@ -43,18 +44,31 @@ namespace fs = std::filesystem;
 struct LaunchArguments {
   ExperimentArguments experiment;
   PlacesRequest places;
+  std::vector<std::string> hosts;
+  std::string host_file;
   std::vector<std::string> mpirun_arguments;
 };
 
 std::atomic<pid_t> mpirun_pid = 0;
-std::atomic<int> num_signals = 0, last_signal = 0;
+std::atomic<int> last_signal = 0;
+StopRequests requests;
 
-/// Async-signal-safe: only kill() and atomics.
+/// Async-signal-safe.
 void pass_on(int signal) {
   last_signal = signal;
-  const int number = num_signals++;
+  const int number = requests.count();
   const pid_t pid = mpirun_pid.load();
-  if (pid > 0) ::kill(pid, number == 0 ? SIGUSR1 : SIGTERM);
+  if (pid > 0 && number > 0) ::kill(pid, number == 1 ? SIGUSR1 : SIGTERM);
+}
+
+/// A request that came before there was anybody to tell is told now, and only once.
+void pass_on_to(pid_t pid) {
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, &before);
+  mpirun_pid = pid;
+  if (requests.number() > 0) ::kill(pid, SIGUSR1);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 /// Variables that ranks on other hosts would not have.
@@ -87,13 +101,33 @@ std::vector<std::string> mpirun_words(const CommandEnvironment& environment,
   return line;
 }
 
-std::vector<std::string> command_line(const CommandEnvironment& environment,
-                                      const LaunchArguments& arguments, const LaunchConfig& config,
-                                      const Places& places) {
+/// One rank needs no MPI, so that it runs where no Open MPI is.
+bool needs_mpirun(const LaunchArguments& arguments, const LaunchConfig& config,
+                  const Places& places) {
+  return places.num_ranks > 1 || !places.hosts.empty() || config.container ||
+         !config.mpirun.empty() || !arguments.mpirun_arguments.empty();
+}
+
+/// What starts the program of the ranks, which follows.
+std::vector<std::string> starter(const CommandEnvironment& environment,
+                                 const LaunchArguments& arguments, const LaunchConfig& config,
+                                 const Places& places) {
+  if (!needs_mpirun(arguments, config, places)) {
+    std::vector<std::string> line = {"/usr/bin/env"};
+    for (const auto& [name, value] : config.environment) line.push_back(name + "=" + value);
+    return line;
+  }
   std::vector<std::string> line = mpirun_words(environment, arguments, config);
   line.insert(line.end(), {"-n", std::to_string(places.num_ranks)});
   for (const std::string& word : places.mpirun_arguments()) line.push_back(word);
   add_variables(config, places, line);
+  return line;
+}
+
+std::vector<std::string> command_line(const CommandEnvironment& environment,
+                                      const LaunchArguments& arguments, const LaunchConfig& config,
+                                      const Places& places) {
+  std::vector<std::string> line = starter(environment, arguments, config, places);
   for (const std::string& word : rank_program(config, environment.executable)) line.push_back(word);
   line.emplace_back("train");
   ExperimentArguments of_ranks = arguments.experiment;
@@ -103,17 +137,14 @@ std::vector<std::string> command_line(const CommandEnvironment& environment,
   return line;
 }
 
-int run_and_wait(const std::vector<std::string>& line, const std::function<bool()>& has_ended) {
-  for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
-    struct sigaction action = {};
-    action.sa_handler = pass_on;
-    ::sigaction(signal, &action, nullptr);
-  }
+int run_and_wait(const std::vector<std::string>& line, bool is_mpirun,
+                 const std::function<bool()>& has_ended) {
+  catch_stop_signals(pass_on);
   ChildProcess mpirun(line, ChildProcess::Streams::kOurs);
-  mpirun_pid = mpirun.pid();
-  if (num_signals > 0)  // one that came before there was anybody to tell
-    ::kill(mpirun.pid(), SIGUSR1);
-  const int status = wait_for_launcher(mpirun, has_ended);
+  pass_on_to(mpirun.pid());
+  LauncherPatience patience;
+  if (!is_mpirun) patience.without_ranks = std::chrono::hours(24 * 365);  // it is the rank itself
+  const int status = wait_for_launcher(mpirun, has_ended, patience);
   mpirun_pid = 0;
   return status;
 }
@@ -185,7 +216,7 @@ bool has_own_end(const RunStatus& status) {
 /// The run's own word, if it is of this start.
 ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status, const OomKills& oom_kills) {
   if (const auto status = read_run_status(posix_files(), directory.status())) {
-    if (num_signals >= 2 && !has_own_end(*status)) return end_at_once(directory, *status);
+    if (requests.number() >= 2 && !has_own_end(*status)) return end_at_once(directory, *status);
     if (status->state == RunStatus::State::kFailed) print_failure(directory);
     if (status->state == RunStatus::State::kStopped)  // below mpirun's words of non-zero statuses
       std::cerr << "\ntriga: stopped after saving step " << status->step
@@ -213,16 +244,16 @@ ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status, const Oo
       c10::str("mpirun ended with status ", mpirun_status, " before the run had begun"));
 }
 
-/// Starts the ranks and waits for their end.
-ExitStatus start_once(const std::vector<std::string>& line, const RunDirectory& directory) {
-  const StatusFile status_file(directory);
+/// Starts the ranks and waits for their end. `status_file`: made before.
+ExitStatus start_once(const std::vector<std::string>& line, bool is_mpirun,
+                      const RunDirectory& directory, const StatusFile& status_file) {
   const OomKills oom_kills;
-  const int status = run_and_wait(line, [&] {
-    return num_signals >= 2 || status_file.tells_an_end();  // told to end at once, or ended
+  const int status = run_and_wait(line, is_mpirun, [&] {
+    return requests.number() >= 2 || status_file.tells_an_end();  // told to end at once, or ended
   });
   if (status_file.is_new()) return outcome_of(directory, status, oom_kills);
   if (status == 0) return ExitStatus::kDone;
-  if (num_signals > 0) {
+  if (requests.number() > 0) {
     std::cerr << "\ntriga: a signal ended it before the run had begun\n";
     return status_of_signal();
   }
@@ -234,14 +265,29 @@ ExitStatus start_once(const std::vector<std::string>& line, const RunDirectory& 
   return ExitStatus::kCommunication;
 }
 
-/// Hosts for another start, by how the last one ended. False: too few are left for the run, or a
-/// signal came meanwhile.
-bool choose_anew(HostPool& pool, const RunDirectory& directory, const LoadedExperiment& loaded,
-                 const Places& wanted, Places& places) {
+/// The same, with what decides on another start.
+StartEnd start_and_judge(const std::vector<std::string>& line, bool is_mpirun,
+                         const RunDirectory& directory, HostPool& pool) {
+  const StatusFile status_file(directory);
+  StartEnd end;
+  try {
+    end.status = start_once(line, is_mpirun, directory, status_file);
+  } catch (const CommError& error) {
+    std::cerr << "triga: error: " << error.what() << "\n";
+    end.status = error.status();
+  }
+  end.has_begun = status_file.is_new();
+  if (!end.has_begun) return end;
   if (const auto status = read_run_status(posix_files(), directory.status()))
-    pool.ended_on(status->host);
+    end.leaves_host_out = pool.ended_on(status->host);
+  return end;
+}
+
+/// Hosts for another start. False: too few are left for the run, or a signal came meanwhile.
+bool choose_anew(HostPool& pool, const LoadedExperiment& loaded, const Places& wanted,
+                 Places& places) {
   const Places left = places_on(pool.usable(), wanted);
-  if (num_signals > 0) return false;
+  if (requests.number() > 0) return false;
   std::string problem = left.num_ranks == 0 ? "none" : "";
   try {
     if (problem.empty()) loaded.check_grid(left.num_ranks);
@@ -254,7 +300,7 @@ bool choose_anew(HostPool& pool, const RunDirectory& directory, const LoadedExpe
   }
   if (left.hosts != places.hosts)
     std::cerr << "triga: " << left.num_ranks << (left.num_ranks == 1 ? " rank on " : " ranks on ")
-              << c10::Join(", ", left.hosts) << "\n";
+              << c10::Join(", ", names_of(left.hosts)) << "\n";
   places = left;
   return true;
 }
@@ -265,39 +311,36 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
   const LoadedExperiment loaded(environment, arguments.experiment,
                                 LoadedExperiment::Purpose::kLook);
   const LaunchConfig& config = loaded.experiment().launch;
-  const Places wanted = choose_places(arguments.places, environment.allocation, config);
+  PlacesRequest request = arguments.places;
+  request.hosts = arguments.host_file.empty() ? parse_hosts(arguments.hosts)
+                                              : read_host_file(posix_files(), arguments.host_file);
+  const Places wanted = choose_places(request, environment.allocation, config);
   loaded.check_grid(wanted.num_ranks);
   if (wanted.allocation)
     std::cerr << "triga: in " << describe(*wanted.allocation) << ": " << wanted.num_ranks
               << (wanted.num_ranks == 1 ? " rank" : " ranks") << " on " << wanted.num_hosts
               << (wanted.num_hosts == 1 ? " host\n" : " hosts\n");
-  // One rank needs no MPI; a container does not come of itself.
-  if (wanted.num_ranks == 1 && wanted.hosts.empty() && !config.container)
+  const bool is_mpirun = needs_mpirun(arguments, config, wanted);
+  if (!is_mpirun && config.max_restarts == 0 && config.environment.empty())
     return train(environment, arguments.experiment);
   const RunDirectory directory{loaded.run_directory()};
   Restarts restarts(
-      posix_files(), directory, {.limit = config.max_restarts}, [] { return num_signals > 0; },
-      std::cerr);
+      posix_files(), directory, {.limit = config.max_restarts},
+      [] { return requests.number() > 0; }, std::cerr);
   Places places = wanted;
   HostPool pool(
-      arguments.places.hosts,
+      request.hosts,
       [&](const std::vector<std::string>& hosts) {
         return can_start_on(hosts, mpirun_words(environment, arguments, config),
-                            [] { return num_signals > 0; });
+                            [] { return requests.number() > 0; });
       },
       std::cerr);
   LaunchArguments of_start = arguments;
   while (true) {
-    ExitStatus status;
-    try {
-      status = start_once(command_line(environment, of_start, config, places), directory);
-    } catch (const CommError& error) {
-      std::cerr << "triga: error: " << error.what() << "\n";
-      status = error.status();
-    }
-    if (!restarts.again(status)) return status;
-    if (!wanted.hosts.empty() && !choose_anew(pool, directory, loaded, wanted, places))
-      return status;
+    const StartEnd end = start_and_judge(command_line(environment, of_start, config, places),
+                                         is_mpirun, directory, pool);
+    if (!restarts.again(end)) return end.status;
+    if (!wanted.hosts.empty() && !choose_anew(pool, loaded, wanted, places)) return end.status;
     of_start.experiment.resume = "auto";
     of_start.experiment.fresh = false;
   }
@@ -320,9 +363,15 @@ void add_launch(CLI::App& app, Command& command) {
          "Number of hosts. Default: those of --hosts, or all of the job that this runs in; "
          "outside of one launch.nodes, or 1 with -n")
       ->check(CLI::Range(1, 100000));
-  sub->add_option("--hosts", arguments->places.hosts, "Hosts to run on, by ssh: --hosts a,b")
-      ->delimiter(',')
-      ->type_name("HOST");
+  CLI::Option* hosts =
+      sub->add_option("--hosts", arguments->hosts,
+                      "Hosts to run on, by ssh: --hosts a,b; with a number of ranks each: a:2,b:2")
+          ->delimiter(',')
+          ->type_name("HOST[:N]");
+  sub->add_option("--hostfile", arguments->host_file,
+                  "The same from a file, a line each: HOST, or HOST slots=N")
+      ->type_name("FILE")
+      ->excludes(hosts);
   sub->add_option("--mpirun", arguments->mpirun_arguments,
                   "Further arguments for mpirun, each with its own --mpirun")
       ->allow_extra_args(false)
@@ -332,6 +381,7 @@ void add_launch(CLI::App& app, Command& command) {
       "\nExamples:\n  triga launch experiments/quickstart.yaml -n 2\n"
       "  triga launch a.yaml --set train.max_steps=50 --run-dir runs/short\n"
       "  triga launch a.yaml --hosts node1,node2 -n 16\n"
+      "  triga launch a.yaml --hosts node1:8,node2:4\n"
       "  salloc -N 2 triga launch a.yaml\n\n"
       "Ctrl-C saves and stops (exit 75); the same command goes on. A second Ctrl-C stops at once, "
       "unsaved\n(exit 130: 128 and the number of the signal).");

@@ -3,14 +3,34 @@
 #include <c10/util/StringUtil.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "triga/error.h"
 
 namespace triga {
 namespace {
 
+bool say_slots(const std::vector<Host>& hosts) {
+  return !hosts.empty() && hosts.front().slots > 0;
+}
+
+int slots_of(const std::vector<Host>& hosts) {
+  return std::accumulate(hosts.begin(), hosts.end(), 0,
+                         [](int sum, const Host& host) { return sum + host.slots; });
+}
+
+/// The first hosts whose slots are enough for `num_ranks`.
+int num_hosts_for(int num_ranks, const std::vector<Host>& hosts) {
+  int num_hosts = 0;
+  for (int slots = 0; slots < num_ranks && num_hosts < static_cast<int>(hosts.size()); ++num_hosts)
+    slots += hosts[static_cast<size_t>(num_hosts)].slots;
+  return std::max(1, num_hosts);
+}
+
 int num_hosts_of(const PlacesRequest& request, const Places& places, const LaunchConfig& config) {
   if (request.num_hosts) return *request.num_hosts;
+  if (request.num_ranks && say_slots(places.hosts))
+    return num_hosts_for(*request.num_ranks, places.hosts);
   const bool is_known = !places.hosts.empty() || places.allocation;
   if (!is_known) return request.num_ranks ? 1 : static_cast<int>(config.nodes);
   const int num_known =
@@ -21,12 +41,19 @@ int num_hosts_of(const PlacesRequest& request, const Places& places, const Launc
 void check(const PlacesRequest& request, const Places& places) {
   if (places.num_ranks < 1)
     throw ConfigError(c10::str("-n: ", places.num_ranks, " ranks; at least 1"));
+  if (say_slots(places.hosts) && places.num_ranks > slots_of(places.hosts))
+    throw ConfigError(c10::str("-n: ", places.num_ranks, " ranks, but the ", places.num_hosts,
+                               " hosts have places for ", slots_of(places.hosts)));
+  if (say_slots(places.hosts) && places.num_hosts > num_hosts_for(places.num_ranks, places.hosts))
+    throw ConfigError(c10::str(
+        "-N: ", places.num_hosts, " hosts, but -n ", places.num_ranks, " have places on the first ",
+        num_hosts_for(places.num_ranks, places.hosts), " of them; say fewer ranks a host"));
   if (places.num_ranks < places.num_hosts)
     throw ConfigError(c10::str("-N: ", places.num_hosts, " hosts for -n ", places.num_ranks,
                                "; at least one rank a host"));
-  if (!places.hosts.empty() && places.num_hosts > static_cast<int>(places.hosts.size()))
-    throw ConfigError(
-        c10::str("-N: ", places.num_hosts, " hosts, but --hosts names ", places.hosts.size()));
+  if (!places.hosts.empty() && places.num_hosts > static_cast<int>(request.hosts.size()))
+    throw ConfigError(c10::str("-N: ", places.num_hosts, " hosts, but only ", request.hosts.size(),
+                               " are named"));
   if (places.allocation && places.num_hosts > places.allocation->num_hosts)
     throw ConfigError(
         c10::str("-N: ", places.num_hosts, " hosts, but this is ", describe(*places.allocation)));
@@ -42,12 +69,15 @@ void check(const PlacesRequest& request, const Places& places) {
 std::vector<std::string> Places::mpirun_arguments() const {
   std::vector<std::string> line;
   std::string names;
-  for (const std::string& host : hosts)
-    names += c10::str(names.empty() ? "" : ",", host, ":", ranks_per_host());
+  for (const Host& host : hosts)
+    names += c10::str(names.empty() ? "" : ",", host.name, ":",
+                      host.slots > 0 ? host.slots : ranks_per_host());
   if (!names.empty()) line = {"--host", names};
   if (allocation && !allocation->host_file.empty())
     line.insert(line.end(), {"--hostfile", allocation->host_file});
-  if (num_hosts > 1)
+  if (say_slots(hosts))  // each host is filled before the next
+    line.insert(line.end(), {"--map-by", "slot"});
+  else if (num_hosts > 1)
     line.insert(line.end(), {"--map-by", c10::str("ppr:", ranks_per_host(), ":node")});
   return line;
 }
@@ -58,18 +88,22 @@ Places choose_places(const PlacesRequest& request, const std::optional<Allocatio
   places.hosts = request.hosts;
   if (places.hosts.empty()) places.allocation = allocation;
   places.num_hosts = num_hosts_of(request, places, config);
-  places.num_ranks =
-      request.num_ranks.value_or(places.num_hosts * static_cast<int>(config.ranks_per_node));
+  if (!places.hosts.empty())
+    places.hosts.resize(std::min(places.hosts.size(), static_cast<size_t>(places.num_hosts)));
+  places.num_ranks = request.num_ranks.value_or(
+      say_slots(places.hosts) ? slots_of(places.hosts)
+                              : places.num_hosts * static_cast<int>(config.ranks_per_node));
   check(request, places);
-  if (!places.hosts.empty()) places.hosts.resize(static_cast<size_t>(places.num_hosts));
   return places;
 }
 
-Places places_on(const std::vector<std::string>& hosts, const Places& before) {
+Places places_on(const std::vector<Host>& hosts, const Places& before) {
   Places places = before;
   places.num_hosts = std::min(before.num_hosts, static_cast<int>(hosts.size()));
-  places.num_ranks = std::min(before.num_ranks, places.num_hosts * before.ranks_per_host());
   places.hosts.assign(hosts.begin(), hosts.begin() + places.num_hosts);
+  places.num_ranks = std::min(before.num_ranks, say_slots(places.hosts)
+                                                    ? slots_of(places.hosts)
+                                                    : places.num_hosts * before.ranks_per_host());
   return places;
 }
 

@@ -18,13 +18,13 @@ constexpr auto kLookEvery = std::chrono::milliseconds(100);
 
 }  // namespace
 
-int64_t reached_step(FileSystem& files, const RunDirectory& directory) {
-  int64_t step = 0;
-  if (const auto status = read_run_status(files, directory.status())) step = status->step;
+Reached reached(FileSystem& files, const RunDirectory& directory) {
+  Reached reached;
+  if (const auto status = read_run_status(files, directory.status())) reached.step = status->step;
   for (const Path& checkpoint :
        checkpoints_of_run(files, directory.root).value_or(std::vector<Path>()))
-    step = std::max(step, step_of(checkpoint.filename().string()).value_or(0));
-  return step;
+    reached.saved = std::max(reached.saved, step_of(checkpoint.filename().string()).value_or(0));
+  return reached;
 }
 
 Restarts::Restarts(FileSystem& files, RunDirectory directory, const Options& options,
@@ -34,21 +34,22 @@ Restarts::Restarts(FileSystem& files, RunDirectory directory, const Options& opt
       options_(options),
       is_cancelled_(std::move(is_cancelled)),
       out_(out),
-      step_(reached_step(files, directory_)) {}
+      reached_(reached(files, directory_)) {}
 
-bool Restarts::again(ExitStatus status) {
-  if (!can_be_of_a_host(status) || options_.limit == 0 || is_cancelled_()) return false;
+bool Restarts::again(const StartEnd& end) {
+  if (!can_be_of_a_host(end) || options_.limit == 0 || is_cancelled_()) return false;
   if (num_restarts_ == options_.limit) {
     out_ << fmt::format("triga: it was started again {} times (launch.max_restarts): no more\n",
                         options_.limit);
     return false;
   }
-  const int64_t step = reached_step(files_, directory_);
-  if (step <= step_) {
-    out_ << fmt::format("triga: no step was gained since step {}: not started again\n", step_);
+  const Reached now = reached(files_, directory_);
+  if (end.has_begun && !end.leaves_host_out && !now.is_beyond(reached_)) {
+    out_ << fmt::format("triga: no step was gained since step {}: not started again\n",
+                        std::max(reached_.step, reached_.saved));
     return false;
   }
-  step_ = step;
+  reached_ = now;
   const auto pause_before =
       std::min(options_.longest_pause,
                options_.first_pause * (int64_t{1} << std::min<int64_t>(num_restarts_, 20)));
@@ -65,9 +66,13 @@ bool Restarts::again(ExitStatus status) {
   });
 }
 
-/// Other ends would only come again: a wrong experiment, damaged data, a loss that diverges.
-bool Restarts::can_be_of_a_host(ExitStatus status) const {
-  if (status != ExitStatus::kInternal) return status == ExitStatus::kCommunication;
+/// Other ends would only come again: a wrong experiment, damaged data, a loss that diverges; or a
+/// first start that could not begin.
+bool Restarts::can_be_of_a_host(const StartEnd& end) const {
+  const bool is_lost = end.status == ExitStatus::kCommunication;
+  if (!end.has_begun)  // mpirun's own status is 1 where it cannot reach a host
+    return num_restarts_ > 0 && (is_lost || end.status == ExitStatus::kInternal);
+  if (end.status != ExitStatus::kInternal) return is_lost;
   const auto written = read_run_status(files_, directory_.status());
   return written && !written->signal.empty();
 }

@@ -1,5 +1,6 @@
 // Restarts: starts a run again after it lost a rank or a host (launch.max_restarts), but only where
-// that has helped: when steps were gained since the last start.
+// that has helped or something is different: steps were gained since the last start, the host that
+// the run ended on is left out, or hosts that had run it could not be reached for a while.
 #pragma once
 
 #include <chrono>
@@ -13,9 +14,25 @@
 
 namespace triga {
 
-/// Steps that a run has done, by its status or its newest checkpoint, whichever is later; 0: none.
-/// Throws: FileError.
-int64_t reached_step(FileSystem& files, const RunDirectory& directory);
+/// How far a run has come. A start that fails between two checkpoints is later in the one and as far
+/// as the start before in the other; one that saves earlier than that one failed, the other way
+/// round: both have gained something.
+struct Reached {
+  int64_t step = 0;   // of its last status
+  int64_t saved = 0;  // of its newest checkpoint
+
+  bool is_beyond(const Reached& before) const { return step > before.step || saved > before.saved; }
+};
+
+/// Zeros: nothing is there. Throws: FileError.
+Reached reached(FileSystem& files, const RunDirectory& directory);
+
+/// How one start of a run ended.
+struct StartEnd {
+  ExitStatus status = ExitStatus::kDone;
+  bool has_begun = true;         // it came as far as to write a status of its own
+  bool leaves_host_out = false;  // the next start is without the host that it ended on
+};
 
 class Restarts {
  public:
@@ -32,13 +49,13 @@ class Restarts {
   Restarts(FileSystem& files, RunDirectory directory, const Options& options,
            std::function<bool()> is_cancelled, std::ostream& out);
 
-  /// A start ended with `status`. True: start again, after the pause that was made and when the
-  /// folder is free. Throws: FileError.
-  bool again(ExitStatus status);
+  /// A start ended. True: start again, after the pause that was made and when the folder is free.
+  /// Throws: FileError.
+  bool again(const StartEnd& end);
 
  private:
-  /// A lost peer, or a crash, which may be the host's fault.
-  bool can_be_of_a_host(ExitStatus status) const;
+  /// A lost peer, a crash, which may be the host's fault, or hosts that were there before.
+  bool can_be_of_a_host(const StartEnd& end) const;
   bool pause(std::chrono::milliseconds duration, const std::function<bool()>& is_over);
 
   FileSystem& files_;
@@ -46,7 +63,8 @@ class Restarts {
   const Options options_;
   const std::function<bool()> is_cancelled_;
   std::ostream& out_;
-  int64_t num_restarts_ = 0, step_;
+  int64_t num_restarts_ = 0;
+  Reached reached_;  // when the last start ended
 };
 
 }  // namespace triga

@@ -9,6 +9,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Before everything else: a job may be told to stop while its modules are loaded.
+constexpr const char* kSignals = R"bash(ask_to_save() {
+  asked=$1
+  echo "triga: the job got SIG$1; the ranks are asked to save and stop"
+  if [[ -n $step ]]; then kill -USR1 "$step" 2>/dev/null; fi
+}
+asked='' step=''
+for signal in INT TERM USR1 USR2; do trap "ask_to_save $signal" "$signal"; done
+
+)bash";
+
 /// Behind the part that differs from job to job: run_dir, rank and first are set there.
 constexpr const char* kRun = R"bash(
 # From here on the same in every job of Triga.
@@ -16,38 +27,45 @@ constexpr const char* kRun = R"bash(
 # A number of status.json; nothing where it holds none.
 field() { sed -n "s/^ *\"$1\": *\([0-9]\{1,\}\).*/\1/p" "$run_dir/status.json" 2>/dev/null; }
 
-# How far the run has come: the step of its last status, or of its newest checkpoint.
-progress() {
-  local step saved
-  step=$(field step)
-  saved=$(readlink "$run_dir/checkpoints/latest")
-  saved=${saved##*-}
-  step=$((10#${step:-0})) saved=$((10#${saved:-0}))
-  echo $((step > saved ? step : saved))
+# How far the run has come: the step of its last status, and of its newest checkpoint. A start that fails between two
+# checkpoints, and one that saves before it comes as far as the last one, have each gained in one of the two.
+reached() {
+  local of_status of_checkpoint
+  of_status=$(field step)
+  of_checkpoint=$(readlink "$run_dir/checkpoints/latest")
+  of_checkpoint=${of_checkpoint##*-}
+  echo $((10#${of_status:-0})) $((10#${of_checkpoint:-0}))
 }
 
-ask_to_save() {
-  echo "triga: the job got SIG$1; the ranks are asked to save and stop"
-  if [[ -n $step ]]; then kill -USR1 "$step" 2>/dev/null; fi
-}
-for signal in INT TERM USR1 USR2; do trap "ask_to_save $signal" "$signal"; done
-
+# The first start does what it was told, and so does one after it, as long as no run has begun; the others go on with that run.
+status_written() { stat -c %y "$run_dir/status.json" 2>/dev/null; }
+stamp=$(status_written)
+at_first=$run_dir.first-$SLURM_JOB_ID
 start=("${first[@]}")
-before=0
-if ((${SLURM_RESTART_COUNT:-0} > 0)); then start=(--resume auto); fi
-if [[ ${start[0]} != --fresh ]]; then before=$(progress); fi
-echo "triga: job $SLURM_JOB_ID, start $((${SLURM_RESTART_COUNT:-0} + 1)), on $SLURM_JOB_NODELIST: $run_dir from step $before"
+if ((${SLURM_RESTART_COUNT:-0} == 0)); then
+  mkdir -p "${run_dir%/*}" && echo "$stamp" >"$at_first"
+elif [[ ! -e $at_first || $(<"$at_first") != "$stamp" ]]; then
+  start=(--resume auto)
+fi
+read -r step_before saved_before <<<"$(reached)"
+if [[ ${start[0]} == --fresh ]]; then step_before=0 saved_before=0; fi
+echo "triga: job $SLURM_JOB_ID, start $((${SLURM_RESTART_COUNT:-0} + 1)), on $SLURM_JOB_NODELIST: $run_dir from step $saved_before"
 
 # Ranks that were killed could not give the run's folder up: it is theirs until they are silent for a minute.
-for ((i = 0; i < 40 && ${SLURM_RESTART_COUNT:-0} > 0; ++i)); do
+for ((i = 0; i < 40; ++i)); do
+  if [[ -n $asked ]]; then break; fi
   touched=$(stat -c %Y "$run_dir/lease.json" 2>/dev/null) || break
   if (($(date +%s) - touched > 65)); then break; fi
   sleep 2
 done
+if [[ -n $asked ]]; then
+  echo "triga: the ranks were not started"
+  exit 75
+fi
 
-stamp=$(stat -c %y "$run_dir/status.json" 2>/dev/null)
 srun "${step_arguments[@]}" "${rank[@]}" "${start[@]}" &
 step=$!
+if [[ -n $asked ]]; then kill -USR1 "$step"; fi  # it came between the two
 wait "$step"
 status=$?
 while kill -0 "$step" 2>/dev/null; do  # a signal ended the wait, not srun
@@ -60,12 +78,13 @@ if ((last != 127)); then status=$last; fi
 trap '' INT TERM USR1 USR2
 
 # The run's own word counts, if it is of this start; srun has merged the statuses of the ranks.
-if [[ $(stat -c %y "$run_dir/status.json" 2>/dev/null) == "$stamp" ]]; then
+if [[ $(status_written) == "$stamp" ]]; then
   echo "triga: the run did not begin; the reason is above (exit status $status)"
   exit "$status"
 fi
 outcome=$(field exit_status)
-now=$(progress)
+read -r step_now saved_now <<<"$(reached)"
+now=$((step_now > saved_now ? step_now : saved_now))
 if [[ -z $outcome ]]; then
   outcome=6
   cause="all ranks ended without a report, srun with status $status"
@@ -73,16 +92,21 @@ if [[ -z $outcome ]]; then
     >"$run_dir/.status.json.$SLURM_JOB_ID" && mv "$run_dir/.status.json.$SLURM_JOB_ID" "$run_dir/status.json"
   echo "triga: $cause (killed: out of memory, kill -9, a lost host); the logs of ranks: $run_dir/log"
 fi
+if [[ $outcome != 0 && $outcome != 75 && -s $run_dir/failure.txt ]]; then  # the earliest cause, below what followed from it
+  echo
+  cat "$run_dir/failure.txt"
+fi
 crashed=$(grep -c '"signal": ' "$run_dir/status.json")  # which may be the host's fault
 case $outcome-$crashed in
   6-* | 75-* | 1-1) ;;  # a lost peer; stopped on a signal; a crash: started again
   *)
     echo "triga: ended at step $now with exit status $outcome"
+    rm -f "$at_first"
     exit "$outcome"
     ;;
 esac
-if ((now <= before)); then
-  echo "triga: exit status $outcome, and no step was gained since step $before: not started again"
+if ((step_now <= step_before && saved_now <= saved_before)); then
+  echo "triga: exit status $outcome, and no step was gained since step $((step_before > saved_before ? step_before : saved_before)): not started again"
   exit "$outcome"
 fi
 job=$SLURM_JOB_ID
@@ -155,7 +179,9 @@ std::string directives(const SlurmJob& job) {
 std::string set_up(const SlurmJob& job) {
   std::string text;
   if (!job.launch.modules.empty())
-    text += fmt::format("module load {}\n", shell_line(job.launch.modules));
+    text +=
+        fmt::format("module load {0} || {{ echo {1}; exit 2; }}\n", shell_line(job.launch.modules),
+                    shell_word("triga: module load " + shell_line(job.launch.modules) + " failed"));
   for (const std::string& line : job.launch.setup) text += line + "\n";
   std::map<std::string, std::string> variables = job.launch.environment;
   variables.insert(job.variables.begin(), job.variables.end());  // those that are there stay
@@ -190,6 +216,7 @@ fs::path slurm_log(const SlurmJob& job, const std::string& number, const std::st
 
 std::string slurm_script(const SlurmJob& job) {
   std::string text = fmt::format("#!/bin/bash\n# {}\n{}\n", job.written_by, directives(job));
+  text += kSignals;
   text += set_up(job);
   text += fmt::format("run_dir={}{}\n", shell_word(job.run_directory.string()),
                       job.launch.array.empty() ? "" : "/$SLURM_ARRAY_TASK_ID");

@@ -71,10 +71,13 @@ std::string run_sbatch(const fs::path& sbatch, const fs::path& script) {
 }
 
 ExitStatus submit(const CommandEnvironment& environment, const SubmitArguments& arguments) {
-  if (environment.placement.is_launched())
+  // A shell in a step of its own (srun --pty bash) is a rank too where the site's default is PMIx.
+  const Placement& place = environment.placement;
+  const bool is_shell = place.launcher == "PMIx" && place.world_size == 1;
+  if (place.is_launched() && !is_shell)
     throw ConfigError("triga submit runs inside a rank of " + environment.placement.launcher +
                       "; jobs are submitted from outside of runs");
-  if (const auto problem = rank_problem(environment.placement, "triga submit"); !problem.empty())
+  if (const auto problem = rank_problem(place, "triga submit"); !is_shell && !problem.empty())
     throw ConfigError(problem);
   const LoadedExperiment loaded(environment, arguments.experiment,
                                 LoadedExperiment::Purpose::kLook);

@@ -14,6 +14,7 @@
 #include "launchers/crash.h"
 #include "launchers/loaded_experiment.h"
 #include "launchers/programs.h"
+#include "launchers/stop_signals.h"
 #include "launchers/world.h"
 #include "trainer/from_first_rank.h"
 #include "trainer/training_run.h"
@@ -22,12 +23,14 @@ namespace triga {
 namespace {
 
 std::atomic<bool> stop_requested = false;
+StopRequests requests;
 
 bool second_signal_ends = true;
 
 /// The first signal asks for a save and an end at the next step; the second ends at once.
 void request_stop(int signal) {
-  if (stop_requested.exchange(true) && second_signal_ends) {
+  stop_requested = true;
+  if (requests.count() > 1 && second_signal_ends) {
     ::signal(signal, SIG_DFL);
     ::raise(signal);
   }
@@ -37,12 +40,7 @@ void request_stop(int signal) {
 /// itself, which kills what stays.
 void catch_signals(const Placement& placement) {
   second_signal_ends = placement.launcher != "PMIx";
-  for (int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) {
-    struct sigaction action = {};
-    action.sa_handler = request_stop;
-    action.sa_flags = SA_RESTART;
-    ::sigaction(signal, &action, nullptr);
-  }
+  catch_stop_signals(request_stop);
   ::signal(SIGPIPE, SIG_IGN);
 }
 
@@ -152,7 +150,8 @@ void add_train(CLI::App& app, Command& command) {
       "\nExamples:\n  triga train experiments/quickstart.yaml --set train.max_steps=50\n"
       "  mpirun -n 4 --bind-to none triga train a.yaml\n"
       "  srun --mpi=pmix -N 2 --ntasks-per-node=4 --cpus-per-task=8 triga train a.yaml\n\n"
-      "The same command again goes on where the run stopped. SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 "
+      "The same command again goes on where the run stopped. SIGTERM, SIGINT, SIGHUP, SIGUSR1 and "
+      "SIGUSR2 "
       "save and stop (exit 75); a second one stops at once, but under srun, where Slurm itself "
       "ends what stays. In a batch script\nor a shell of salloc it is a run of one rank: the other "
       "hosts of a job are for srun and `triga launch`.");

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <future>
+#include <system_error>
 #include <utility>
 
 #include "base/descriptor.h"
@@ -67,7 +68,12 @@ class DirectFile final : public WritableFile {
     wait();
     std::swap(staging_, written_);
     num_staged_ = 0;
-    writing_ = std::async(std::launch::async, [this] { write(written_.get(), kStagingBytes); });
+    const auto write_it = [this] { write(written_.get(), kStagingBytes); };
+    try {
+      writing_ = std::async(std::launch::async, write_it);
+    } catch (const std::system_error&) {  // no further thread
+      write_it();
+    }
   }
 
   void wait() {

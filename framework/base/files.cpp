@@ -70,19 +70,32 @@ void remove_all(FileSystem& files, const Path& path) {
   files.remove_directory(path);
 }
 
-void atomic_write(FileSystem& files, const Path& path, std::string_view content) {
+namespace {
+
+void write_beside_and_rename(FileSystem& files, const Path& path, std::string_view content,
+                             bool is_synced) {
   const Path draft = unique_neighbour(path);
   try {
     auto file = files.create(draft);
     file->append(content.data(), content.size());
-    file->sync();
+    if (is_synced) file->sync();
     file->close();
     files.rename(draft, path);
   } catch (const FileError&) {
     remove_quietly(files, draft);
     throw;
   }
+}
+
+}  // namespace
+
+void atomic_write(FileSystem& files, const Path& path, std::string_view content) {
+  write_beside_and_rename(files, path, content, /*is_synced=*/true);
   files.sync_directory(parent_of(path));
+}
+
+void replace_file(FileSystem& files, const Path& path, std::string_view content) {
+  write_beside_and_rename(files, path, content, /*is_synced=*/false);
 }
 
 void replace_link(FileSystem& files, const std::string& target, const Path& path) {

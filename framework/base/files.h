@@ -125,6 +125,10 @@ void remove_all(FileSystem& files, const Path& path);
 /// whole; durable when it returns. Several processes may write the same path.
 void atomic_write(FileSystem& files, const Path& path, std::string_view content);
 
+/// The same for a reader, but waits for no disk: after a crash of the host it may be the old
+/// content, the new one, or an empty file.
+void replace_file(FileSystem& files, const Path& path, std::string_view content);
+
 /// Makes `path` a symbolic link to `target`, or points the link there to it, atomically. Not
 /// durable before sync_directory of the parent.
 void replace_link(FileSystem& files, const std::string& target, const Path& path);

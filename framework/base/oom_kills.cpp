@@ -34,7 +34,16 @@ std::string limit_of(const std::string& folder) {
 
 }  // namespace
 
-OomKills::OomKills(std::string root) : root_(std::move(root)), before_(count()) {}
+OomKills::OomKills(std::string root) : root_(std::move(root)) {
+  samples_.push_back({Clock::now(), count()});
+}
+
+void OomKills::sample(Clock::time_point now) {
+  Counts counts = count();
+  const std::lock_guard lock(mutex_);
+  samples_.push_back({now, std::move(counts)});
+  while (samples_[1].taken <= now - kLately) samples_.pop_front();  // the last one is of now
+}
 
 OomKills::Counts OomKills::count() const {
   Counts counts;
@@ -50,12 +59,19 @@ OomKills::Counts OomKills::count() const {
 }
 
 std::optional<std::string> OomKills::since() const {
+  const auto killer = lately();
+  return killer ? std::optional(killer->name) : std::nullopt;
+}
+
+std::optional<OomKills::Killer> OomKills::lately() const {
   const Counts now = count();
+  const std::lock_guard lock(mutex_);
+  const Counts& earlier = samples_.front().counts;
   // A kill counts in a group and in those around it; the smallest that has a limit did it.
   std::string found, limit;
   for (const auto& [folder, kills] : now.of_groups) {
-    const auto before = before_.of_groups.find(folder);
-    if (before == before_.of_groups.end() || kills <= before->second) continue;
+    const auto before = earlier.of_groups.find(folder);
+    if (before == earlier.of_groups.end() || kills <= before->second) continue;
     const std::string its_limit = limit_of(folder);
     const bool is_better =
         found.empty() ||
@@ -68,11 +84,14 @@ std::optional<std::string> OomKills::since() const {
     const std::string mount = root_ + "/sys/fs/cgroup";
     std::string name = found.substr(mount.size(), found.size() - mount.size() - 1);
     if (name.empty()) name = "/";
-    return fmt::format("the out-of-memory killer of control group {}{}", name,
-                       limit.empty() ? "" : fmt::format(" (limit {})", limit));
+    return Killer{fmt::format("the out-of-memory killer of control group {}{}", name,
+                              limit.empty() ? "" : fmt::format(" (limit {})", limit)),
+                  !limit.empty()};
   }
-  if (now.of_host > before_.of_host)
-    return "the out-of-memory killer of this host, which has too little memory for all that runs";
+  if (now.of_host > earlier.of_host)
+    return Killer{
+        "the out-of-memory killer of this host, which has too little memory for all that runs",
+        false};
   return std::nullopt;
 }
 

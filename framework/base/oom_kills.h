@@ -1,22 +1,41 @@
-// OomKills: whether the kernel ended processes for lack of memory since this object was made. A
-// process that it ends says nothing; its neighbours can, from counters that every user may read:
-// those of the control groups that hold this process (its container, its job), and the host's.
+// OomKills: whether the kernel ended processes for lack of memory lately. A process that it ends
+// says nothing; its neighbours can, from counters that every user may read: those of the control
+// groups that hold this process (its container, its job), and the host's.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 
 namespace triga {
 
+/// Thread-safe.
 class OomKills {
  public:
+  using Clock = std::chrono::steady_clock;
+  /// A process with much memory takes a while to end once it was told to.
+  static constexpr std::chrono::seconds kLately{10};
+
   /// `root`: of the file system, for tests.
   explicit OomKills(std::string root = "");
 
-  /// Nothing: none that is known of. Otherwise who did it: "the out-of-memory killer of control
-  /// group /job (limit 2.0 GB)", or the host's, which may have ended a process of somebody else.
+  /// Called again and again, it keeps "lately" short: since kLately, or a little longer. A run
+  /// lives for weeks, and what was killed days ago explains nothing.
+  void sample(Clock::time_point now = Clock::now());
+
+  struct Killer {
+    std::string name;      // "the out-of-memory killer of control group /job (limit 2.0 GB)"
+    bool is_ours = false;  // of a group with a limit: it ended one of those with which we share it
+    bool operator==(const Killer&) const = default;
+  };
+  /// Who ended a process lately (without samples: since this was made). Nothing: none that is known
+  /// of. One that is not ours may have ended a process of somebody else.
+  std::optional<Killer> lately() const;
+  /// Its name.
   std::optional<std::string> since() const;
 
  private:
@@ -24,10 +43,15 @@ class OomKills {
     std::map<std::string, int64_t> of_groups;  // by folder
     int64_t of_host = 0;
   };
+  struct Sample {
+    Clock::time_point taken;
+    Counts counts;
+  };
   Counts count() const;
 
-  std::string root_;
-  Counts before_;
+  const std::string root_;
+  mutable std::mutex mutex_;
+  std::deque<Sample> samples_;  // the first one is what is compared with; never empty
 };
 
 }  // namespace triga

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 
 namespace triga {
 namespace {
 constexpr std::string_view kEraseLine = "\r\x1b[K";
+constexpr auto kPatience = std::chrono::milliseconds(200);  // with another thread's write
 }  // namespace
 
 Terminal::~Terminal() {
@@ -44,8 +46,8 @@ void Terminal::show_bar(std::string_view text) {
 }
 
 void Terminal::keep_bar() {
-  std::lock_guard lock(mutex_);
-  if (bar_.empty()) return;
+  const std::unique_lock lock(mutex_, kPatience);
+  if (!lock.owns_lock() || bar_.empty()) return;
   bar_.clear();
   write("\n");
 }

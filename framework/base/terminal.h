@@ -36,14 +36,16 @@ class Terminal {
   /// Shows the bar, or replaces it. Nothing happens on what is not interactive. Requires: less than
   /// a line.
   void show_bar(std::string_view text);
-  /// The bar stays where it is as a line, and is gone.
+  /// The bar stays where it is as a line, and is gone. Not when another thread stands in a write
+  /// (to a terminal that was stopped, or a pager that nobody turns): a process that ends must not
+  /// wait for that.
   void keep_bar();
 
  private:
   void write(std::string_view text);
 
   const TerminalOptions options_;
-  std::mutex mutex_;
+  std::timed_mutex mutex_;
   std::string bar_;  // "": none is shown
 };
 

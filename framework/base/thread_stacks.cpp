@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -30,10 +31,18 @@ namespace {
 constexpr int kMaxCalls = 48;
 constexpr int kOwnCalls = 2;  // of the handler, and of what called it
 
-// Of the thread that is asked; one at a time.
-std::array<void*, kMaxCalls> calls;
-std::atomic<int> num_calls{-1};
-std::atomic<pid_t> asked_thread{0};
+/// What one thread is asked. Each has its own place for the answer: a thread that answers after its
+/// time, while the next one is asked, must not write into that one's.
+struct Question {
+  explicit Question(pid_t asked) : thread(asked) {}
+
+  const pid_t thread;
+  std::atomic<bool> is_taken{false};  // it answers once
+  std::array<void*, kMaxCalls> calls{};
+  std::atomic<int> num_calls{-1};  // -1: no answer yet
+};
+
+std::atomic<Question*> question{nullptr};  // one at a time
 
 int signal_number() {
   return SIGRTMIN + 5;
@@ -41,10 +50,10 @@ int signal_number() {
 
 void write_calls(int /*signal*/) {
   const int saved = errno;
-  if (static_cast<pid_t>(::syscall(SYS_gettid)) == asked_thread.load()) {
-    asked_thread = 0;  // answers once
-    num_calls = ::backtrace(calls.data(), kMaxCalls);
-  }
+  Question* const asked = question.load();
+  if (asked != nullptr && asked->thread == static_cast<pid_t>(::syscall(SYS_gettid)) &&
+      !asked->is_taken.exchange(true))
+    asked->num_calls = ::backtrace(asked->calls.data(), kMaxCalls);
   errno = saved;
 }
 
@@ -81,19 +90,18 @@ std::string state_of(const std::filesystem::path& task) {
 
 std::string calls_of(pid_t thread, std::chrono::milliseconds patience,
                      const std::filesystem::path& task) {
-  num_calls = -1;
-  asked_thread = thread;
+  static auto& questions = *new std::deque<Question>;  // never freed: threads may answer late
+  Question& asked = questions.emplace_back(thread);
+  question = &asked;
   if (::syscall(SYS_tgkill, ::getpid(), thread, signal_number()) != 0) return "";  // it has ended
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (num_calls < 0 && std::chrono::steady_clock::now() < deadline)
+  while (asked.num_calls < 0 && std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  if (num_calls < 0) {
-    asked_thread = 0;
-    return state_of(task);
-  }
+  const int num_calls = asked.num_calls;
+  if (num_calls < 0) return state_of(task);
   std::string text;
   for (int i = kOwnCalls; i < num_calls; ++i)
-    text += fmt::format("    {}\n", name_of(calls[static_cast<size_t>(i)]));
+    text += fmt::format("    {}\n", name_of(asked.calls[static_cast<size_t>(i)]));
   return text;
 }
 

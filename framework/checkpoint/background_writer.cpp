@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "checkpoint/run_beside.h"
+
 namespace triga {
 
 void BackgroundWriter::start(const Snapshot& snapshot, Communicator& ranks) {
@@ -10,7 +12,7 @@ void BackgroundWriter::start(const Snapshot& snapshot, Communicator& ranks) {
   save_ = std::make_unique<CheckpointSave>(writer_, snapshot, ranks);
   step_ = snapshot.state.step;
   is_committing_ = false;
-  thread_ = std::async(std::launch::async, [save = save_.get()] { save->write(); });
+  thread_ = run_beside([save = save_.get()] { save->write(); });
 }
 
 double BackgroundWriter::vote() const {
@@ -38,7 +40,7 @@ bool BackgroundWriter::end_part(Communicator& ranks) {
   save->agree_written(ranks);
   save_ = std::move(save);
   is_committing_ = true;
-  thread_ = std::async(std::launch::async, [save = save_.get()] { save->commit(); });
+  thread_ = run_beside([save = save_.get()] { save->commit(); });
   return false;
 }
 

@@ -23,4 +23,20 @@ std::optional<int64_t> step_of(std::string_view name, std::string_view suffix) {
   return step;
 }
 
+std::string draft_name(int64_t step, std::string_view start) {
+  return fmt::format("{}{}{}{}", checkpoint_name(step), start.empty() ? "" : ".", start,
+                     kDraftSuffix);
+}
+
+std::optional<int64_t> step_of_draft(std::string_view name) {
+  if (!name.ends_with(kDraftSuffix)) return std::nullopt;
+  name.remove_suffix(kDraftSuffix.size());
+  const size_t dot = name.find('.');
+  if (dot == std::string_view::npos) return step_of(name);
+  const std::string_view start = name.substr(dot + 1);
+  if (start.empty() || start.find_first_not_of("0123456789abcdef") != std::string_view::npos)
+    return std::nullopt;
+  return step_of(name.substr(0, dot));
+}
+
 }  // namespace triga

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <tuple>
 
 namespace triga {
@@ -46,6 +47,16 @@ std::set<int64_t> steps_to_keep(const std::vector<CheckpointSummary>& checkpoint
     keep.insert(scored.step);
   }
   return keep;
+}
+
+void keep_ways_back(const std::vector<CheckpointSummary>& checkpoints, std::set<int64_t>& keep) {
+  std::map<int64_t, int64_t, std::greater<>> newest_first;  // step, first spike of its series
+  for (const auto& one : checkpoints) newest_first[one.step] = one.first_spike_step;
+  for (const auto& [step, first_spike] : newest_first) {
+    if (first_spike == 0 || !keep.contains(step)) continue;
+    const auto before = newest_first.upper_bound(first_spike);  // the next smaller step
+    if (before != newest_first.end()) keep.insert(before->first);
+  }
 }
 
 std::optional<int64_t> best_step(const std::vector<CheckpointSummary>& checkpoints,

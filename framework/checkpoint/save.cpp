@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <future>
 #include <iterator>
+#include <new>
 #include <utility>
 
+#include "checkpoint/run_beside.h"
 #include "checkpoint/writer.h"
 
 namespace triga {
@@ -24,6 +27,10 @@ void CheckpointSave::Outcome::attempt(const Action& action) {
   } catch (const FileError& error) {
     failure = error.what();
     is_full = error.is_full();
+  } catch (const std::bad_alloc&) {
+    failure = "out of memory";
+  } catch (const std::exception& error) {  // a check, a thread that the system does not give
+    failure = error.what();
   }
 }
 
@@ -44,7 +51,8 @@ CheckpointSave::CheckpointSave(CheckpointWriter& writer, const Snapshot& snapsho
       is_first_(ranks.rank() == 0),
       parts_(parts_of(snapshot, writer.options_.max_shard_bytes, ranks)),
       manifest_{snapshot.state.step, snapshot.environment, snapshot.metrics, {}},
-      draft_(writer.files_, writer.checkpoints_, snapshot.state.step) {
+      draft_(writer.files_, writer.checkpoints_, snapshot.state.step,
+             ranks.broadcast_text(writer.options_.start, 0, "start that a draft belongs to")) {
   double bytes = 0;
   for (const auto& part : parts_) bytes += static_cast<double>(part.bytes());
   ranks.all_reduce_values({&bytes, 1}, ReduceOp::kSum, "size of the checkpoint");
@@ -75,7 +83,7 @@ void CheckpointSave::write() {
     };
     std::vector<std::future<std::vector<FileRecord>>> threads;
     for (size_t i = 1; i < std::min(large.size(), kMaxWritingThreads); ++i)
-      threads.push_back(std::async(std::launch::async, work));
+      threads.push_back(run_beside(work));
     const auto keep = [&](std::vector<FileRecord> records) {
       std::move(records.begin(), records.end(), std::back_inserter(written_));
     };
@@ -107,7 +115,7 @@ void CheckpointSave::commit() {
   try {
     writer_.clear_leftovers();
     writer_.tidy(step());
-  } catch (const FileError& error) {
+  } catch (const std::exception& error) {
     writer_.warnings_.push_back(
         fmt::format("the checkpoint of step {} is saved, but older ones were not tidied up: {}",
                     step(), error.what()));

@@ -103,7 +103,9 @@ std::string to_json(const TrainingState& state) {
                {"spikes_in_a_row", state.spikes_in_a_row},
                {"first_spike_step", state.first_spike_step},
                {"rollbacks", state.rollbacks},
-               {"left_out_steps", state.left_out_steps}};
+               {"left_out_steps", state.left_out_steps},
+               {"good_steps", state.good_steps},
+               {"settled_rollbacks", state.settled_rollbacks}};
   if (state.best_value && std::isfinite(*state.best_value)) json["best_value"] = *state.best_value;
   return json.dump(2) + "\n";
 }
@@ -132,6 +134,9 @@ TrainingState training_state_from_json(const std::string& text, const std::strin
   state.first_spike_step = json_member<int64_t>(json, "first_spike_step", where);
   state.rollbacks = json_member<int64_t>(json, "rollbacks", where);
   state.left_out_steps = json_member<int64_t>(json, "left_out_steps", where);
+  if (!json.contains("good_steps")) return state;  // as runs wrote it that counted all rollbacks
+  state.good_steps = json_member<int64_t>(json, "good_steps", where);
+  state.settled_rollbacks = json_member<int64_t>(json, "settled_rollbacks", where);
   return state;
 }
 

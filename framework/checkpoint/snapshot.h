@@ -31,12 +31,14 @@ struct TrainingState {
   int64_t evaluations_without_improvement = 0;  // for eval.patience
   std::map<std::string, std::string> data;      // Dataset::fingerprint() by split
   // With train.spikes:
-  std::vector<double> losses;    // the newest of steps that were no spikes, at most its window
-  int64_t spikes_in_a_row = 0;   // up to now
-  int64_t first_spike_step = 0;  // of those
-  int64_t rollbacks = 0;         // since the start
-  int64_t left_out_steps = 0;    // steps of data that were not trained on, or whose updates a
-                                 // rollback undid, since the start
+  std::vector<double> losses;     // the newest of steps that were no spikes, at most its window
+  int64_t spikes_in_a_row = 0;    // up to now
+  int64_t first_spike_step = 0;   // of those
+  int64_t rollbacks = 0;          // since the start
+  int64_t left_out_steps = 0;     // steps of data that were not trained on, or whose updates a
+                                  // rollback undid, since the start
+  int64_t good_steps = 0;         // that trained and were no spikes, since the last rollback
+  int64_t settled_rollbacks = 0;  // those of `rollbacks` that a window of good steps followed
 
   bool operator==(const TrainingState&) const = default;
 };

@@ -30,6 +30,20 @@ void remove_checkpoint(FileSystem& files, const Path& directory) {
   remove_all(files, trash);
 }
 
+// Where the series of spikes began in which it was saved; 0: in none, or its state cannot be read.
+int64_t first_spike_step(FileSystem& files, const Path& directory) {
+  try {
+    const Path file = directory / kStatePath;
+    const auto state = training_state_from_json(read_text(files, file), file.string());
+    return state.spikes_in_a_row > 0 ? state.first_spike_step : 0;
+  } catch (const CheckpointError&) {
+    return 0;
+  } catch (const FileError& error) {
+    if (!error.is_missing()) throw;
+    return 0;
+  }
+}
+
 // The manifest, if all files are there in their sizes. A disk that fails to answer is an error, not
 // a broken checkpoint.
 std::optional<Manifest> manifest_of_whole(FileSystem& files, const Path& directory) {
@@ -62,11 +76,12 @@ std::vector<Path> folders_of(const Manifest& manifest) {
 
 }  // namespace
 
-CheckpointDraft::CheckpointDraft(FileSystem& files, Path checkpoints, int64_t step)
+CheckpointDraft::CheckpointDraft(FileSystem& files, Path checkpoints, int64_t step,
+                                 std::string_view start)
     : files_(files),
       checkpoints_(std::move(checkpoints)),
       directory_(checkpoints_ / checkpoint_name(step)),
-      draft_(with_suffix(directory_, kDraftSuffix)) {}
+      draft_(checkpoints_ / draft_name(step, start)) {}
 
 void CheckpointDraft::begin() {
   remove_all(files_, draft_);
@@ -167,8 +182,10 @@ void CheckpointWriter::clear_leftovers() {
   for (const auto& name : files_.list(checkpoints_)) {
     const Path path = checkpoints_ / name;
     const bool is_link_draft = name.starts_with(".latest.") || name.starts_with(".best.");
-    if (is_link_draft || step_of(name, kDraftSuffix) || name.ends_with(kTrashSuffix)) {
+    if (is_link_draft || name.ends_with(kTrashSuffix)) {
       remove_all(files_, path);
+    } else if (step_of_draft(name)) {
+      remove_checkpoint(files_, path);  // renamed first: a rank of a dead start may still write
     } else if (const auto step = step_of(name, kReplacedSuffix)) {
       const Path successor = checkpoints_ / checkpoint_name(*step);
       if (exists(files_, successor)) {
@@ -199,6 +216,11 @@ void CheckpointWriter::tidy(std::optional<int64_t> known_good) {
   files_.sync_directory(checkpoints_);  // before what they pointed to goes
 
   if (known_good) keep.insert(*known_good);
+  if (keep.size() == whole.size()) return;
+  for (auto& checkpoint : whole)
+    checkpoint.first_spike_step =
+        first_spike_step(files_, checkpoints_ / checkpoint_name(checkpoint.step));
+  keep_ways_back(whole, keep);
   std::vector<int64_t> removable;
   for (const auto& checkpoint : whole)
     if (!keep.contains(checkpoint.step)) removable.push_back(checkpoint.step);

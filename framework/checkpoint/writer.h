@@ -1,8 +1,8 @@
 // Writing checkpoints so that at every instant the newest whole one is found, whatever is
 // interrupted:
 //
-//   step-00000500.tmp/   every file written and synced, then every folder, the manifest last
-//   rename to step-00000500/, sync checkpoints/        <- from here on it is the newest
+//   step-00000500.START.tmp/   every file written and synced, then every folder, the manifest last
+//   rename to step-00000500/, sync checkpoints/              <- from here on it is the newest
 //   links latest and best, sync; then old ones are renamed to .trash, sync, and deleted
 //
 // CheckpointDraft is one directory in the making, for several writers; CheckpointWriter does a
@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/manifest.h"
@@ -30,9 +31,9 @@ struct DiskFullError : CheckpointError {
 /// A checkpoint directory that is not visible yet. Throws: FileError from every function.
 class CheckpointDraft {
  public:
-  /// Of a step in `checkpoints`. One rank calls begin(); then any rank may write parts; then one
-  /// rank commits.
-  CheckpointDraft(FileSystem& files, Path checkpoints, int64_t step);
+  /// Of a step in `checkpoints`; `start`: as in draft_name(), the same on all ranks. One rank calls
+  /// begin(); then any rank may write parts; then one rank commits.
+  CheckpointDraft(FileSystem& files, Path checkpoints, int64_t step, std::string_view start = "");
 
   void begin();                                  // an empty folder, whatever was there
   FileRecord write(const CheckpointPart& part);  // thread-safe for different paths
@@ -50,6 +51,7 @@ class CheckpointDraft {
 struct WriterOptions {
   Retention retention;
   uint64_t max_shard_bytes = uint64_t{5} << 30;  // of tensors in one file
+  std::string start = {};  // of the run, as in draft_name(); the first rank's counts
 };
 
 class CheckpointSave;
@@ -95,8 +97,8 @@ class CheckpointWriter {
 };
 
 /// One save: write() on every rank, agree_written(), commit() on every rank, finish(), in this order.
-/// write() and commit() do not communicate and may run on any thread; a file that fails is said by
-/// the collective part after them. One save of a writer at a time.
+/// write() and commit() do not communicate and may run on any thread; what fails in them (a file,
+/// memory, a check) is said by the collective part after them. One save of a writer at a time.
 class CheckpointSave {
  public:
   /// Looks whether there is room, and makes the draft. Both must outlive the save, tensors included

@@ -36,7 +36,7 @@ struct Operation {
   std::string what;
   int64_t step = 0;
   std::chrono::milliseconds deadline{};
-  std::chrono::milliseconds longest_stop{};  // of a rank of this host, by SIGSTOP
+  std::chrono::milliseconds longest_stop{};  // of a rank, by SIGSTOP; silence of one elsewhere
 };
 
 /// all_reduce "gradients of bucket 3".

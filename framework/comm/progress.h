@@ -55,6 +55,12 @@ class Progress {
   /// crash too.
   std::optional<std::string> find_failure() const { return table_->find_failure(rank_, {}); }
 
+  /// See ProgressTable.
+  void sample_oom_kills() { table_->sample_oom_kills(); }
+  void set_silence(int rank, std::chrono::milliseconds silence) {
+    table_->set_silence(rank, silence);
+  }
+
   /// Whether another rank of this host failed of its own, or died.
   bool has_lost_one() const { return table_->has_lost_one(rank_); }
 

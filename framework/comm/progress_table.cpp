@@ -107,6 +107,7 @@ struct ProgressTable::Entry {
   std::atomic<int64_t> num_moves;
   std::atomic<int64_t> moved_ns;
   std::atomic<int64_t> patience_ms;
+  std::atomic<int64_t> silence_ms;  // of a rank on another host
   std::atomic<uint64_t> reserved_bytes;
   SharedText<128> activity;
   Operation operations[2];            // by ProgressStream
@@ -364,9 +365,27 @@ std::string ProgressTable::name_of(int rank) const {
 
 /// How a rank ended that said nothing.
 std::string ProgressTable::death_of(int rank) const {
-  if (const auto killer = oom_kills_.since())
-    return c10::str(" ran out of memory: ", *killer, " ended its process ", entry(rank).pid.load());
-  return " died without a word (killed, crashed, or out of memory)";
+  const auto killer = oom_kills_.lately();
+  if (killer && killer->is_ours)
+    return c10::str(" ran out of memory: ", killer->name, " ended its process ",
+                    entry(rank).pid.load());
+  return c10::str(" died without a word (killed, crashed, or out of memory",
+                  killer ? "; " + killer->name + ", ended a process there at about that time" : "",
+                  ")");
+}
+
+void ProgressTable::sample_oom_kills() {
+  for (int rank = 0; rank < size(); ++rank)
+    if (state(rank) == RankState::kRunning && is_dead(rank)) return;
+  oom_kills_.sample();
+}
+
+void ProgressTable::set_silence(int rank, std::chrono::milliseconds silence) {
+  entry(rank).silence_ms = silence.count();
+}
+
+std::chrono::milliseconds ProgressTable::silence(int rank) const {
+  return std::chrono::milliseconds(entry(rank).silence_ms.load());
 }
 
 std::string ProgressTable::describe(int rank) const {

@@ -6,7 +6,8 @@
 // the process ends, however it ends, so a dead process is noticed without a heartbeat, and a reused
 // process id cannot deceive. The file has no name anywhere: nothing is left behind after a crash.
 //
-// Ranks on other hosts are not visible here; only deadlines reveal that they are gone.
+// Ranks on other hosts are not visible here; deadlines reveal that they are gone, or the silence of
+// their records in the run's folder, which is entered here.
 #pragma once
 
 #include <chrono>
@@ -133,6 +134,13 @@ class ProgressTable {
   /// one that died, else what another rank found out. Also when a rank of `needed` ended some time
   /// ago, though it is still waited for.
   std::optional<std::string> find_failure(int own_rank, std::span<const int> needed) const;
+  /// Called about once a second, so that the death of a rank is explained by what the kernel did
+  /// shortly before, and by nothing older. Does nothing once a rank of this host has died.
+  void sample_oom_kills();
+  /// For how long `rank`, which is on another host, has given no sign of life where it should have;
+  /// 0: it has. Told by one rank of this host to the others.
+  void set_silence(int rank, std::chrono::milliseconds silence);
+  std::chrono::milliseconds silence(int rank) const;
   /// Whether a rank that is seen from here failed of its own, or died.
   bool has_lost_one(int own_rank) const;
   /// "rank 2 on host a".
@@ -159,7 +167,7 @@ class ProgressTable {
 
   std::unique_ptr<Memory> memory_;
   std::vector<std::string> hosts_;  // by rank
-  const OomKills oom_kills_;        // since this process has the table
+  OomKills oom_kills_;
 };
 
 }  // namespace triga

@@ -85,7 +85,10 @@ void Watch::look_around(const Wait& what) {
     return;
   }
   if (Clock::now() >= deadline_.load()) give_up(what, operation_.deadline);
-  if (operation_.longest_stop < operation_.deadline) look_for_stopped_ranks(what);
+  if (operation_.longest_stop < operation_.deadline) {
+    look_for_stopped_ranks(what);
+    look_for_silent_ranks(what);
+  }
 }
 
 void Watch::look_for_stopped_ranks(const Wait& what) {
@@ -97,6 +100,16 @@ void Watch::look_for_stopped_ranks(const Wait& what) {
   const auto now = Clock::now();
   stopped_since_ = std::min(stopped_since_, now);
   if (now - stopped_since_ >= operation_.longest_stop) give_up(what, operation_.longest_stop);
+}
+
+void Watch::look_for_silent_ranks(const Wait& what) {
+  for (const int rank : group_.ranks) {
+    const auto silence = table_->silence(rank);
+    if (silence < operation_.longest_stop || silence.count() == 0 || what.is_done()) continue;
+    fail(c10::str(label_, " was not done at step ", operation_.step,
+                  "; missing: ", table_->name_of(rank), ", without a sign of life for ",
+                  silence.count() / 1000, " s in the run's folder"));
+  }
 }
 
 void Watch::give_up(const Wait& what, std::chrono::milliseconds after) {
@@ -118,8 +131,7 @@ void Watch::fail(const std::string& diagnosis) {
   const int rank = group_.fabric_rank();
   table_->mark_failed(rank, diagnosis, ExitStatus::kCommunication);
   throw CommError(c10::str(diagnosis, "\n", table_->name_of(rank), " noticed it at step ",
-                           operation_.step, " in ", label_, ". Where every rank was:\n",
-                           table_->to_text()));
+                           operation_.step, " in ", label_, ".", kTableOfRanks, table_->to_text()));
 }
 
 std::string Watch::whereabouts(int rank) const {

@@ -2,8 +2,8 @@
 // it waits, a rank looks every 50 ms whether the run has failed (progress_table.h), whether the
 // deadline has passed, and whether the operation was given up. The deadline bounds how long somebody
 // waits: what a communication thread does while its rank computes has all the time. Where it is
-// long, because ranks read or write large files, a rank that is stopped by a signal is not waited
-// for so long.
+// long, because ranks read or write large files, a rank that is stopped by a signal, or one of
+// another host that gives no sign of life, is not waited for so long.
 #pragma once
 
 #include <atomic>
@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "comm/group.h"
@@ -18,6 +19,9 @@
 #include "comm/progress_table.h"
 
 namespace triga {
+
+/// In a CommError, before a line a rank.
+inline constexpr std::string_view kTableOfRanks = " Where every rank was:\n";
 
 /// Where a rank's operations are recorded; null: nowhere.
 using TracePointer = std::atomic<Trace*>;
@@ -66,6 +70,7 @@ class Watch {
   using Clock = std::chrono::steady_clock;
   void look_around(const Wait& what);
   void look_for_stopped_ranks(const Wait& what);
+  void look_for_silent_ranks(const Wait& what);
   [[noreturn]] void give_up(const Wait& what, std::chrono::milliseconds after);
 
   const std::shared_ptr<ProgressTable> table_;

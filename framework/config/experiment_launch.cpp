@@ -47,6 +47,11 @@ Problem not_variables(const std::map<std::string, std::string>& variables) {
     if (!matches(name, "[A-Za-z_][A-Za-z0-9_]*"))
       return c10::str("'", name, "' cannot be the name of an environment variable");
     if (auto problem = has_line_break({value})) return problem;
+    if (matches(value, R"([^]*\$[A-Za-z_{(][^]*)"))
+      return c10::str("'", value, "' of ", name,
+                      ": no shell reads it, so that it stays as it is; for a job write in "
+                      "launch.setup: export ",
+                      name, "=", value);
   }
   return std::nullopt;
 }
@@ -138,7 +143,10 @@ void describe(Fields& fields, LaunchConfig& config) {
       .help("Lines of bash in the job's script, after the modules; $${NAME} for a variable.")
       .known_as({"setup_commands", "prologue", "pre_run", "local_setup"});
   fields.field("environment", config.environment)
-      .help("Environment variables of all ranks, such as NCCL_SOCKET_IFNAME.")
+      .help(
+          "Environment variables of all ranks, such as NCCL_SOCKET_IFNAME; values are taken as "
+          "they "
+          "are, without a shell.")
       .known_as({"env", "env_vars", "envs"});
   fields.field("container", config.container)
       .help("Run ranks in a container.")

@@ -47,13 +47,16 @@ void describe(Fields& fields, SpikesConfig& config) {
   fields.field("window", config.window)
       .help(
           "A loss is compared with those of so many steps before it that were no spikes; there is "
-          "no verdict before there are so many.")
+          "no verdict before there are so many, and none on a step of less than half of "
+          "global_batch, as the last one of an epoch may be.")
       .unit("steps")
       .at_least(8)
       .at_most(10000)
       .known_as({"window_size", "history", "rolling_window"});
   fields.field("z_score", config.z_score)
-      .help("So many standard deviations above the mean of the window is a spike.")
+      .help(
+          "So many standard deviations above the mean of the window is a spike, if it is also 1 % "
+          "above that mean.")
       .above(0)
       .known_as({"zscore", "threshold", "num_std", "sigma"});
   fields.field("max_in_a_row", config.max_in_a_row)
@@ -64,7 +67,10 @@ void describe(Fields& fields, SpikesConfig& config) {
       .at_least(1)
       .known_as({"patience", "max_consecutive", "consecutive"});
   fields.field("max_rollbacks", config.max_rollbacks)
-      .help("The run ends with status 7 where it would have to go back once more. 0: never back.")
+      .help(
+          "So often the run goes back without progress; where it would have to once more, it ends "
+          "with status 7. Progress is a checkpoint after a full window of good steps since it went "
+          "back last. 0: never back.")
       .at_least(0)
       .known_as({"max_restarts", "num_rollbacks"});
   fields.place(config.place);

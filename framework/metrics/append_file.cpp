@@ -1,6 +1,7 @@
 #include "metrics/append_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,6 +25,9 @@ AppendFile::~AppendFile() {
 }
 
 void AppendFile::append(std::string_view bytes) {
+  struct stat before = {};
+  const bool is_known = ::fstat(descriptor_, &before) == 0;
+  const size_t whole = bytes.size();
   while (!bytes.empty()) {
     const ssize_t n = write(descriptor_, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
@@ -32,6 +36,10 @@ void AppendFile::append(std::string_view bytes) {
         log_warning("metrics", "cannot write ", path_, ": ", std::strerror(errno),
                     "; the run goes on");
       has_failed_ = true;
+      // Half a record would take the next one, which may find room, into its line.
+      if (is_known && bytes.size() < whole && ::ftruncate(descriptor_, before.st_size) != 0)
+        log_warning("metrics", "cannot take back half a record of ", path_, ": ",
+                    std::strerror(errno));
       return;
     }
     bytes.remove_prefix(static_cast<size_t>(n));

@@ -15,7 +15,8 @@ class AppendFile {
   AppendFile(const AppendFile&) = delete;
   AppendFile& operator=(const AppendFile&) = delete;
 
-  /// A failure (the disk is full) is said in the log, once.
+  /// A failure (the disk is full) is said in the log, once; the file ends before these bytes then.
+  /// Requires: nobody else writes to the file.
   void append(std::string_view bytes);
 
  private:

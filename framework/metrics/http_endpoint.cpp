@@ -2,8 +2,8 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,22 +19,33 @@
 namespace triga {
 namespace {
 
-constexpr size_t kMaxRequestBytes = 8192;
+using Clock = std::chrono::steady_clock;
 
-/// A client that says nothing, or takes nothing, may hold others up so long.
-void limit_patience(int connection) {
-  const timeval half_a_second{0, 500'000};
-  setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &half_a_second, sizeof half_a_second);
-  setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &half_a_second, sizeof half_a_second);
+constexpr size_t kMaxRequestBytes = 8192;
+/// A client that says nothing, or takes nothing, or little at a time, may hold others up so long
+/// with its request, and so long again with its answer.
+constexpr auto kPatience = std::chrono::milliseconds(400);
+
+/// False: nothing can be received (POLLIN) or sent (POLLOUT) before the deadline.
+bool wait_for(int connection, short event, Clock::time_point deadline) {
+  while (true) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    if (left.count() <= 0) return false;
+    pollfd waiting{connection, event, 0};
+    const int found = poll(&waiting, 1, static_cast<int>(left.count()));
+    if (found > 0) return true;  // or it failed, as the next call will say
+    if (found < 0 && errno != EINTR) return false;
+  }
 }
 
 /// Up to the empty line that ends the header of a request; "" if it does not come.
 std::string read_request(int connection) {
+  const auto deadline = Clock::now() + kPatience;
   std::string request;
   char piece[1024];
-  while (request.size() < kMaxRequestBytes) {
-    const ssize_t count = recv(connection, piece, sizeof piece, 0);
-    if (count < 0 && errno == EINTR) continue;
+  while (request.size() < kMaxRequestBytes && wait_for(connection, POLLIN, deadline)) {
+    const ssize_t count = recv(connection, piece, sizeof piece, MSG_DONTWAIT);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (count <= 0) return "";
     request.append(piece, static_cast<size_t>(count));
     if (request.find("\r\n\r\n") != std::string::npos) return request;
@@ -43,9 +54,10 @@ std::string read_request(int connection) {
 }
 
 void send_all(int connection, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (count < 0 && errno == EINTR) continue;
+  const auto deadline = Clock::now() + kPatience;
+  while (!bytes.empty() && wait_for(connection, POLLOUT, deadline)) {
+    const ssize_t count = send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (count <= 0) return;
     bytes.remove_prefix(static_cast<size_t>(count));
   }
@@ -86,7 +98,6 @@ void HttpEndpoint::serve() {
   for (;;) {
     const int connection = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (connection >= 0) {
-      limit_patience(connection);
       answer(connection);
       close(connection);
     } else if (errno == EINVAL || errno == EBADF) {  // it was shut down

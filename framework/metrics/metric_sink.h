@@ -27,6 +27,12 @@ struct SampleRecord {
   std::vector<std::pair<std::string, std::string>> files;  // name and content
 };
 
+/// How safe the run is.
+struct SaveRecord {
+  int64_t last_saved_step = 0;  // of the newest checkpoint that is known to be there; 0: none
+  int64_t num_failed = 0;       // saves, since the run started or went back to a checkpoint
+};
+
 /// One thread at a time. Does not throw after it was opened: metrics that cannot be written are no
 /// reason to end a run, so a sink says it in the log once and goes on.
 class MetricSink {
@@ -39,6 +45,8 @@ class MetricSink {
   /// the split "gradients".
   virtual void record_gradients(int64_t /*step*/, const GradientNorms& /*norms*/) {}
   virtual void record_samples(const SampleRecord& /*samples*/) {}
+  /// After every step. Must be cheap.
+  virtual void record_saves(const SaveRecord& /*saves*/) {}
 
   /// After every step, also those of which nothing is recorded. Must be cheap.
   virtual void step_done(int64_t /*step*/) {}

@@ -47,6 +47,11 @@ void PrometheusSink::record(const MetricRecord& record) {
     values_[metric_name(name)][record.split.empty() ? "train" : record.split] = value;
 }
 
+void PrometheusSink::record_saves(const SaveRecord& saves) {
+  const std::lock_guard lock(mutex_);
+  saves_ = saves;
+}
+
 void PrometheusSink::step_done(int64_t step) {
   const std::lock_guard lock(mutex_);
   step_ = step;
@@ -54,10 +59,16 @@ void PrometheusSink::step_done(int64_t step) {
 
 std::string PrometheusSink::text() const {
   const std::lock_guard lock(mutex_);
-  std::string text = fmt::format(
-      "# HELP triga_step Optimizer steps done.\n# TYPE triga_step gauge\n"
-      "triga_step{{run=\"{}\"}} {}\n",
-      run_, step_);
+  std::string text;
+  const auto add = [&](const char* name, const char* help, int64_t value) {
+    text += fmt::format("# HELP {0} {1}\n# TYPE {0} gauge\n{0}{{run=\"{2}\"}} {3}\n", name, help,
+                        run_, value);
+  };
+  add("triga_step", "Optimizer steps done.", step_);
+  add("triga_last_saved_step", "Step of the newest checkpoint; 0: there is none.",
+      saves_.last_saved_step);
+  add("triga_failed_saves", "Saves that failed since the run started or went back.",
+      saves_.num_failed);
   for (const auto& [name, by_split] : values_) {
     text += fmt::format("# HELP {0} The newest value of the run.\n# TYPE {0} gauge\n", name);
     for (const auto& [split, value] : by_split)

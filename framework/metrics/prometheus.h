@@ -18,6 +18,7 @@ class PrometheusSink final : public MetricSink {
 
   /// Gradients inside of layers are left out: they are no single numbers.
   void record(const MetricRecord& record) override;
+  void record_saves(const SaveRecord& saves) override;
   void step_done(int64_t step) override;
 
   int port() const { return endpoint_.port(); }
@@ -28,6 +29,7 @@ class PrometheusSink final : public MetricSink {
   const std::string run_;  // as the value of a label
   mutable std::mutex mutex_;
   int64_t step_ = 0;
+  SaveRecord saves_;
   std::map<std::string, std::map<std::string, double>> values_;  // [name of the metric][split]
   HttpEndpoint endpoint_;  // the last member: its thread reads the others
 };

@@ -11,7 +11,8 @@ constexpr const char* kStates[] = {"running", "finished", "stopped",
 
 }  // namespace
 
-void write_run_status(FileSystem& files, const Path& path, const RunStatus& status) {
+void write_run_status(FileSystem& files, const Path& path, const RunStatus& status,
+                      bool is_durable) {
   nlohmann::ordered_json object = {{"state", kStates[static_cast<size_t>(status.state)]},
                                    {"cause", status.cause},
                                    {"step", status.step},
@@ -19,13 +20,19 @@ void write_run_status(FileSystem& files, const Path& path, const RunStatus& stat
   if (status.exit_status) object["exit_status"] = *status.exit_status;
   if (!status.host.empty()) object["host"] = status.host;
   if (!status.signal.empty()) object["signal"] = status.signal;
-  atomic_write(files, path, object.dump(2) + "\n");
+  const std::string text = object.dump(2) + "\n";
+  if (is_durable)
+    atomic_write(files, path, text);
+  else
+    replace_file(files, path, text);
 }
 
 std::optional<RunStatus> read_run_status(FileSystem& files, const Path& path) {
   if (!exists(files, path)) return std::nullopt;
+  const std::string text = read_text(files, path);
+  if (text.empty()) return std::nullopt;
   try {
-    const auto object = nlohmann::json::parse(read_text(files, path));
+    const auto object = nlohmann::json::parse(text);
     const auto* state =
         std::find(std::begin(kStates), std::end(kStates), object.at("state").get<std::string>());
     if (state == std::end(kStates))

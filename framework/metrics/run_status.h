@@ -21,10 +21,12 @@ struct RunStatus {
   std::string signal = {};         // that a crash ended it with: "SIGSEGV"; "": there was none
 };
 
-/// Replaces the file atomically. Throws: FileError.
-void write_run_status(FileSystem& files, const Path& path, const RunStatus& status);
+/// Replaces the file atomically. Not `is_durable`: without waiting for the disk; a host that loses
+/// power may leave the old file, or an empty one. Throws: FileError.
+void write_run_status(FileSystem& files, const Path& path, const RunStatus& status,
+                      bool is_durable = true);
 
-/// Nothing: there is no such file. Throws: Error when it is there and is no status.
+/// Nothing: there is no such file, or it is empty. Throws: Error when it is there and is no status.
 std::optional<RunStatus> read_run_status(FileSystem& files, const Path& path);
 
 }  // namespace triga

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <sstream>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -39,31 +40,54 @@ std::string compose(FileSystem& files, const RunDirectory& directory, const Fail
   return text + fmt::format("To go on: {}\nLogs: {}\n", failure.command, directory.logs().string());
 }
 
-/// Those who hold it write a few lines.
-std::unique_ptr<FileLock> wait_for_lock(FileSystem& files, const Path& path) {
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    if (auto lock = files.try_lock(path)) return lock;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+constexpr auto kLockPatience = std::chrono::seconds(4);  // below that of LastWords with all of it
+
+/// Those who hold it write a few lines. Null: one of them does not come back.
+std::unique_ptr<FileLock> wait_for_lock(FileSystem& files, const RunDirectory& directory) {
+  const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
+  while (true) {
+    if (auto lock = files.try_lock(directory.root / ".failure.lock")) return lock;
+    if (std::chrono::steady_clock::now() >= deadline) return nullptr;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  return nullptr;
 }
+
+constexpr int kOfItself = 2;
 
 /// How much a report can know: 0 of a rank that missed one elsewhere, 1 of one that hung, or saw
 /// another one of its host end, 2 of the one that failed.
 int knowledge_of(ExitStatus status, const std::string& host) {
-  if (status != ExitStatus::kCommunication) return 2;
+  if (status != ExitStatus::kCommunication) return kOfItself;
   return host.empty() ? 0 : 1;
 }
 
-/// Whether the report that is there gives way to this one.
-bool replaces(FileSystem& files, const RunDirectory& directory, const Failure& failure) {
-  // Others hear of a crash after it was reported: what they have reported before came before it.
-  if (!failure.signal.empty()) return false;
+/// Whether there is no report, or one that gives way to this.
+bool is_wanted(FileSystem& files, const RunDirectory& directory, const Failure& failure) {
   const auto status = read_run_status(files, directory.status());
   const int known = status && status->exit_status
                         ? knowledge_of(static_cast<ExitStatus>(*status->exit_status), status->host)
                         : 0;
-  return knowledge_of(failure.status, failure.host) > known;
+  const int own = knowledge_of(failure.status, failure.host);
+  if (!exists(files, directory.failure())) return own >= known;
+  // Others hear of a crash after it was reported: what they have reported before came before it.
+  return failure.signal.empty() && own > known;
+}
+
+/// The status first: it is what decides which report stands, and what programs read.
+void write(FileSystem& files, const RunDirectory& directory, const Failure& failure) {
+  RunStatus status;
+  status.state = RunStatus::State::kFailed;
+  status.cause = failure.cause;
+  status.step = failure.step;
+  status.exit_status = static_cast<int>(failure.status);
+  status.host = failure.host;
+  status.signal = failure.signal;
+  write_run_status(files, directory.status(), status, /*is_durable=*/false);
+  replace_file(files, directory.failure(), compose(files, directory, failure));
+}
+
+std::string_view first_line(std::string_view text) {
+  return text.substr(0, text.find('\n'));
 }
 
 }  // namespace
@@ -87,28 +111,33 @@ void clear_failure(FileSystem& files, const RunDirectory& directory) {
   remove_all(files, directory.failure());
 }
 
-std::string report_failure(FileSystem& files, const RunDirectory& directory,
-                           const Failure& failure) noexcept {
+Reported report_failure(FileSystem& files, const RunDirectory& directory,
+                        const Failure& failure) noexcept {
   try {
-    const std::string text = compose(files, directory, failure);
-    if (!exists(files, directory.root)) return text;
-    // All ranks come here within moments; the first one's words stay, unless they are of somebody
-    // else and this is the one.
-    const auto lock = wait_for_lock(files, directory.root / ".failure.lock");
-    if (lock && (!exists(files, directory.failure()) || replaces(files, directory, failure))) {
-      atomic_write(files, directory.failure(), text);
-      RunStatus status;
-      status.state = RunStatus::State::kFailed;
-      status.cause = failure.cause;
-      status.step = failure.step;
-      status.exit_status = static_cast<int>(failure.status);
-      status.host = failure.host;
-      status.signal = failure.signal;
-      write_run_status(files, directory.status(), status);
-    }
-    return text;
+    if (!exists(files, directory.root)) return Reported::kNot;
+    // All ranks come here within moments: most of them see that it is told, and need no lock.
+    if (!is_wanted(files, directory, failure)) return Reported::kGaveWay;
+    const auto lock = wait_for_lock(files, directory);
+    // The cause itself is not lost to a rank that holds the lock and does not come back.
+    if (!lock && knowledge_of(failure.status, failure.host) < kOfItself) return Reported::kNot;
+    if (!is_wanted(files, directory, failure)) return Reported::kGaveWay;
+    write(files, directory, failure);
+    return Reported::kWritten;
   } catch (const std::exception&) {
-    return failure.cause + "\n";
+    return Reported::kNot;
+  }
+}
+
+void complete_report(FileSystem& files, const RunDirectory& directory,
+                     const Failure& failure) noexcept {
+  try {
+    const auto lock = wait_for_lock(files, directory);
+    const auto status = read_run_status(files, directory.status());
+    if (!lock || !status || status->host != failure.host ||
+        first_line(status->cause) != first_line(failure.cause))
+      return;
+    write(files, directory, failure);
+  } catch (const std::exception&) {  // the short one stays
   }
 }
 

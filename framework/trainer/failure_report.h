@@ -29,11 +29,25 @@ std::string where_all_were(FileSystem& files, const RunDirectory& directory,
 /// Removes what an earlier start left. Rank 0 calls it when a run begins.
 void clear_failure(FileSystem& files, const RunDirectory& directory);
 
-/// Writes failure.txt and status.json, unless another rank did; a failure of this rank itself
-/// replaces the report of one that only missed it, and one that saw it on
-/// its host that of a rank elsewhere. Returns the text. Never throws: who calls it is
+/// What became of a report.
+enum class Reported {
+  kWritten,
+  kGaveWay,  // to one that is there, of a rank that knew as much or more
+  kNot       // the folder is gone, or its disk does not answer
+};
+
+/// Writes status.json and failure.txt, unless another rank did; a failure of this rank itself
+/// replaces the report of one that only missed it, and one that saw it on its host that of a rank
+/// elsewhere. Waits up to 4 s for a rank that is writing its own, and not for the disk: what is
+/// written survives the process, but not always a loss of power. Never throws: who calls it is
 /// failing.
-std::string report_failure(FileSystem& files, const RunDirectory& directory,
-                           const Failure& failure) noexcept;
+Reported report_failure(FileSystem& files, const RunDirectory& directory,
+                        const Failure& failure) noexcept;
+
+/// Writes the report again with what was found out since (where the ranks were, stacks), unless
+/// another one has taken its place. Requires: report_failure wrote it, with the same host and the
+/// same first line of the cause.
+void complete_report(FileSystem& files, const RunDirectory& directory,
+                     const Failure& failure) noexcept;
 
 }  // namespace triga

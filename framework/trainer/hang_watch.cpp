@@ -25,7 +25,7 @@ double seconds(std::chrono::steady_clock::duration duration) {
 }  // namespace
 
 HangWatch::HangWatch(const Progress& progress, const Trace& trace, milliseconds timeout,
-                     std::function<void(const std::string&)> on_hang)
+                     OnHang on_hang)
     : progress_(progress), trace_(trace), timeout_(timeout), on_hang_(std::move(on_hang)) {
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "triga-hang");
@@ -67,7 +67,7 @@ void HangWatch::run() {
     }
     if (still < limit()) continue;
     lock.unlock();
-    on_hang_(cause(still));
+    on_hang_(cause(still), [] { return "What its threads do:\n" + thread_stacks(); });
     return;
   }
 }
@@ -75,9 +75,8 @@ void HangWatch::run() {
 std::string HangWatch::cause(Clock::duration still) const {
   const std::string what = progress_.own().what;
   return fmt::format(
-      "it hangs: nothing moved for {:.1f} s{} (parallel.communication_timeout is {:g} s)\n"
-      "What its threads do:\n{}",
-      seconds(still), what.empty() ? "" : " in " + what, seconds(timeout_), thread_stacks());
+      "it hangs: nothing moved for {:.1f} s{} (parallel.communication_timeout is {:g} s)",
+      seconds(still), what.empty() ? "" : " in " + what, seconds(timeout_));
 }
 
 }  // namespace triga

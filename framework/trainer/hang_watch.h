@@ -22,11 +22,15 @@ namespace triga {
 
 class HangWatch {
  public:
-  /// `on_hang`: called in the thread of the watch, at most once, with what is to be said: a line,
-  /// then what the threads of the process do. A little before `timeout`, after which others give up
-  /// waiting for this rank. The references must outlive the watch.
+  /// Called in the thread of the watch, at most once, a little before `timeout`, after which others
+  /// give up waiting for this rank. `cause`: what is to be said, a line. `stacks()`: what the
+  /// threads of the process do, in lines; asking may block for ever (a thread may hold the loader's
+  /// lock).
+  using OnHang =
+      std::function<void(const std::string& cause, const std::function<std::string()>& stacks)>;
+  /// The references must outlive the watch.
   HangWatch(const Progress& progress, const Trace& trace, std::chrono::milliseconds timeout,
-            std::function<void(const std::string& cause)> on_hang);
+            OnHang on_hang);
   ~HangWatch();
   HangWatch(const HangWatch&) = delete;
   HangWatch& operator=(const HangWatch&) = delete;
@@ -41,7 +45,7 @@ class HangWatch {
   const Progress& progress_;
   const Trace& trace_;
   const std::chrono::milliseconds timeout_;
-  const std::function<void(const std::string&)> on_hang_;
+  const OnHang on_hang_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool is_stopping_ = false;

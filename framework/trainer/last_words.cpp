@@ -4,15 +4,24 @@
 
 #include <chrono>
 #include <exception>
+#include <optional>
 #include <utility>
 
-#include "trainer/failure_report.h"
+#include "base/end_in_time.h"
+#include "comm/watch.h"
 #include "trainer/lease.h"
 
 namespace triga {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(5);  // with the disk
+constexpr auto kPatience = std::chrono::seconds(5);          // with the disk
+constexpr auto kDetailsPatience = std::chrono::seconds(10);  // with it and all threads
+
+/// What is printed where another rank's report has the table: a table of every rank would be long.
+CommError without_table(const Error& error) {
+  const std::string text = error.what();
+  return CommError(text.substr(0, text.find(kTableOfRanks)));
+}
 
 /// Before a cause that is this rank's own; causes of all ranks and of others name whom they mean.
 std::string whose(const Communicator& world, ExitStatus status) {
@@ -31,12 +40,14 @@ std::string host_of(Communicator& world, ExitStatus status) {
 }  // namespace
 
 LastWords::LastWords(Communicator& world, FileSystem& files, RunDirectory directory,
-                     std::string command, std::function<void(const Error&)> leave)
+                     std::string command, std::function<void(const Error&)> leave,
+                     std::chrono::milliseconds to_end)
     : world_(world),
       files_(files),
       directory_(std::move(directory)),
       command_(std::move(command)),
-      leave_(std::move(leave)) {}
+      leave_(std::move(leave)),
+      to_end_(to_end) {}
 
 void LastWords::begin(std::string lease_token, std::function<void()> give_up_lease) {
   const std::lock_guard lock(one_at_a_time_);
@@ -47,36 +58,65 @@ void LastWords::begin(std::string lease_token, std::function<void()> give_up_lea
 
 void LastWords::fail(const Error& error) {
   const std::lock_guard lock(one_at_a_time_);
+  std::optional<EndInTime> in_time;
+  if (leave_) in_time.emplace(to_end_, static_cast<int>(error.status()));
   world_.progress().mark_failed(error.what(), error.status());
-  const auto done = report(error, host_of(world_, error.status()));
-  if (leave_) leave_(error);
+  const auto said = say(error, host_of(world_, error.status()), nullptr);
+  const bool is_told = said.wait_for(kPatience) == std::future_status::ready &&
+                       said.get().reported == Reported::kGaveWay;
+  if (!leave_) return;
+  if (is_told && error.status() == ExitStatus::kCommunication)
+    leave_(without_table(error));
+  else
+    leave_(error);
 }
 
-void LastWords::hang(const std::string& cause) {
+void LastWords::hang(const std::string& cause, const std::function<std::string()>& details) {
   const std::lock_guard lock(one_at_a_time_);
   const int rank = world_.rank();
   const CommError error(world_.size() == 1
                             ? cause
                             : c10::str("rank ", rank, " on host ", world_.host(rank), ": ", cause));
-  const auto done = report(error, world_.host(rank));
+  std::optional<EndInTime> in_time;
+  if (leave_) in_time.emplace(to_end_, static_cast<int>(error.status()));
+  const auto said = say(error, world_.host(rank), details);
+  const bool is_said = said.wait_for(kDetailsPatience) == std::future_status::ready;
   world_.progress().mark_failed(cause, ExitStatus::kInternal);  // of its own, not of others
-  if (leave_) leave_(error);
+  if (leave_) leave_(CommError(is_said ? error.what() + said.get().details : error.what()));
 }
 
-std::future<void> LastWords::report(const Error& error, const std::string& host) {
-  auto done = std::async(std::launch::async, [this, error, host] {
-    if (!has_begun_) return;
-    if (owns_directory()) {
-      const std::string ranks =
-          world_.size() > 1 ? where_all_were(files_, directory_, world_.progress()) : "";
-      report_failure(files_, directory_,
-                     {whose(world_, error.status()) + error.what(), error.status(),
-                      world_.progress().step(), command_, ranks, host});
-    }
-    give_up_lease_();
-  });
-  done.wait_for(kPatience);
-  return done;
+std::shared_future<LastWords::Said> LastWords::say(const Error& error, const std::string& host,
+                                                   std::function<std::string()> details) {
+  return std::async(std::launch::async,
+                    [this, error, host, details = std::move(details)] {
+                      Said said;
+                      if (!has_begun_) {
+                        if (details) said.details = "\n" + details();
+                        return said;
+                      }
+                      said = report(error, host, details);
+                      give_up_lease_();
+                      return said;
+                    })
+      .share();
+}
+
+LastWords::Said LastWords::report(const Error& error, const std::string& host,
+                                  const std::function<std::string()>& details) const {
+  Failure failure{whose(world_, error.status()) + error.what(),
+                  error.status(),
+                  world_.progress().step(),
+                  command_,
+                  /*ranks=*/"",
+                  host};
+  Said said;
+  if (owns_directory()) said.reported = report_failure(files_, directory_, failure);
+  if (details) said.details = "\n" + details();
+  if (said.reported != Reported::kWritten) return said;
+  failure.cause += said.details;
+  if (world_.size() > 1) failure.ranks = where_all_were(files_, directory_, world_.progress());
+  if (world_.size() > 1 || details) complete_report(files_, directory_, failure);
+  return said;
 }
 
 /// Rank 0 gives the lease up only after it reported: who finds none has nothing to add.

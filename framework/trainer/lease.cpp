@@ -1,11 +1,16 @@
 #include "trainer/lease.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/descriptor.h"
 #include "base/process_stat.h"
 #include "comm/host.h"
 #include "triga/log.h"
@@ -66,6 +71,21 @@ bool is_alive(FileSystem& files, const Path& file, const Holder& holder,
   std::this_thread::sleep_for(timing.heartbeat * 5 / 2);
   const auto later = read_holder(files, file);
   return later && (later->num_beats != holder.num_beats || later->token != holder.token);
+}
+
+/// Where no new file can be written because the disk is full: other bytes in the one that is there
+/// take no room. File systems that never write in place may refuse even those; a new time is then
+/// what others see. A file of another holder stays as it is, also when it comes in the middle: it is
+/// another file of the same name.
+void beat_in_place(const Path& file, const std::string& token, const std::string& content) {
+  const Descriptor own(file, O_RDWR, "write");
+  std::array<char, 4096> buffer;
+  const ssize_t size = ::pread(own.get(), buffer.data(), buffer.size(), 0);
+  const std::string_view there(buffer.data(), static_cast<size_t>(std::max<ssize_t>(size, 0)));
+  if (there.find(token) == std::string_view::npos) return;
+  const bool is_written = ::pwrite(own.get(), content.data(), content.size(), 0) ==
+                          static_cast<ssize_t>(content.size());
+  if (!is_written) ::futimens(own.get(), nullptr);
 }
 
 /// Throws: ConfigError when somebody has the lease. The lock is for as long as nobody may take it.
@@ -149,8 +169,12 @@ void Lease::beat() {
         return;
       }
       ++num_beats_;
-      atomic_write(files_, file_, content());
-    } catch (const std::exception&) {  // a full or slow disk: the next beat may succeed
+      try {
+        atomic_write(files_, file_, content());
+      } catch (const FileError&) {
+        beat_in_place(file_, token_, content());
+      }
+    } catch (const std::exception&) {  // a disk that fails: the next beat may succeed
     }
   }
 }

@@ -1,5 +1,6 @@
-// Lease: at most one run writes to a run directory. A file says who holds it, and is touched every
-// few seconds, so that a holder on another host that died is noticed. On a host the process itself
+// Lease: at most one run writes to a run directory. A file says who holds it, and is written anew
+// every few seconds (in place where the disk is full), so that a holder on another host that died is
+// noticed. On a host the process itself
 // is looked at.
 #pragma once
 

@@ -97,6 +97,11 @@ void write_rank_record(const RunDirectory& directory, const RankRecord& record) 
     throw FileError("write", file, code != 0 ? code : errno);
 }
 
+std::optional<RankRecord> read_rank_record(FileSystem& files, const RunDirectory& directory,
+                                           int rank) {
+  return read_one(files, directory.rank_record(rank));
+}
+
 std::vector<RankRecord> read_rank_records(FileSystem& files, const RunDirectory& directory) {
   std::vector<RankRecord> records;
   if (!exists(files, directory.rank_records())) return records;

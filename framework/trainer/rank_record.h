@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,9 @@ struct RankRecord {
 
 /// Throws: Error (the disk).
 void write_rank_record(const RunDirectory& directory, const RankRecord& record);
+/// Nothing: `rank` has none that can be read.
+std::optional<RankRecord> read_rank_record(FileSystem& files, const RunDirectory& directory,
+                                           int rank);
 /// Of all ranks that have a file that can be read, by rank.
 std::vector<RankRecord> read_rank_records(FileSystem& files, const RunDirectory& directory);
 

@@ -11,7 +11,18 @@
 namespace triga {
 namespace {
 
-constexpr int kRanksASecond = 64;  // that write: what a file system of many ranks is to bear
+constexpr int kRanksASecond = 64;      // that write: what a file system of many ranks is to bear
+constexpr double kSilentSeconds = 10;  // at least: writing a record may take its time, too
+
+double seconds_between_records(int world_size) {
+  return std::max(1.0, static_cast<double>(world_size) / kRanksASecond);
+}
+
+/// Several records fit between two looks.
+std::chrono::milliseconds pause_between_looks(int world_size) {
+  return std::chrono::milliseconds(
+      static_cast<int64_t>(3000 * seconds_between_records(world_size)));
+}
 
 }  // namespace
 
@@ -23,12 +34,13 @@ RankReporter::RankReporter(Communicator& world, const Trace& trace, const StepCl
       clock_(clock),
       files_(files),
       directory_(directory),
-      stragglers_(stragglers) {
+      stragglers_(stragglers),
+      silent_ranks_(SilentRanks::to_look_at(world), pause_between_looks(world.size())) {
   record_.rank = world.rank();
   record_.world_size = world.size();
   record_.host = world.host(world.rank());
   record_.pid = ::getpid();
-  record_.every_seconds = std::max(1.0, static_cast<double>(world.size()) / kRanksASecond);
+  record_.every_seconds = seconds_between_records(world.size());
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "triga-report");
     run();
@@ -42,6 +54,8 @@ RankReporter::~RankReporter() {
   }
   wake_.notify_all();
   thread_.join();
+  for (const SilentRanks::Silence& one : silent_ranks_.silences())
+    progress_.set_silence(one.rank, std::chrono::milliseconds(0));
   try {
     files_.remove_file(directory_.rank_record(record_.rank));
   } catch (const std::exception&) {  // none was written, or the disk is gone
@@ -54,7 +68,9 @@ void RankReporter::run() {
   do {
     lock.unlock();
     try {
-      write();
+      progress_.sample_oom_kills();
+      write();  // throws where the disk is gone: then nobody is blamed for being silent
+      look_for_silent_ranks();
       if (record_.rank == 0 && record_.world_size > 1) look_for_stragglers();
     } catch (const std::exception& error) {
       if (!has_warned_)
@@ -77,6 +93,21 @@ void RankReporter::write() {
   record_.written_at = seconds_since_1970();
   record_.work = clock_.work();
   write_rank_record(directory_, record_);
+}
+
+void RankReporter::look_for_silent_ranks() {
+  silent_ranks_.look(
+      [this](int rank) -> std::optional<double> {
+        const auto record = read_rank_record(files_, directory_, rank);
+        return record ? std::optional(record->written_at) : std::nullopt;
+      },
+      std::chrono::steady_clock::now());
+  const double least = std::max(kSilentSeconds, 5 * record_.every_seconds);
+  for (const SilentRanks::Silence& one : silent_ranks_.silences()) {
+    const std::chrono::duration<double> silent = one.duration;
+    progress_.set_silence(one.rank,
+                          silent.count() > least ? one.duration : std::chrono::milliseconds(0));
+  }
 }
 
 void RankReporter::look_for_stragglers() {

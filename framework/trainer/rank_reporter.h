@@ -1,7 +1,7 @@
 // RankReporter: writes this rank's record (rank_record.h) about once a second, in a thread of its
-// own, from a run's beginning to its end; on rank 0 it looks for stragglers too. A disk that is full
-// or gone stops the records, never the run. What a rank leaves that dies stays, for the others'
-// report.
+// own, from a run's beginning to its end; on rank 0 it looks for stragglers too, and on one rank of
+// each host for other hosts that are silent. A disk that is full or gone stops the records, never
+// the run. What a rank leaves that dies stays, for the others' report.
 #pragma once
 
 #include <condition_variable>
@@ -12,6 +12,7 @@
 #include "base/trace.h"
 #include "comm/communicator.h"
 #include "trainer/rank_record.h"
+#include "trainer/silent_ranks.h"
 #include "trainer/step_clock.h"
 #include "trainer/stragglers.h"
 
@@ -34,6 +35,7 @@ class RankReporter {
   void run();
   void write();
   void look_for_stragglers();
+  void look_for_silent_ranks();
 
   Progress& progress_;
   const Trace& trace_;
@@ -43,6 +45,7 @@ class RankReporter {
   RankRecord record_;  // of the thread
   std::atomic<int> stage_rank_{0};
   Stragglers stragglers_;
+  SilentRanks silent_ranks_;
   bool has_warned_ = false;
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -1,5 +1,8 @@
 #include "trainer/run_saves.h"
 
+#include <algorithm>
+
+#include "checkpoint/checksum.h"
 #include "trainer/file_deadline.h"
 #include "trainer/snapshot_of_run.h"
 #include "triga/log.h"
@@ -7,8 +10,14 @@
 namespace triga {
 namespace {
 
-WriterOptions writer_options(const Experiment& experiment) {
+/// Eight digits are enough to tell the starts of one run apart.
+std::string start_of(const Lease* lease) {
+  return lease == nullptr ? "" : checksum_of(lease->token()).substr(0, 8);
+}
+
+WriterOptions writer_options(const Experiment& experiment, const Lease* lease) {
   WriterOptions options;
+  options.start = start_of(lease);
   options.retention.keep_last = experiment.checkpoint.keep_last;
   if (const auto& best = experiment.checkpoint.keep_best)
     options.retention.keep_best =
@@ -24,16 +33,21 @@ RunSaves::RunSaves(const TrainerInputs& inputs, Strategy& strategy, const std::s
       strategy_(strategy),
       resolved_(resolved),
       files_(further_model_files(inputs.assembly)),
-      writer_(inputs.files, inputs.directory.checkpoints(), writer_options(inputs.experiment),
-              inputs.grid.rank() == 0),
+      writer_(inputs.files, inputs.directory.checkpoints(),
+              writer_options(inputs.experiment, inputs.lease), inputs.grid.rank() == 0),
       background_(writer_),
       grace_(inputs.grace_seconds),
       saved_step_(first_step > 0 ? first_step : -1) {
-  if (inputs.gone_back_to && is_first()) writer_.remove_after(first_step);
+  if (!is_first()) return;
+  if (inputs.gone_back_to) writer_.remove_after(first_step);
+  watch_ = std::make_unique<SaveWatch>(
+      communication_timeout(inputs.experiment),
+      [](const std::string& warning) { log_warning("checkpoint", warning); });
 }
 
 void RunSaves::cast_votes(std::span<double, kNumVotes> votes) const {
   votes[0] = background_.vote();
+  votes[2] = votes[0] * inputs_.grid.rank();  // so that one that is missing is known
   const auto& minutes = inputs_.experiment.checkpoint.every_minutes;
   const std::chrono::duration<double> passed = Clock::now() - began_at_;
   votes[1] = is_first() && minutes && passed.count() >= *minutes * 60 ? 1 : 0;
@@ -43,12 +57,13 @@ void RunSaves::take_votes(std::span<const double, kNumVotes> votes) {
   is_due_by_clock_ = votes[1] > 0;
   ++num_steps_;
   if (!background_.is_busy()) return;
+  if (watch_) watch_->heard(who_has_not_saved(votes[0], votes[2], inputs_.grid.world().size()));
   if (inputs_.lease != nullptr) inputs_.lease->check();
   bool is_over = false;
   const std::string failure =
       failure_of([&] { is_over = background_.advance(votes[0], inputs_.grid.world()); });
   if (!failure.empty())
-    warn(background_.step(), failure);
+    has_failed(background_.step(), failure);
   else if (is_over)
     is_saved(background_.step(), true);
 }
@@ -69,6 +84,7 @@ void RunSaves::save(const TrainingState& state, const std::map<std::string, doub
   began_at_ = Clock::now();
   num_steps_ = 0;
   is_due_by_clock_ = false;
+  if (watch_) watch_->begin(state.step);
   strategy_.show_average();
   const std::string failure = failure_of([&] {
     if (in_background)
@@ -84,7 +100,7 @@ void RunSaves::save(const TrainingState& state, const std::map<std::string, doub
     return;
   }
   if (is_last) throw CheckpointError(failure);
-  warn(state.step, failure);
+  has_failed(state.step, failure);
 }
 
 void RunSaves::finish() {
@@ -100,7 +116,7 @@ void RunSaves::finish() {
   if (failure.empty())
     is_saved(step, true);
   else
-    warn(step, failure);
+    has_failed(step, failure);
 }
 
 Snapshot RunSaves::snapshot(const TrainingState& state,
@@ -127,6 +143,7 @@ std::string RunSaves::failure_of(const Action& action) {
 }
 
 void RunSaves::is_saved(int64_t step, bool in_background) {
+  if (watch_) watch_->end();
   saved_step_ = step;
   const std::chrono::duration<double> passed = Clock::now() - began_at_;
   grace_.save_took(passed.count(), in_background);
@@ -138,7 +155,13 @@ void RunSaves::is_saved(int64_t step, bool in_background) {
   for (const std::string& warning : writer_.take_warnings()) log_warning("checkpoint", warning);
 }
 
-void RunSaves::warn(int64_t step, const std::string& failure) const {
+SaveRecord RunSaves::record() const {
+  return {std::max<int64_t>(saved_step_, 0), num_failed_};
+}
+
+void RunSaves::has_failed(int64_t step, const std::string& failure) {
+  if (watch_) watch_->end();
+  ++num_failed_;
   if (is_first())
     log_warning("checkpoint", "step ", step,
                 " could not be saved; the run goes on, older checkpoints stay: ", failure);

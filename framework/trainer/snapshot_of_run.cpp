@@ -39,7 +39,11 @@ Snapshot take_snapshot(Strategy& strategy, const Architecture& architecture, Hos
   return snapshot;
 }
 
-void restore(Strategy& strategy, const Architecture& architecture, const Checkpoint& checkpoint) {
+void restore(Strategy& strategy, const Architecture& architecture, const Checkpoint& checkpoint,
+             Progress* progress) {
+  const auto move = [&] {
+    if (progress != nullptr) progress->move();
+  };
   const c10::AutoGradMode no_grad(false);
   const ModelDirectory model = architecture.model_directory();
   std::map<std::string, TensorFiles> weights;
@@ -53,12 +57,14 @@ void restore(Strategy& strategy, const Architecture& architecture, const Checkpo
     const at::Tensor value = at::empty(parameter.shape, at::kFloat);
     found->second.read_into(parameter.name, value);
     strategy.parameters().set(parameter, value);
+    move();
   }
   std::optional<TensorFiles> optimizer;  // opened by the first state, if there is one
   strategy.restore_optimizer_state(
       [&](const std::string& name, int64_t first, const at::Tensor& into) {
         if (!optimizer) optimizer = checkpoint.training(kOptimizer);
         optimizer->read_range(name, first, into);
+        move();
       });
 }
 

@@ -21,8 +21,9 @@ Snapshot take_snapshot(Strategy& strategy, const Architecture& architecture,
                        HostBuffers* buffers = nullptr);
 
 /// Weights and optimizer state, to the bit, whatever layout wrote them. Throws: CheckpointError
-/// that names the tensor.
-void restore(Strategy& strategy, const Architecture& architecture, const Checkpoint& checkpoint);
+/// that names the tensor. `progress`, if not null, moves with each tensor.
+void restore(Strategy& strategy, const Architecture& architecture, const Checkpoint& checkpoint,
+             Progress* progress = nullptr);
 
 /// What layers of this rank remember of its streams: those of `microbatches` of a step. Nothing is
 /// stored where an epoch begins or the model carries no state. Throws: CheckpointError.

@@ -50,6 +50,17 @@ int64_t num_trained(const std::vector<Batch>& microbatches) {
                        [](const Batch& batch) { return batch.num_samples > 0; });
 }
 
+/// In what train.global_batch counts.
+int64_t size_of(const StepPlan& plan, const GlobalBatchConfig& batch) {
+  return batch.tokens ? plan.num_tokens : plan.num_samples;
+}
+
+/// Less than train.global_batch where there are not as many data.
+int64_t usual_size(const BatchPlan& plan, const GlobalBatchConfig& batch) {
+  return std::min(batch.tokens ? *batch.tokens : batch.samples.value(),
+                  size_of(plan.step(0), batch));
+}
+
 std::optional<int64_t> step_limit(const Experiment& experiment, const BatchPlan& plan,
                                   int64_t left_out_steps) {
   if (experiment.train.max_steps) return experiment.train.max_steps;
@@ -66,6 +77,7 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
       state_(state),
       plan_(*inputs.assembly.train,
             plan_options_of(inputs.experiment, *inputs.assembly.architecture)),
+      usual_size_(usual_size(plan_, inputs.experiment.train.global_batch)),
       max_steps_(step_limit(inputs.experiment, plan_, state.left_out_steps)),
       loader_(loader_options(inputs, *inputs.assembly.train, "train"), plan_,
               state.step + state.left_out_steps,
@@ -83,7 +95,10 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
   if (decay_steps > 0) set_default_decay_steps(resolved, decay_steps);
   resolved_ = write_resolved(resolved);
   saves_ = std::make_unique<RunSaves>(inputs_, strategy_, resolved_, state.step);
-  if (inputs.gone_back_to) last_metrics_ = *inputs.gone_back_to;
+  if (inputs.gone_back_to) {
+    last_metrics_ = *inputs.gone_back_to;
+    state_.good_steps = 0;
+  }
   if (inputs.experiment.log.samples)
     samples_.emplace(inputs.experiment, inputs.assembly, inputs.grid, inputs.files,
                      inputs.directory);
@@ -119,7 +134,10 @@ Outcome Trainer::run() {
       const TraceSpan span(&inputs_.trace, TraceKind::kMetrics, "metrics");
       if (is_due(experiment.log.every_steps) || report.is_skipped) log_step(report);
       log_gradients(report);
-      for (MetricSink* sink : sinks_) sink->step_done(state_.step);
+      for (MetricSink* sink : sinks_) {
+        sink->step_done(state_.step);
+        sink->record_saves(saves_->record());
+      }
     }
     if (++num_steps_ == 1) {
       const MemoryUse use = MemoryMeter::use(inputs_.grid.data().device());
@@ -212,7 +230,7 @@ Trainer::StepReport Trainer::train_step() {
   report.learning_rate =
       inputs_.experiment.optimizer.learning_rate *
       PluginCall("factor", schedule_code_).run([&] { return schedule_->factor(state_.step); });
-  judge_step(report);
+  judge_step(plan, report);
   if (report.is_skipped)
     strategy_.skip();
   else
@@ -232,7 +250,7 @@ Trainer::StepReport Trainer::train_step() {
 }
 
 /// From the same numbers on every rank, so the same verdict.
-void Trainer::judge_step(StepReport& report) {
+void Trainer::judge_step(const StepPlan& plan, StepReport& report) {
   const double loss = report.loss.mean();
   const auto& spikes = inputs_.experiment.train.spikes;
   if (!std::isfinite(loss))
@@ -241,6 +259,9 @@ void Trainer::judge_step(StepReport& report) {
     report.why_skipped = "the gradient is not finite";
   else if (report.loss.count() == 0)
     report.why_skipped = "no sample of the step has anything to learn (count 0)";
+  else if (spikes &&
+           is_too_short(size_of(plan, inputs_.experiment.train.global_batch), usual_size_))
+    report.has_verdict = false;
   else if (spikes) {
     report.why_skipped = spike_in_words(loss, *spikes, state_);
     report.is_spike = !report.why_skipped.empty();
@@ -261,7 +282,7 @@ bool Trainer::is_limit_reached() const {
 void Trainer::judge_skipped(const StepReport& report) {
   if (!report.is_skipped) {
     state_.skipped_in_a_row = 0;
-    state_.spikes_in_a_row = 0;
+    if (report.has_verdict) state_.spikes_in_a_row = 0;
     return;
   }
   ++state_.skipped_steps;
@@ -289,18 +310,23 @@ void Trainer::count_spike(const StepReport& report) {
   if (state_.spikes_in_a_row++ == 0) state_.first_spike_step = state_.step;
   const SpikesConfig& spikes = *inputs_.experiment.train.spikes;
   if (state_.spikes_in_a_row < spikes.max_in_a_row) return;
-  if (state_.rollbacks < spikes.max_rollbacks) {
+  if (may_go_back(spikes, state_)) {
     has_many_spikes_ = true;
     return;
   }
   saves_->finish();
   throw DivergedError(fmt::format(
       "the run diverged: {} spikes of the loss in a row up to step {}, and it has gone back to a "
-      "checkpoint {} times (train.spikes.max_rollbacks); the last time {}.\n  Try a lower "
-      "optimizer.learning_rate, or look at the data that it stumbles over; the newest checkpoint "
-      "is from step {}.",
-      state_.spikes_in_a_row, state_.step, state_.rollbacks, report.why_skipped,
-      std::max<int64_t>(saves_->saved_step(), 0)));
+      "checkpoint {} times (train.spikes.max_rollbacks) without a checkpoint after {} good steps "
+      "in between; the last time {}.\n  Try a lower optimizer.learning_rate, or look at the data "
+      "that it stumbles over; the newest checkpoint is from step {}.",
+      state_.spikes_in_a_row, state_.step, state_.rollbacks - state_.settled_rollbacks,
+      spikes.window, report.why_skipped, std::max<int64_t>(saves_->saved_step(), 0)));
+}
+
+void Trainer::save(bool is_last) {
+  if (const auto& spikes = inputs_.experiment.train.spikes) settle_rollbacks(*spikes, state_);
+  saves_->save(state_, last_metrics_, is_last);
 }
 
 void Trainer::log_step(const StepReport& report) {

@@ -50,6 +50,7 @@ class Trainer {
     double learning_rate = 0;
     double seconds = 0;
     bool is_skipped = false, is_spike = false;
+    bool has_verdict = true;  // on whether it is a spike
     std::string why_skipped;
     GradientNorms gradient_norms;  // of steps that are watched
   };
@@ -59,7 +60,7 @@ class Trainer {
   bool is_limit_reached() const;
   /// Of the data; steps that were left out count there.
   StepPlan plan_of(int64_t step) const { return plan_.step(step + state_.left_out_steps); }
-  void judge_step(StepReport& report);
+  void judge_step(const StepPlan& plan, StepReport& report);
   void judge_skipped(const StepReport& report);
   void count_spike(const StepReport& report);
   void log_step(const StepReport& report);
@@ -67,7 +68,7 @@ class Trainer {
   void log_gradients(const StepReport& report);
   void evaluate();
   void make_samples(bool is_last);
-  void save(bool is_last) { saves_->save(state_, last_metrics_, is_last); }
+  void save(bool is_last);
   bool agree_to_stop();
   void profile();
   void end_profile();
@@ -77,6 +78,7 @@ class Trainer {
   Strategy& strategy_;
   TrainingState state_;
   BatchPlan plan_;
+  int64_t usual_size_;                // of a step, in samples or tokens as global_batch says
   std::optional<int64_t> max_steps_;  // from max_steps or max_epochs
   TrainLoader loader_;
   std::string resolved_;

@@ -11,7 +11,6 @@
 #include "checkpoint/environment.h"
 #include "checkpoint/initialize.h"
 #include "checkpoint/reader.h"
-#include "comm/host_leaders.h"
 #include "comm/process_grid.h"
 #include "config/placed.h"
 #include "metrics/run_status.h"
@@ -21,16 +20,15 @@
 #include "trainer/file_deadline.h"
 #include "trainer/from_first_rank.h"
 #include "trainer/hang_watch.h"
-#include "trainer/host_clocks.h"
 #include "trainer/last_words.h"
 #include "trainer/lease.h"
-#include "trainer/link_speed.h"
 #include "trainer/model_check.h"
 #include "trainer/pipeline_setup.h"
 #include "trainer/rank_reporter.h"
 #include "trainer/run_sinks.h"
 #include "trainer/snapshot_of_run.h"
 #include "trainer/start_checks.h"
+#include "trainer/start_links.h"
 #include "trainer/step_batches.h"
 #include "trainer/trainer.h"
 #include "triga/log.h"
@@ -46,8 +44,7 @@ Environment environment_of(const TrainingRunOptions& options) {
   return environment;
 }
 
-/// So long may another host take to see a new file: clients of NFS ask for names again after half a
-/// minute.
+/// So long may another host take to see a new file: clients of NFS ask again after half a minute.
 constexpr auto kShowingOfFiles = std::chrono::seconds(40);
 
 double megabytes(int64_t bytes) {
@@ -82,10 +79,10 @@ class Run {
   StartDecision decide();
   ExitStatus say_finished();
   void open_directory();
-  void measure_links();
   ExitStatus train(const StartDecision& decision);
   Outcome go_back(TrainerInputs& inputs);
   TrainingState load(const StartDecision& decision);
+  void make_trainer(const TrainerInputs& inputs, const TrainingState& state);
   void open_sinks(const TrainingState& state);
   int64_t choose_bucket_bytes(const ProcessGrid& grid, const StartDecision& decision,
                               ConfigNode& resolved);
@@ -97,6 +94,7 @@ class Run {
   const TrainingRunOptions& options_;
   Communicator& world_;
   const Experiment& experiment_;
+  const std::chrono::milliseconds timeout_ = communication_timeout(experiment_);
   RunDirectory directory_;
   bool is_first_;
   LastWords last_words_;
@@ -118,7 +116,7 @@ class Run {
 StartDecision Run::decide() {
   std::vector<std::string> notes;  // for rank 0 to say
   // Meanwhile rank 0 reads every byte of a checkpoint.
-  const FileDeadline patience(world_, communication_timeout(experiment_));
+  const FileDeadline patience(world_, timeout_);
   const std::string text = from_first_rank(world_, "where to start", [&] {
     const StartDecision decision =
         decide_start(options_.files, options_.start, options_.resolved.node);
@@ -152,9 +150,8 @@ void Run::open_directory() {
   });
   last_words_.begin(token, [this] { lease_.reset(); });
   if (options_.on_begin) options_.on_begin(token);
-  check_hosts_see_run(
-      world_, options_.files, directory_, token,
-      std::min<std::chrono::milliseconds>(kShowingOfFiles, communication_timeout(experiment_) / 2));
+  check_hosts_see_run(world_, options_.files, directory_, token,
+                      std::min<std::chrono::milliseconds>(kShowingOfFiles, timeout_ / 2));
   LogOutputOptions log;
   log.file = (directory_.logs() / fmt::format("rank-{}.log", world_.rank())).string();
   log.terminal = options_.terminal;
@@ -164,25 +161,6 @@ void Run::open_directory() {
   world_.set_trace(&trace_);
   world_.progress().set_activity("preparing");
   reporter_ = std::make_unique<RankReporter>(world_, trace_, clock_, options_.files, directory_);
-}
-
-/// On one host there is nothing to see, and nothing is done unless it was asked for.
-void Run::measure_links() {
-  const std::vector<int> leaders = host_leaders(world_);
-  const LogConfig::MeasureLinks when = experiment_.log.measure_links;
-  const bool is_wanted = when == LogConfig::MeasureLinks::kAlways ||
-                         (when == LogConfig::MeasureLinks::kAuto && leaders.size() > 1);
-  if (!is_wanted || world_.size() == 1) return;
-  world_.progress().set_activity("measuring links");
-  const auto offsets = measure_clocks(world_, leaders, seconds_since_1970);
-  const StartSpeeds speeds = measure_start_speeds(world_, network_bytes_per_second());
-  if (!is_first_) return;
-  log_info("start", describe(speeds));
-  std::vector<std::string> warnings = {speed_warning(speeds, !world_.device().is_cpu())};
-  for (size_t i = 0; i < leaders.size(); ++i)
-    warnings.push_back(clock_warning(world_.host(leaders[i]), offsets[i], world_.host(0)));
-  for (const std::string& warning : warnings)
-    if (!warning.empty()) log_warning("start", warning);
 }
 
 /// Collective. Throws: DataError when a rank reads other data than rank 0.
@@ -220,7 +198,9 @@ void Run::check_data(const TrainingState& state) {
                 ": its losses cannot be compared with those before");
 }
 
+/// Ranks read at different paces; gathering an average in between is an operation of their groups.
 TrainingState Run::load(const StartDecision& decision) {
+  const FileDeadline patience_of_group(grid_->data(), timeout_);
   Strategy& strategy = *strategy_;
   const Assembly& assembly = *assembly_;
   strategy.parameters().initialize(static_cast<uint64_t>(experiment_.train.seed));
@@ -228,7 +208,7 @@ TrainingState Run::load(const StartDecision& decision) {
     const Checkpoint checkpoint(options_.files, *decision.checkpoint);
     const TrainingState state = checkpoint.state();
     check_data(state);
-    restore(strategy, *assembly.architecture, checkpoint);
+    restore(strategy, *assembly.architecture, checkpoint, &world_.progress());
     const int64_t num_microbatches =
         num_microbatches_of_step(experiment_, *assembly.architecture, *assembly.train);
     restore_sequence_state(strategy, checkpoint,
@@ -251,6 +231,13 @@ TrainingState Run::load(const StartDecision& decision) {
     if (is_first_) log_info("train", line);
   }
   return {};
+}
+
+/// Rank 0's looks at the checkpoints that are there, and clears what a crash left among them.
+void Run::make_trainer(const TrainerInputs& inputs, const TrainingState& state) {
+  trainer_ = at_the_pace_of_files(world_, timeout_, "old checkpoints", [&] {
+    return std::make_unique<Trainer>(inputs, *strategy_, state);
+  });
 }
 
 void Run::open_sinks(const TrainingState& state) {
@@ -344,14 +331,18 @@ std::vector<size_t> Run::choose_cut(const StartDecision& decision, ConfigNode& r
 ExitStatus Run::train(const StartDecision& decision) {
   for (const std::string& note : options_.start_notes) log_warning("start", note);
   for (const std::string& note : decision.notes) log_warning("train", note);
-  measure_links();
+  measure_links(world_, experiment_.log.measure_links);
   AssemblyOptions assembly_options;
   assembly_options.cache_dir = options_.cache_dir;
   if (decision.checkpoint)
     assembly_options.checkpoint_files = read_model_files(options_.files, *decision.checkpoint);
   if (options_.terminal) assembly_options.report_progress = progress_bar(*options_.terminal);
-  assembly_ = assemble(experiment_, options_.registry, assembly_options);
-  num_parameters_ = check_model(experiment_, *assembly_, options_.files);
+  // The cache of tokens may have to be made on one host alone.
+  assembly_ = at_the_pace_of_files(world_, timeout_, "reading the data", [&] {
+    Assembly made = assemble(experiment_, options_.registry, assembly_options);
+    num_parameters_ = check_model(experiment_, made, options_.files);
+    return made;
+  });
   grid_.emplace(world_,
                 resolve_grid(world_.size(), experiment_.parallel.dp, experiment_.parallel.pp));
   reporter_->set_stage_rank(grid_->pp_rank());
@@ -370,7 +361,8 @@ ExitStatus Run::train(const StartDecision& decision) {
                                          Strategy::Groups{world_, grid_->data(), grid_->pipeline()},
                                          strategy_options, assembly_->make_optimizer());
   strategy_->add_metrics(assembly_->make_metrics());
-  const TrainingState state = load(decision);
+  const TrainingState state =
+      at_the_pace_of_files(world_, timeout_, "reading the state", [&] { return load(decision); });
   step_ = state.step;
   world_.set_step(step_);
 
@@ -390,15 +382,15 @@ ExitStatus Run::train(const StartDecision& decision) {
                        data_fingerprints(),
                        std::nullopt,
                        options_.grace_seconds};
-  trainer_ = std::make_unique<Trainer>(inputs, *strategy_, state);
+  make_trainer(inputs, state);
   if (is_first_) atomic_write(options_.files, directory_.resolved(), trainer_->resolved());
   open_sinks(state);
   say_start(state, MemoryMeter::use(world_.device()).now_bytes - bytes_before);
   world_.progress().set_activity("");
   Outcome outcome = Outcome::kDone;
   {
-    const HangWatch watch(world_.progress(), trace_, communication_timeout(experiment_),
-                          [this](const std::string& cause) { last_words_.hang(cause); });
+    const HangWatch watch(world_.progress(), trace_, timeout_,
+                          [this](const auto&... words) { last_words_.hang(words...); });
     outcome = trainer_->run();
     while (outcome == Outcome::kSpikes) outcome = go_back(inputs);
   }
@@ -428,7 +420,7 @@ Outcome Run::go_back(TrainerInputs& inputs) {
   trainer_.reset();
   StartDecision decision;
   {
-    const FileDeadline patience(world_, communication_timeout(experiment_));  // reads every byte
+    const FileDeadline patience(world_, timeout_);  // reads every byte
     decision.checkpoint = from_first_rank(world_, "where to go back to", [&] {
       return find_checkpoint(options_.files, directory_.root, spikes.first_spike_step)
           .directory.value_or("")
@@ -441,7 +433,8 @@ Outcome Run::go_back(TrainerInputs& inputs) {
         "checkpoint from before them to go back to.\n  Try a lower optimizer.learning_rate, or "
         "save more often (checkpoint.every_steps, checkpoint.keep_last).",
         spikes.spikes_in_a_row, spikes.step));
-  TrainingState state = load(decision);
+  TrainingState state =
+      at_the_pace_of_files(world_, timeout_, "reading the state", [&] { return load(decision); });
   strategy_->forget_sequences();  // their data do not go on
   state.left_out_steps = spikes.step + spikes.left_out_steps - state.step;
   state.rollbacks = spikes.rollbacks + 1;
@@ -453,7 +446,7 @@ Outcome Run::go_back(TrainerInputs& inputs) {
                 spikes.step - state.step, " steps in between are left out (", state.left_out_steps,
                 " steps since the start of the run)");
   inputs.gone_back_to = read_manifest(options_.files, *decision.checkpoint).metrics;
-  trainer_ = std::make_unique<Trainer>(inputs, *strategy_, state);
+  make_trainer(inputs, state);
   open_sinks(state);
   return trainer_->run();
 }

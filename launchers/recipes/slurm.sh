@@ -11,16 +11,19 @@
 #SBATCH --open-mode=append
 #SBATCH --output=triga-%j.log
 
+step=''
+trap 'if [[ -n $step ]]; then kill -USR1 "$step"; fi' INT TERM USR1 USR2  # two minutes before the time limit: save and stop
+export TRIGA_GRACE_SECONDS=120                                            # so that a run warns when its saves take longer
+
 triga=/opt/triga/bin/triga   # of an install that every host sees
 experiment=$PWD/experiment.yaml
 
-# module load openmpi
+# module load openmpi || exit 2
 # export NCCL_SOCKET_IFNAME=ib0
 
-trap 'kill -USR1 $step' USR1  # two minutes before the time limit: save and stop
 srun --cpus-per-task=8 --mpi=pmix --kill-on-bad-exit=1 "$triga" train "$experiment" --progress lines &
 step=$!
-wait $step
+wait "$step"
 status=$?
-while kill -0 $step 2>/dev/null; do wait $step; status=$?; done  # the signal ended the wait
-exit $status
+while kill -0 "$step" 2>/dev/null; do wait "$step"; status=$?; done  # the signal ended the wait
+exit "$status"

@@ -64,6 +64,9 @@ class MonitoringTest(TrigaTest):
             process.communicate(timeout=60)
         self.assertEqual(process.returncode, 75)
         self.assertGreater(samples["triga_step", frozenset({("run", "tiny")})], 10)
+        saved = samples["triga_last_saved_step", frozenset({("run", "tiny")})]
+        self.assertTrue(saved == 10 or (saved > 0 and saved % 25 == 0), f"{saved}: the first start's last step, then every 25")
+        self.assertEqual(samples["triga_failed_saves", frozenset({("run", "tiny")})], 0)
         for name in ("loss", "grad_norm", "tokens_per_second"):
             self.assertGreater(samples[f"triga_{name}", train], 0)
         losses = [line["loss"] for line in map(json.loads, (directory / "metrics.jsonl").read_text().splitlines())

@@ -102,6 +102,8 @@ class Submit(SubmitCase):
         self.assertIn("sbatch refused the job", refused.stderr)
         inside = self.submit(status=2, OMPI_COMM_WORLD_SIZE=2, OMPI_COMM_WORLD_RANK=0)
         self.assertIn("triga submit runs inside a rank of Open MPI", inside.stderr)
+        shell = self.submit("--print", SLURM_JOB_ID=1, SLURM_STEP_ID=0, SLURM_STEP_NUM_TASKS=1, PMIX_RANK=0)
+        self.assertIn("#SBATCH", shell.stdout, "srun --pty bash, where the default is PMIx")
         (self.stand_ins / "sbatch").unlink()
         nowhere = self.command("submit", self.experiment, env={**self.with_stand_ins(), "PATH": "/nowhere"})
         self.assertEqual(nowhere.returncode, 2)
@@ -158,8 +160,8 @@ class Script(SubmitCase):
         self.run_dir = self.folder / "runs" / "tiny"
 
     def job_environment(self, outcome, restart=0, **changes):
-        return self.with_stand_ins(SLURM_JOB_ID=42, SLURM_JOB_NODELIST="node1", SLURM_RESTART_COUNT=restart,
-                                   OUTCOME=outcome, **changes)
+        return self.with_stand_ins(**{"SLURM_JOB_ID": 42, "SLURM_JOB_NODELIST": "node1", "SLURM_RESTART_COUNT": restart,
+                                      "OUTCOME": outcome, **changes})
 
     def run_script(self, outcome, **changes):
         return subprocess.run(["bash", self.script], env=self.job_environment(outcome, **changes), cwd=self.folder,
@@ -195,8 +197,14 @@ class Script(SubmitCase):
         self.check("status failed 20 6; exit 6", 6, "requeue 42")
         said = self.check("status failed 20 6; exit 6", 6, None, restart=1)
         self.assertIn("no step was gained since step 20", said)
-        self.check("ln -sfn step-00000030 $run_dir/checkpoints/latest; status failed 0 6; exit 6", 6, "requeue 42", restart=2)
+        self.check("ln -sfn step-00000030 $run_dir/checkpoints/latest; status failed 30 6; exit 6", 6, "requeue 42", restart=2)
         self.check("status failed 25 6; exit 6", 6, None, restart=3)
+
+    def test_a_save_is_a_gain_though_the_start_before_came_further(self):
+        self.check("ln -sfn step-00000050 $run_dir/checkpoints/latest; status failed 90 6; exit 6", 6, "requeue 42")
+        self.check("ln -sfn step-00000070 $run_dir/checkpoints/latest; status stopped 70 75; exit 75", 75, "requeue 42", restart=1)
+        self.check("status failed 80 6; exit 6", 6, "requeue 42", restart=2)
+        self.check("status failed 75 6; exit 6", 6, None, restart=3)
 
     def test_death_by_a_signal_gets_into_the_status(self):
         outcome = "ln -sfn step-00000010 $run_dir/checkpoints/latest; status running 0 null; exit 137"
@@ -218,6 +226,35 @@ class Script(SubmitCase):
         self.assertEqual(self.called("srun").splitlines()[-1], "--fresh")
         self.check("status stopped 20 75; exit 75", 75, "requeue 42", restart=1)
         self.assertEqual(self.called("srun").splitlines()[-2:], ["--resume", "auto"])
+
+    def test_fresh_holds_until_a_run_has_begun(self):
+        self.check("status stopped 90 75; exit 75", 75, "requeue 41", SLURM_JOB_ID=41)
+        self.script.write_text(self.submit("--print", "--fresh").stdout)
+        self.check("exit 1", 1, None)  # as when a host dies before there is a status
+        self.check("status stopped 10 75; exit 75", 75, "requeue 42", restart=1)
+        self.assertEqual(self.called("srun").splitlines()[-1], "--fresh")
+        self.check("status stopped 20 75; exit 75", 75, "requeue 42", restart=2)
+        self.assertEqual(self.called("srun").splitlines()[-2:], ["--resume", "auto"])
+
+    def test_a_signal_before_the_ranks_are_started_is_not_forgotten(self):
+        (self.folder / "here.yaml").write_text("launch: {setup: ['touch $STAND_INS/ready', 'sleep 1']}\n")
+        self.script.write_text(self.submit("--print", "--site", "here.yaml").stdout)
+        job = subprocess.Popen(["bash", self.script], env=self.job_environment("status finished 50 0"), cwd=self.folder,
+                               stdout=subprocess.PIPE, text=True)
+        while not (self.stand_ins / "ready").exists():
+            time.sleep(0.05)
+        job.send_signal(signal.SIGUSR1)
+        out = job.communicate(timeout=30)[0]
+        self.assertEqual(job.returncode, 75, out)
+        self.assertIn("the ranks were not started", out)
+        self.assertIsNone(self.called("srun"))
+
+    def test_modules_that_cannot_be_loaded_end_the_job(self):
+        (self.folder / "here.yaml").write_text("launch: {modules: [openmpi/9]}\n")
+        self.script.write_text("module() { return 1; }\n" + self.submit("--print", "--site", "here.yaml").stdout)
+        said = self.check("status finished 50 0", 2, None)
+        self.assertIn("module load openmpi/9 failed", said)
+        self.assertIsNone(self.called("srun"))
 
     def test_a_task_of_an_array_is_requeued_alone(self):
         self.script.write_text(self.submit("--print", "--set", "launch.array=0-3").stdout)

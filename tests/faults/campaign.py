@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Fault campaign: runs that are struck at random instants, a third of them inside a save, and what becomes of them.
+"""Fault campaign: runs that are struck at random instants, at least a third of them inside a save, and what becomes of them.
 
 A trial is a run of a small GPT in some layout (1 to 4 ranks; DP with and without ZeRO, PP, DP x PP) on a file system of its
-own. It is struck one to three times; after each strike it must end in bounded time, with a status that fits, leaving no
+own; of a larger one, whose files pass by the page cache, on the disk of the temporary folder where that is ext4 or XFS. It is struck one to three times; after each strike it must end in bounded time, with a status that fits, leaving no
 process behind; the same command starts it again. At its end it must have the weights and the optimizer state of the run that
-nothing happened to, to the bit: else it counts as a loss. The last line printed counts strikes and losses.
+nothing happened to, to the bit: else it counts as a loss. The last line printed counts strikes and losses. A full campaign fails as well when a kind of
+strike did not come, or fewer than a third fell inside a save.
 
   campaign.py [--strikes N] [--seed N] [--trial N]...   needs a mount namespace: root, or user namespaces
 """
@@ -37,8 +38,12 @@ LAYOUTS = {
     "pp 2, zb_h1": (2, ("parallel.pp=2", "parallel.pipeline_schedule=zb_h1", "checkpoint.asynchronous=false")),
     "dp 2 x pp 2": (4, ("parallel.pp=2", "parallel.zero=1")),
 }
+# Each rank writes 6 MB of optimizer states: from 4 MB on a file goes to the disk directly.
+LARGE_FILES = "dp 2, large files"
+LARGE_LAYOUT = (2, ("model.config.hidden_size=256", "checkpoint.every_steps=8"))
 DEADLINE = 90  # seconds from a strike that ends a run to its end; the run's own is 4, that of its start 60, and the machine may be busy
 DISK = "32m"
+FULL = 120  # strikes of a full campaign
 
 
 class Lost(Exception):
@@ -73,6 +78,11 @@ class Training:
             return self.process.pid
         ranks = ranks_of(self.directory)
         return ranks[self.random.choice(sorted(ranks))] if ranks else None
+
+
+def checkpoints_of(directory):
+    """Of a run's folder, oldest first; not what an interrupted save left."""
+    return sorted(path for path in (directory / "checkpoints").glob("step-*") if not path.suffix)
 
 
 def strike_kill(training):
@@ -152,7 +162,7 @@ def strike_bytes(training):
     strike_host(training)
 
     def flip():
-        checkpoints = sorted(path for path in (training.directory / "checkpoints").glob("step-*") if path.suffix != ".tmp")
+        checkpoints = checkpoints_of(training.directory)
         if len(checkpoints) < 2:
             return
         path = training.random.choice(sorted(path for path in checkpoints[-1].rglob("*") if path.is_file()))
@@ -192,11 +202,16 @@ class Campaign:
         make_text(folder / "text.txt")
         make_text(folder / "held_out.txt", num_documents=23, seed=2)
         self.expected = {}
+        self.layouts = dict(LAYOUTS)
+        if writes_directly(folder):
+            self.layouts[LARGE_FILES] = LARGE_LAYOUT
+        else:
+            print(f"{folder} is on neither ext4 nor XFS: no trial with large files", flush=True)
         self.counts = collections.Counter()
         self.processes = []
 
     def start(self, layout, directory):
-        ranks, settings = LAYOUTS[layout]
+        ranks, settings = self.layouts[layout]
         line = [str(TRIGA), "launch", str(self.experiment), "-n", str(ranks), "--run-dir", str(directory), "--progress", "lines"]
         for setting in (*SETTINGS, *settings):
             line += ["--set", setting]
@@ -220,7 +235,7 @@ class Campaign:
     def wait_for_instant(self, training, duration):
         """Some instant of the run, or inside one of its saves. True: a save was being written."""
         end = time.monotonic() + training.random.uniform(0.05, 0.7) * duration
-        inside = training.random.random() < 0.5  # some saves are over before the strike: a third is left
+        inside = training.random.random() < 0.7  # some saves are over before the strike: half are left
         while time.monotonic() < end and training.process.poll() is None:
             time.sleep(0.01)
         while inside and training.process.poll() is None and not training.drafts():
@@ -230,7 +245,7 @@ class Campaign:
     def strike(self, name, layout, directory, generator):
         function, allowed = STRIKES[name]
         before = self.look(directory)
-        training = Training(self.start(layout, directory), directory, generator, LAYOUTS[layout][0])
+        training = Training(self.start(layout, directory), directory, generator, self.layouts[layout][0])
         inside = self.wait_for_instant(training, self.uninterrupted(layout)[1])
         in_time = training.process.poll() is None
         struck = function(training) and in_time
@@ -247,12 +262,13 @@ class Campaign:
         self.counts["strikes"] += struck
         self.counts["inside a save"] += inside and struck
         self.counts[name] += struck
+        self.counts[layout] += struck
         return f"{name}{' inside a save' if inside else '' if struck else ' (too late)'} -> {status}"
 
     def look(self, directory):
         """(newest step that a start must go on from, where its output will begin)."""
-        steps = sorted(int(path.name[5:]) for path in (directory / "checkpoints").glob("step-*")
-                       if path.suffix != ".tmp" and str(path.stat().st_ino) not in read(directory.parent / "damaged").split())
+        damaged = read(directory.parent / "damaged").split()
+        steps = [int(path.name[5:]) for path in checkpoints_of(directory) if str(path.stat().st_ino) not in damaged]
         output = directory.parent / "output.txt"
         return steps[-1] if steps else 0, output.stat().st_size if output.exists() else 0
 
@@ -287,12 +303,15 @@ class Campaign:
         """Prints what happened; False: a loss."""
         generator = random.Random(f"{self.seed} {number}")
         # Kinds of strikes in turn, so that none is left out; layouts and instants by chance.
-        layout = generator.choice(sorted(LAYOUTS))
+        layout = generator.choice(sorted(self.layouts))
         names = [list(STRIKES)[number % len(STRIKES)]] + generator.choices(sorted(STRIKES), k=generator.randrange(3))
+        if layout == LARGE_FILES and "full disk" in names:  # that of the machine
+            layout = generator.choice(sorted(LAYOUTS))
         expected, _ = self.uninterrupted(layout)
         place = self.folder / f"trial-{number}"
         place.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "trial", str(place)], check=True)
+        options = ["--bind", str(place)] if layout == LARGE_FILES else ["-t", "tmpfs", "-o", f"size={DISK}", "trial"]
+        subprocess.run(["mount", *options, str(place)], check=True)
         happened = []
         try:
             for name in names:
@@ -314,8 +333,27 @@ class Campaign:
         finally:
             self.end_all(place / "run")
             subprocess.run(["umount", "-R", "-l", str(place)], check=True)
+            shutil.rmtree(place, ignore_errors=True)  # of large files
         print(f"trial {number}: {layout}: {'; '.join(happened)}; the same bits", flush=True)
         return True
+
+
+    def shortcomings(self, is_full):
+        """What strikes did not come as they should have, each a line. A dozen strikes cannot be of all kinds."""
+        strikes, inside = self.counts["strikes"], self.counts["inside a save"]
+        if inside < (strikes / 3 if is_full else min(1, strikes // 12)):
+            yield f"only {inside} of {strikes} strikes fell inside a save"
+        missing = [name for name in STRIKES if not self.counts[name]]
+        if is_full and missing:
+            yield f"never came: {', '.join(missing)}"
+        if is_full and LARGE_FILES in self.layouts and not self.counts[LARGE_FILES]:
+            yield "no strike hit a run with large files"
+
+
+def writes_directly(folder):
+    """Whether files of a checkpoint that are large pass by the page cache there."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", str(folder)], capture_output=True, text=True, check=True).stdout.strip()
+    return kind in ("ext2/ext3", "xfs")
 
 
 def read(path):
@@ -330,7 +368,7 @@ def tail(place):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     full = os.environ.get("TRIGA_FAULTS") == "full"
-    parser.add_argument("--strikes", type=int, default=120 if full else 12, help="how many strikes at least (%(default)s)")
+    parser.add_argument("--strikes", type=int, default=FULL if full else 12, help="how many strikes at least (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--trial", type=int, action="append", help="only this trial of the seed, again")
     arguments = parser.parse_args()
@@ -350,7 +388,9 @@ def main():
           f"({campaign.counts['inside a save']} inside a save): {kinds}\nlosses: {losses}")
     if not losses:
         shutil.rmtree(folder, ignore_errors=True)
-    return 1 if losses else 0
+    shortcomings = [] if arguments.trial else list(campaign.shortcomings(arguments.strikes >= FULL))
+    print(*shortcomings, sep="\n", end="\n" if shortcomings else "")
+    return 1 if losses or shortcomings else 0
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 #include <ATen/ops/ones.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <string>
 #include <thread>
 
 #include "triga/plugin.h"
@@ -11,7 +13,7 @@ namespace triga {
 namespace {
 
 struct TroubledConfig {
-  enum class Trouble { kNone, kSleep, kThrow, kMemory };
+  enum class Trouble { kNone, kSleep, kThrow, kMemory, kFewer, kSlowStart };
   Trouble trouble = Trouble::kNone;
   int64_t sample = 0;
   int64_t size = 64;
@@ -24,8 +26,13 @@ void describe(Fields& fields, TroubledConfig& config) {
               {{"none", Trouble::kNone},
                {"sleep", Trouble::kSleep},
                {"throw", Trouble::kThrow},
-               {"memory", Trouble::kMemory}})
-      .help("What happens: none, sleep (for good), throw, memory (it takes all there is).");
+               {"memory", Trouble::kMemory},
+               {"fewer", Trouble::kFewer},
+               {"slow_start", Trouble::kSlowStart}})
+      .help(
+          "What happens: none, sleep (for good), throw, memory (it takes all there is), fewer "
+          "(rank 1 has fewer samples than the others), slow_start (rank 1 opens its data for ten "
+          "seconds, as on a host whose cache of tokens is empty).");
   fields.field("sample", config.sample).help("At which sample.").at_least(0);
   fields.field("size", config.size).help("How many samples there are.").at_least(1);
 }
@@ -39,11 +46,23 @@ void describe(Fields& fields, TroubledConfig& config) {
   while (true) taken.push_back(at::ones({4 << 20}));  // 16 MB, written to
 }
 
+/// Under mpirun.
+bool is_rank_1() {
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  return rank != nullptr && std::string(rank) == "1";
+}
+
 class Troubled final : public Dataset {
  public:
-  explicit Troubled(const TroubledConfig& config) : config_(config) {}
+  explicit Troubled(const TroubledConfig& config) : config_(config) {
+    if (config_.trouble == TroubledConfig::Trouble::kSlowStart && is_rank_1())
+      std::this_thread::sleep_for(std::chrono::seconds(10));
+  }
 
-  int64_t size() const override { return config_.size; }
+  int64_t size() const override {
+    const bool has_fewer = config_.trouble == TroubledConfig::Trouble::kFewer && is_rank_1();
+    return has_fewer ? config_.size / 2 : config_.size;
+  }
   Sample get(int64_t index) const override {
     using Trouble = TroubledConfig::Trouble;
     if (index == config_.sample) {

@@ -28,6 +28,9 @@ checkpoint: {every_steps: 0}
 log: {every_steps: 1}
 """
 DEADLINE = 4
+START = 20  # seconds that two ranks may take to the sample: 3 of their own, and other tests keep the cores busy
+END = 10    # from the cause to the end of launch: 5 for a report on a slow disk, and mpirun lingers a second or two
+
 
 
 class TroubledTest(TrigaTest):
@@ -36,16 +39,19 @@ class TroubledTest(TrigaTest):
         self.experiment.write_text(EXPERIMENT)
         self.environment = environment(TRIGA_PLUGIN_PATH=PLUGINS)
 
-    def train(self, trouble, ranks=2, seconds=60, deadline=DEADLINE, sample=40, **how):
-        """Runs until the trouble ends it. -> (status, everything printed to stderr, failure.txt)"""
+    def train(self, trouble, ranks=2, seconds=60, deadline=DEADLINE, sample=40, settings=(), **how):
+        """Runs until the trouble ends it, in time: only of a rank that sleeps the deadline tells. -> (status, everything printed to
+        stderr, failure.txt)"""
         directory = self.folder / f"run{sample}"
         started = time.monotonic()
         done = subprocess.run(
             [str(TRIGA), "launch", str(self.experiment), "-n", str(ranks), "--run-dir", str(directory), "--set",
-             f"data.train.trouble={trouble}", "--set", f"data.train.sample={sample}", "--set", f"parallel.communication_timeout={deadline}"], cwd=self.folder,
+             f"data.train.trouble={trouble}", "--set", f"data.train.sample={sample}", "--set", f"parallel.communication_timeout={deadline}",
+             *(word for setting in settings for word in ("--set", setting))], cwd=self.folder,
             env=self.environment, capture_output=True, text=True, timeout=seconds, **how)
         took = time.monotonic() - started
         print(f"{trouble} on {ranks} ranks: ended after {took:.1f} s with status {done.returncode}")
+        self.assertLess(took, START + END + (deadline if trouble == "sleep" else 0), done.stderr)
         self.assertEqual(ranks_of(directory), {}, "no process is left over")
         failure = (directory / "failure.txt").read_text() if (directory / "failure.txt").exists() else ""
         if ranks > 1:
@@ -68,6 +74,14 @@ class TroubledTest(TrigaTest):
             self.assertRegex(failure, r"rank \d on host \S+: step \d+, .*in (all_reduce|all_gather)", "the one that waits for it")
             self.assertNotIn("missing:", cause)
 
+    def test_a_rank_that_opens_its_data_for_longer_than_the_deadline_is_waited_for(self):
+        directory = self.folder / "run"
+        done = subprocess.run(
+            [str(TRIGA), "launch", str(self.experiment), "-n", "2", "--run-dir", str(directory), "--set", "data.train.trouble=slow_start",
+             "--set", "train.max_steps=3", "--set", f"parallel.communication_timeout={DEADLINE}"], cwd=self.folder,
+            env=self.environment, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_one_rank_alone_that_hangs_ends_too(self):
         status, printed, failure = self.train("sleep", ranks=1)
         self.assertEqual(status, 6, printed)
@@ -77,6 +91,18 @@ class TroubledTest(TrigaTest):
         status, _, failure = self.train("throw")
         self.assertEqual(status, 4, failure)
         self.assertRegex(failure.splitlines()[1], r"^rank [01] on host \S+: data\.train: sample 40: plugin 'troubled': in get of dataset \(Troubled\): the sample is broken")
+
+    def test_ranks_that_part_name_what_each_meant_to_do(self):
+        # Rank 1 has evaluated its share of the data, and rank 0 goes on with the next batch.
+        settings = ("data.validation={plugin: troubled, kind: troubled, trouble: fewer}", "eval.every_steps=5")
+        status, _, failure = self.train("none", deadline=60, settings=settings)
+        self.assertEqual(status, 6, failure)
+        written = json.loads((self.folder / "run40" / "status.json").read_text())
+        self.assertEqual((written["exit_status"], written["step"]), (6, 5), str(written))
+        for words in (failure.splitlines()[1], written["cause"].splitlines()[0]):
+            self.assertRegex(words, r"ranks of group world disagree on what to do next: "
+                             r'rank 0 on host \S+: .*all_reduce max of 1 fp64 "signal to stop".*; '
+                             r'rank 1 on host \S+: .*all_reduce sum of \d+ fp64 "loss of the evaluation"')
 
     def test_memory_that_the_system_refuses_is_named(self):
         limit = 1200 << 20  # of addresses: a rank has 700 MB of them

@@ -1,8 +1,10 @@
 """Runs over several hosts (several_hosts.py): the same bits as on one, a link that is cut, a host that dies and is replaced."""
 
 import json
+import os
 import pathlib
 import shutil
+import signal
 import tempfile
 import time
 import unittest
@@ -76,6 +78,14 @@ class HostsTest(TrigaTest):
                     self.assertEqual(process.returncode, 0, text)
                     expected = state_hash(self.launch(4, f"{directory}-on-one", *arguments).directory)
                     self.assertEqual(state_hash(self.folder / directory), expected)
+            for on, ranks in (("a:2,b:2", {"a": 2, "b": 2}), ("a:3,b:1", {"a": 3, "b": 1})):
+                with self.subTest(on):
+                    directory = on.replace(":", "")
+                    process = hosts.start("a", self.launch_line(hosts, directory, on=on), env=environment())
+                    self.assertEqual(self.most_ranks(hosts, process), ranks)
+                    text, _ = self.end(process, 120)
+                    self.assertEqual(process.returncode, 0, text)
+                    self.assertEqual(state_hash(self.folder / directory), state_hash(self.folder / "dp"))
             line = [*MPIRUN, "-n", "4", "--host", "a:2,b:2", *hosts.mpi_options(), TRIGA, "train", self.experiment, "--run-dir",
                     self.folder / "by-hand"]
             done = hosts.run("a", line, env=mpi_environment())
@@ -130,6 +140,23 @@ class HostsTest(TrigaTest):
             text, _ = self.end(process, 240)
             self.assertEqual(process.returncode, 0, text)
             self.assertIn("host b is left out: it does not answer", text)
+            self.assertIn("4 ranks on a, c", text)
+            self.assertEqual(state_hash(self.folder / "run"), expected)
+
+    def test_a_host_on_which_ranks_die_twice_is_left_out(self):
+        steps = ["--set", "train.max_steps=600", "--set", "checkpoint.every_steps=10", "--set", "parallel.communication_timeout=8"]
+        expected = state_hash(self.launch(4, "one", *steps).directory)
+        (self.folder / "hosts").write_text("a slots=2\nb slots=2\nc slots=2\n")
+        with SeveralHosts(["a", "b", "c"]) as hosts:
+            line = [TRIGA, "launch", self.experiment, "--hostfile", self.folder / "hosts", "-n", "4", "--run-dir", self.folder / "run",
+                    *hosts.launch_options(), *steps, "--set", "launch.max_restarts=3"]
+            process = hosts.start("a", line, env=environment())
+            for step in (20, 120):
+                self.wait_for_step(process, "run", step)
+                os.kill(next(pid for pid in hosts.programs("b", "train") if is_rank(pid)), signal.SIGKILL)
+            text, _ = self.end(process, 240)
+            self.assertEqual(process.returncode, 0, text)
+            self.assertIn("host b is left out: the run ended on it 2 times", text)
             self.assertIn("4 ranks on a, c", text)
             self.assertEqual(state_hash(self.folder / "run"), expected)
 

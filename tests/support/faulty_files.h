@@ -43,6 +43,10 @@ class FaultyFiles : public FileSystem {
     count("create", path);
     return std::make_unique<Writing>(*this, files_.create(path), path);
   }
+  std::unique_ptr<WritableFile> create_large(const Path& path) override {
+    count("create large", path);
+    return std::make_unique<Writing>(*this, files_.create_large(path), path);
+  }
   std::unique_ptr<ReadableFile> open(const Path& path) override {
     count("open", path);
     return std::make_unique<Reading>(*this, files_.open(path), path);

@@ -10,8 +10,8 @@ ShardCollector::ShardCollector(const ParameterStore& store, Communicator& data)
     : store_(store), data_(data) {}
 
 int ShardCollector::collector_of(size_t bucket, bool to_first) const {
-  if (to_first || !store_.options().is_sharded) return 0;
-  return static_cast<int>(bucket % static_cast<size_t>(data_.size()));
+  if (to_first || data_.size() == 1) return 0;
+  return 1 + static_cast<int>(bucket % static_cast<size_t>(data_.size() - 1));
 }
 
 std::vector<ShardCollector::Collected> ShardCollector::collect(const at::Tensor& owned,

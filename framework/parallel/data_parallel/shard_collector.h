@@ -1,6 +1,7 @@
 // ShardCollector: puts together again what data-parallel ranks own in parts, for a checkpoint,
 // which holds whole tensors under the names of parameters. Buckets are dealt out to the ranks, so
-// that each collects, and writes, its share.
+// that each collects, and writes, its share: weights to the first, what the optimizer keeps to the
+// others. Where every rank has everything they are dealt out as well, for the writing.
 #pragma once
 
 #include <string>

@@ -63,6 +63,31 @@ TEST_F(OomKillsTest, OfNoGroupAreTheHosts) {
             "the out-of-memory killer of this host, which has too little memory for all that runs");
 }
 
+TEST_F(OomKillsTest, OfDaysAgoDoNotExplainADeathOfToday) {
+  const auto start = OomKills::Clock::now();
+  set_host(1);
+  OomKills kills(root_.path().string());
+  set_host(2);
+  for (int second = 1; second <= 30; ++second) kills.sample(start + std::chrono::seconds(second));
+  EXPECT_EQ(kills.lately(), std::nullopt);
+  set_host(3);
+  for (int second = 31; second <= 35; ++second) kills.sample(start + std::chrono::seconds(second));
+  EXPECT_NE(kills.lately(), std::nullopt) << "a large process takes a while to end";
+}
+
+TEST_F(OomKillsTest, AreOursOnlyInAGroupWithALimit) {
+  root_.write("proc/self/cgroup", "0::/job\n");
+  set_version2("/job", 0, "max");
+  set_host(0);
+  const OomKills kills(root_.path().string());
+  set_host(1);
+  EXPECT_FALSE(kills.lately().value().is_ours) << "of anybody on the host";
+  set_version2("/job", 1, "max");
+  EXPECT_FALSE(kills.lately().value().is_ours) << "the host's memory was short";
+  set_version2("/job", 1, "1048576");
+  EXPECT_TRUE(kills.lately().value().is_ours);
+}
+
 TEST_F(OomKillsTest, WithoutCountersAreNotKnown) {
   EXPECT_EQ(OomKills(root_.path().string()).since(), std::nullopt);
 }

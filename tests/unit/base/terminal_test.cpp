@@ -5,6 +5,11 @@
 #include <pty.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
+
 #include "tests/support/captured_terminal.h"
 
 namespace triga {
@@ -54,6 +59,33 @@ TEST(Terminal, LeavesTheBarAsALineAtItsEnd) {
   char text[32] = {};
   EXPECT_EQ(read(ends[0], text, sizeof text), 6);
   EXPECT_STREQ(text, "\r\x1b[Kx\n");
+  close(ends[0]);
+}
+
+TEST(Terminal, DoesNotHoldUpTheEndWhereAnotherThreadStandsInAWrite) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  auto terminal =
+      std::make_unique<Terminal>(TerminalOptions{.descriptor = ends[1], .is_interactive = true});
+  terminal->show_bar("10 %");
+  std::thread writer([&] { terminal->print_line(std::string(1 << 20, 'x')); });  // nobody reads
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  const auto start = std::chrono::steady_clock::now();
+  std::atomic<bool> is_kept = false;
+  std::thread reader([&] {  // lets the writer go, so that the test ends with the wrong code too
+    for (int i = 0; i < 300 && !is_kept; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    char piece[4096];
+    while (read(ends[0], piece, sizeof piece) > 0) {
+    }
+  });
+  terminal->keep_bar();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  is_kept = true;
+  writer.join();
+  terminal.reset();
+  close(ends[1]);
+  reader.join();
   close(ends[0]);
 }
 

@@ -18,6 +18,7 @@
 #include "tests/support/local_ranks.h"
 #include "tests/support/memory_files.h"
 #include "tests/support/message_of.h"
+#include "tests/support/no_more_threads.h"
 #include "tests/support/small_snapshot.h"
 #include "tests/support/temporary_folder.h"
 
@@ -180,6 +181,21 @@ TEST(BackgroundWriter, FailsOnEveryRankAndTheNextSaveIsWhole) {
   });
   EXPECT_EQ(find_checkpoint(posix_files(), run.path()).directory,
             run.path() / "checkpoints" / "step-00000030");
+}
+
+TEST(BackgroundWriter, WritesWhereNoThreadCanBeStarted) {
+  const TemporaryFolder run;
+  const auto alone = make_single_communicator();
+  CheckpointWriter writer(posix_files(), run.path() / "checkpoints", {});
+  BackgroundWriter background(writer);
+  const Snapshot snapshot = small_snapshot(20);
+  {
+    const test::NoMoreThreads none;
+    background.start(snapshot, *alone);
+    EXPECT_EQ(background.vote(), 1) << "training has waited for it";
+    EXPECT_EQ(step_until_saved(background, *alone), 2);
+  }
+  EXPECT_TRUE(find_checkpoint(posix_files(), run.path()).directory);
 }
 
 TEST(BackgroundWriter, DestroyedInTheMiddleLeavesADraftThatTheNextStartClears) {

@@ -170,8 +170,8 @@ TEST(FindCheckpoint, IgnoresWhatIsNotACheckpoint) {
   MemoryFiles files;
   EXPECT_EQ(find_checkpoint(files, "/run").directory, std::nullopt);  // no run
   save_two(files);
-  for (const char* name :
-       {"step-30", "step-00000030x", "step-00000030.tmp", "notes", "step-00000040.trash"})
+  for (const char* name : {"step-30", "step-00000030x", "step-00000030.tmp",
+                           "step-00000030.9f31c2aa.tmp", "notes", "step-00000040.trash"})
     files.make_directory(kCheckpoints / name);
   const auto search = find_checkpoint(files, "/run");
   EXPECT_EQ(search.directory, kCheckpoints / "step-00000020");

@@ -101,11 +101,26 @@ TEST(TrainingState, ReadsBackToTheBit) {
   state.first_spike_step = 11;
   state.rollbacks = 1;
   state.left_out_steps = 7;
+  state.good_steps = 5;
+  state.settled_rollbacks = 1;
   EXPECT_EQ(training_state_from_json(to_json(state), "S"), state);
   state.best_value.reset();
   EXPECT_EQ(training_state_from_json(to_json(state), "S"), state);
   EXPECT_THROW(training_state_from_json("{}", "S"), CheckpointError);
   EXPECT_THROW(training_state_from_json("[1]", "S"), CheckpointError);
+}
+
+TEST(TrainingState, IsReadAsOlderVersionsWroteIt) {
+  TrainingState state;
+  state.step = 30;
+  state.rollbacks = 2;
+  state.left_out_steps = 7;
+  std::string text = to_json(state);
+  const size_t end = text.find(",\n  \"good_steps\"");
+  ASSERT_NE(end, std::string::npos);
+  text = text.substr(0, end) + "\n}\n";
+  EXPECT_EQ(text.find("settled"), std::string::npos);
+  EXPECT_EQ(training_state_from_json(text, "S"), state);
 }
 
 TEST(Environment, NamesEveryDifference) {

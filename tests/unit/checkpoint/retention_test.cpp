@@ -129,6 +129,35 @@ TEST(Retention, KeepsWhatWasJustSavedBehindAnAbandonedNewerOne) {
   EXPECT_EQ(find_checkpoint(files, "/run").directory, kCheckpoints / "step-00000030");
 }
 
+TEST(KeepWaysBack, AddsTheNewestFromBeforeASeriesOfSpikes) {
+  const std::vector<CheckpointSummary> checkpoints = {
+      {10, {}}, {20, {}}, {22, {}, 21}, {30, {}}, {33, {}, 30}};
+  const auto with_ways_back = [&](std::set<int64_t> keep) {
+    keep_ways_back(checkpoints, keep);
+    return keep;
+  };
+  EXPECT_THAT(with_ways_back({30}), ElementsAre(30));
+  EXPECT_THAT(with_ways_back({22}), ElementsAre(20, 22));
+  EXPECT_THAT(with_ways_back({33}), ElementsAre(20, 22, 33)) << "22 may be damaged as data are";
+}
+
+// A stop saves in a series too; the run that goes on may have to go back.
+TEST(Retention, KeepsTheWayBackWhileASeriesOfSpikesLasts) {
+  MemoryFiles files;
+  files.make_directory("/run");
+  const WriterOptions last_one{{1, {}}};
+  CheckpointWriter(files, kCheckpoints, last_one).save(small_snapshot(16));
+  Snapshot stopped = small_snapshot(22);
+  stopped.state.spikes_in_a_row = 2;
+  stopped.state.first_spike_step = 21;
+  CheckpointWriter(files, kCheckpoints, last_one).save(stopped);
+  CheckpointWriter writer(files, kCheckpoints, last_one);  // the next start
+  EXPECT_THAT(names(files), ElementsAre("latest", "step-00000016", "step-00000022"));
+  EXPECT_EQ(find_checkpoint(files, "/run", 21).directory, kCheckpoints / "step-00000016");
+  writer.save(small_snapshot(24));  // the series is over
+  EXPECT_THAT(names(files), ElementsAre("latest", "step-00000024"));
+}
+
 TEST(Retention, LeavesBrokenAndForeignThingsAlone) {
   MemoryFiles files;
   files.make_directory("/run");

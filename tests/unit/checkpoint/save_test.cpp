@@ -3,12 +3,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+#include <new>
+#include <system_error>
+#include <thread>
+
 #include "checkpoint/environment.h"
 #include "checkpoint/inspect.h"
 #include "checkpoint/reader.h"
 #include "checkpoint/writer.h"
 #include "comm/local_communicator.h"
 #include "tests/support/faulty_files.h"
+#include "tests/support/memory_files.h"
+#include "tests/support/message_of.h"
+#include "tests/support/no_more_threads.h"
 #include "tests/support/small_snapshot.h"
 #include "tests/support/temporary_folder.h"
 
@@ -68,20 +78,60 @@ TEST(Save, WritesLargeFilesSideBySide) {
       EXPECT_TRUE(checkpoint.training(stem).read(name).equal(tensor)) << stem << " " << name;
 }
 
+TEST(Save, WritesLargeFilesWhereNoThreadCanBeStarted) {
+  test::MemoryFiles files;
+  files.make_directory("/run");
+  const Snapshot snapshot = large_snapshot(20);  // this may want threads, and so may that
+  const auto alone = make_single_communicator();
+  Path directory;
+  {
+    const test::NoMoreThreads none;
+    EXPECT_THROW(std::thread([] {}), std::system_error) << "the test tests nothing";
+    directory = CheckpointWriter(files, "/run/checkpoints", {}).save(snapshot, *alone);
+  }
+  EXPECT_TRUE(verify_checkpoint(files, directory).empty());
+}
+
+// Whatever it is: a run that goes on can save later.
+TEST(Save, FailsInWordsWhateverFails) {
+  const auto failing_with = [](const std::function<void()>& fail) {
+    TemporaryFolder run;
+    test::FaultyFiles files(posix_files());
+    files.before_each([&](const std::string& operation) {
+      if (operation == "write model.safetensors") fail();
+    });
+    CheckpointWriter writer(files, run.path(), {});
+    const std::string message =
+        test::message_of<CheckpointError>([&] { writer.save(small_snapshot(30)); });
+    EXPECT_TRUE(posix_files().list(run.path()).empty()) << message;
+    return message;
+  };
+  using testing::EndsWith;
+  EXPECT_THAT(failing_with([] { throw std::bad_alloc(); }), EndsWith(": out of memory"));
+  EXPECT_THAT(failing_with([] { TRIGA_CHECK(false, "the moon"); }), testing::HasSubstr("the moon"));
+  EXPECT_THAT(
+      failing_with([] { throw std::system_error(EAGAIN, std::generic_category(), "a thread"); }),
+      EndsWith("a thread: Resource temporarily unavailable"));
+}
+
 TEST(Save, OfLargeFilesFailsAsAWhole) {
   const auto prepare = [](const TemporaryFolder& run) {
     CheckpointWriter(posix_files(), run.path(), {}).save(small_snapshot(20));
   };
   std::vector<int64_t> writes;  // operations that are one
+  int64_t num_large = 0;
   {
     TemporaryFolder run;
     prepare(run);
     test::FaultyFiles counted(posix_files());
     CheckpointWriter(counted, run.path(), {}).save(large_snapshot(30));
+    num_large = std::count_if(counted.log().begin(), counted.log().end(),
+                              [](const auto& one) { return one.starts_with("create large"); });
     for (size_t i = 0; i < counted.log().size(); ++i)
       if (counted.log()[i].starts_with("write")) writes.push_back(static_cast<int64_t>(i) + 1);
   }
   ASSERT_GT(writes.size(), 20u);
+  ASSERT_EQ(num_large, 3) << "the files that pass by the page cache";
   for (size_t i = 2; i < writes.size(); i += writes.size() / 6) {
     TemporaryFolder run;
     prepare(run);

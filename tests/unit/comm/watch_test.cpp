@@ -49,6 +49,44 @@ class WatchTest : public testing::Test {
   std::optional<Watch> watch_;
 };
 
+/// Rank 0, alone on its host; of the other host nothing is seen from here.
+class WatchOfAnotherHost : public testing::Test {
+ protected:
+  WatchOfAnotherHost() {
+    group_.name = "world";
+    group_.ranks = {0, 1};
+    group_.hosts = {{0}, {1}};
+    table_->join(0);
+    operation_.deadline = std::chrono::milliseconds(1500);
+    operation_.longest_stop = std::chrono::milliseconds(300);
+  }
+  void wait() {
+    Watch watch(table_, group_, ProgressStream::kData, std::make_shared<TracePointer>(nullptr));
+    watch.run(operation_, "barrier", [&] {
+      watch.wait({.is_done = [] { return false; },
+                  .missing = [] { return "somebody"; },
+                  .pause = nullptr,
+                  .look = nullptr});
+    });
+  }
+
+  const std::shared_ptr<ProgressTable> table_ = ProgressTable::in_process({"a", "b"});
+  Group group_;
+  Operation operation_;
+};
+
+TEST_F(WatchOfAnotherHost, DoesNotWaitLongForARankWithoutASignOfLife) {
+  table_->set_silence(1, std::chrono::milliseconds(4200));
+  EXPECT_THAT([this] { wait(); },
+              ThrowsMessage<CommError>(
+                  HasSubstr("missing: rank 1 on host b, without a sign of life for 4 s")));
+}
+
+TEST_F(WatchOfAnotherHost, WaitsLongForOneThatWasHeardShortlyBefore) {
+  table_->set_silence(1, std::chrono::milliseconds(200));
+  EXPECT_THAT([this] { wait(); }, ThrowsMessage<CommError>(HasSubstr("missing: somebody")));
+}
+
 TEST_F(WatchTest, TakesWhatARankSentBeforeItFailed) {
   operation_.deadline = std::chrono::seconds(20);
   wait_for_a_message(true);

@@ -128,8 +128,11 @@ TEST(DoctorScheduler, SaysWhereThisProcessIs) {
   EXPECT_THAT(judge_placement(rank, job, 2),
               is(Level::kOk, "this is rank 1 of 4 that Open MPI started"));
   Placement wrong;
-  wrong.problem = "srun started 4 tasks";
-  EXPECT_THAT(judge_placement(wrong, job, 2), is(Level::kProblem, "srun started 4 tasks"));
+  wrong.problem = "the launcher of another MPI started 4 processes";
+  EXPECT_THAT(judge_placement(wrong, job, 2), is(Level::kProblem, "another MPI started 4"));
+  wrong.problem = "srun started 4 tasks without PMIx";
+  EXPECT_THAT(judge_placement(wrong, job, 2), is(Level::kWarning, "srun started 4 tasks"))
+      << "srun -N 4 triga doctor";
 }
 
 CoreCounts cores(int of_all, int mine, double quota = INFINITY) {
@@ -283,6 +286,11 @@ TEST(DoctorGpu, WithoutOneItDependsOnTheWish) {
   EXPECT_THAT(judge_gpus(none, cuda_build(13000), wishes),
               Contains(AllOf(is(Level::kProblem, "no GPU that this process may use"),
                              cured_by("CUDA_VISIBLE_DEVICES"))));
+  none.init_status = 802;
+  none.init_name = "CUDA_ERROR_SYSTEM_NOT_READY";
+  EXPECT_THAT(judge_gpus(none, cuda_build(13000), wishes),
+              Contains(AllOf(is(Level::kProblem, "cuInit() gives 802 (CUDA_ERROR_SYSTEM_NOT_READY"),
+                             cured_by("nvidia-fabricmanager"))));
   wishes.num_ranks = 4;
   EXPECT_THAT(judge_gpus(host_with("580.65.06", 13000), cuda_build(13000), wishes),
               Contains(is(Level::kProblem, "4 ranks a host, and 1 GPUs")));

@@ -20,8 +20,8 @@ using ::testing::HasSubstr;
 
 class HostPoolTest : public testing::Test {
  protected:
-  HostPool make(std::vector<std::string> hosts) {
-    return {std::move(hosts),
+  HostPool make(const std::vector<std::string>& hosts) {
+    return {parse_hosts(hosts),
             [this](const std::vector<std::string>& asked) {
               std::vector<bool> answers;
               for (const auto& host : asked) answers.push_back(host != silent_);
@@ -36,15 +36,16 @@ class HostPoolTest : public testing::Test {
 
 TEST_F(HostPoolTest, LeavesOutWhereRunsEndedAgainAndAgain) {
   HostPool pool = make({"node1", "node2.example.org", "10.0.0.3"});
-  pool.ended_on("node2");
+  EXPECT_FALSE(pool.ended_on("node2"));
   pool.ended_on("");
   pool.ended_on("");
   pool.ended_on("10.0.0.4");
   pool.ended_on("10.0.0.5");
-  EXPECT_THAT(pool.usable(), ElementsAre("node1", "node2.example.org", "10.0.0.3"));
+  EXPECT_FALSE(pool.ended_on("10.0.0.5")) << "it is not one of them";
+  EXPECT_THAT(names_of(pool.usable()), ElementsAre("node1", "node2.example.org", "10.0.0.3"));
   EXPECT_EQ(out_.str(), "");
-  pool.ended_on("node2.example.org");
-  EXPECT_THAT(pool.usable(), ElementsAre("node1", "10.0.0.3"));
+  EXPECT_TRUE(pool.ended_on("node2.example.org"));
+  EXPECT_THAT(names_of(pool.usable()), ElementsAre("node1", "10.0.0.3"));
   EXPECT_THAT(out_.str(),
               HasSubstr("host node2.example.org is left out: the run ended on it 2 times"));
 }
@@ -52,10 +53,10 @@ TEST_F(HostPoolTest, LeavesOutWhereRunsEndedAgainAndAgain) {
 TEST_F(HostPoolTest, LeavesOutWhatDoesNotAnswer) {
   HostPool pool = make({"node1", "node2"});
   silent_ = "node1";
-  EXPECT_THAT(pool.usable(), ElementsAre("node2"));
+  EXPECT_THAT(names_of(pool.usable()), ElementsAre("node2"));
   EXPECT_EQ(out_.str(), "triga: host node1 is left out: it does not answer\n");
   silent_ = "";  // it is back
-  EXPECT_THAT(pool.usable(), ElementsAre("node1", "node2"));
+  EXPECT_THAT(names_of(pool.usable()), ElementsAre("node1", "node2"));
 }
 
 bool never() {

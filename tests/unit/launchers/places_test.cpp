@@ -58,6 +58,10 @@ LaunchConfig config(int nodes, int ranks_per_node) {
   return launch;
 }
 
+std::vector<Host> hosts(const std::vector<std::string>& words) {
+  return parse_hosts(words);
+}
+
 TEST(Places, AreThisHostUnlessSomethingElseIsKnown) {
   const Places places = choose_places({}, {}, config(1, 4));
   EXPECT_EQ(places.num_ranks, 4);
@@ -87,28 +91,44 @@ TEST(Places, AreThoseOfTheJob) {
 }
 
 TEST(Places, AreNamedHostsBeforeAllElse) {
-  const Places places = choose_places({.num_ranks = 5, .num_hosts = {}, .hosts = {"a", "b"}},
+  const Places places = choose_places({.num_ranks = 5, .num_hosts = {}, .hosts = hosts({"a", "b"})},
                                       job_of(9), config(1, 4));
   EXPECT_FALSE(places.allocation.has_value());
   EXPECT_EQ(places.num_hosts, 2);
   EXPECT_THAT(places.mpirun_arguments(),
               ElementsAre("--host", "a:3,b:3", "--map-by", "ppr:3:node"));
   EXPECT_THAT(
-      choose_places({.num_ranks = {}, .num_hosts = 1, .hosts = {"a", "b"}}, {}, config(1, 4))
+      choose_places({.num_ranks = {}, .num_hosts = 1, .hosts = hosts({"a", "b"})}, {}, config(1, 4))
           .mpirun_arguments(),
       ElementsAre("--host", "a:4"));
 }
 
+TEST(Places, HaveAsManyRanksAsHostsSay) {
+  const PlacesRequest all = {.num_ranks = {}, .num_hosts = {}, .hosts = hosts({"a:2", "b:1"})};
+  const Places places = choose_places(all, {}, config(1, 8));
+  EXPECT_EQ(places.num_ranks, 3);
+  EXPECT_THAT(places.mpirun_arguments(), ElementsAre("--host", "a:2,b:1", "--map-by", "slot"));
+  PlacesRequest fewer = all;
+  fewer.num_ranks = 2;
+  EXPECT_THAT(choose_places(fewer, {}, config(1, 8)).mpirun_arguments(),
+              ElementsAre("--host", "a:2", "--map-by", "slot"));
+  PlacesRequest first = all;
+  first.num_hosts = 1;
+  EXPECT_EQ(choose_places(first, {}, config(1, 8)).num_ranks, 2);
+  const Places left = places_on(hosts({"b:1"}), places);
+  EXPECT_EQ(left.num_ranks, 1);
+}
+
 TEST(Places, OfAnotherStartAreSpareHostsOrFewerRanks) {
   Places before;
-  before.hosts = {"a", "b"};
+  before.hosts = hosts({"a", "b"});
   before.num_hosts = 2;
   before.num_ranks = 5;
-  const Places spare = places_on({"b", "c", "d"}, before);
-  EXPECT_THAT(spare.hosts, ElementsAre("b", "c"));
+  const Places spare = places_on(hosts({"b", "c", "d"}), before);
+  EXPECT_THAT(names_of(spare.hosts), ElementsAre("b", "c"));
   EXPECT_EQ(spare.num_ranks, 5);
-  const Places fewer = places_on({"b"}, before);
-  EXPECT_THAT(fewer.hosts, ElementsAre("b"));
+  const Places fewer = places_on(hosts({"b"}), before);
+  EXPECT_THAT(names_of(fewer.hosts), ElementsAre("b"));
   EXPECT_EQ(fewer.num_ranks, 3);
   EXPECT_EQ(places_on({}, before).num_ranks, 0);
 }
@@ -120,8 +140,15 @@ TEST(Places, AreRefusedWhereTheyAreTooFewOrNotKnown) {
   };
   EXPECT_THAT(problem({.num_ranks = 2, .num_hosts = 3, .hosts = {}}, job_of(3), config(1, 1)),
               HasSubstr("-N: 3 hosts for -n 2; at least one rank a host"));
-  EXPECT_THAT(problem({.num_ranks = {}, .num_hosts = 3, .hosts = {"a", "b"}}, {}, config(1, 1)),
-              HasSubstr("-N: 3 hosts, but --hosts names 2"));
+  EXPECT_THAT(
+      problem({.num_ranks = {}, .num_hosts = 3, .hosts = hosts({"a", "b"})}, {}, config(1, 1)),
+      HasSubstr("-N: 3 hosts, but only 2 are named"));
+  EXPECT_THAT(
+      problem({.num_ranks = 4, .num_hosts = {}, .hosts = hosts({"a:2", "b:1"})}, {}, config(1, 1)),
+      HasSubstr("-n: 4 ranks, but the 2 hosts have places for 3"));
+  EXPECT_THAT(
+      problem({.num_ranks = 2, .num_hosts = 2, .hosts = hosts({"a:2", "b:2"})}, {}, config(1, 1)),
+      HasSubstr("-N: 2 hosts, but -n 2 have places on the first 1 of them"));
   EXPECT_THAT(problem({.num_ranks = {}, .num_hosts = 3, .hosts = {}}, job_of(2), config(1, 1)),
               HasSubstr("-N: 3 hosts, but this is job 12 of Slurm (2 hosts)"));
   EXPECT_THAT(problem({}, {}, config(2, 1)),

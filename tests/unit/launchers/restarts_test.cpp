@@ -37,21 +37,25 @@ class RestartsTest : public testing::Test {
   std::ostringstream out_;
 };
 
+StartEnd end_with(ExitStatus status) {
+  return {.status = status, .has_begun = true, .leaves_host_out = false};
+}
+
 TEST_F(RestartsTest, StartsAgainWhileStepsAreGainedUpToTheLimit) {
   Restarts restarts = make(2);
   reach(10);
-  EXPECT_TRUE(restarts.again(ExitStatus::kCommunication));
+  EXPECT_TRUE(restarts.again(end_with(ExitStatus::kCommunication)));
   reach(20);
-  EXPECT_TRUE(restarts.again(ExitStatus::kCommunication));
+  EXPECT_TRUE(restarts.again(end_with(ExitStatus::kCommunication)));
   reach(30);
-  EXPECT_FALSE(restarts.again(ExitStatus::kCommunication));
+  EXPECT_FALSE(restarts.again(end_with(ExitStatus::kCommunication)));
   EXPECT_THAT(out_.str(), HasSubstr("started again 2 times"));
 }
 
 TEST_F(RestartsTest, NotWithoutAGain) {
   reach(10);
   Restarts restarts = make(5);
-  EXPECT_FALSE(restarts.again(ExitStatus::kCommunication));
+  EXPECT_FALSE(restarts.again(end_with(ExitStatus::kCommunication)));
   EXPECT_THAT(out_.str(), HasSubstr("no step was gained since step 10"));
 }
 
@@ -59,7 +63,40 @@ TEST_F(RestartsTest, ACheckpointIsAGainEvenIfTheStatusIsOld) {
   reach(10);
   Restarts restarts = make(1);
   std::filesystem::create_directories(directory_.checkpoints() / "step-00000015");
-  EXPECT_TRUE(restarts.again(ExitStatus::kCommunication));
+  EXPECT_TRUE(restarts.again(end_with(ExitStatus::kCommunication)));
+}
+
+TEST_F(RestartsTest, ASaveIsAGainThoughTheStartBeforeCameFurther) {
+  Restarts restarts = make(5);
+  std::filesystem::create_directories(directory_.checkpoints() / "step-00000050");
+  reach(90);
+  EXPECT_TRUE(restarts.again(end_with(ExitStatus::kCommunication)));
+  std::filesystem::create_directories(directory_.checkpoints() / "step-00000070");
+  reach(75);
+  EXPECT_TRUE(restarts.again(end_with(ExitStatus::kCommunication)));
+  reach(74);
+  EXPECT_FALSE(restarts.again(end_with(ExitStatus::kCommunication)));
+}
+
+TEST_F(RestartsTest, WithoutAGainWhereAHostIsLeftOut) {
+  reach(10);
+  Restarts restarts = make(5);
+  StartEnd end = end_with(ExitStatus::kCommunication);
+  end.leaves_host_out = true;
+  EXPECT_TRUE(restarts.again(end));
+}
+
+TEST_F(RestartsTest, WhenHostsThatWereThereCannotBeReachedForAWhile) {
+  const StartEnd unreached = {
+      .status = ExitStatus::kInternal, .has_begun = false, .leaves_host_out = false};
+  EXPECT_FALSE(make(3).again(unreached)) << "nothing has ever begun";
+  Restarts restarts = make(3);
+  reach(10);
+  EXPECT_TRUE(restarts.again(end_with(ExitStatus::kCommunication)));
+  EXPECT_TRUE(restarts.again(unreached));
+  EXPECT_FALSE(restarts.again({.status = ExitStatus::kUsage, .has_begun = false}));
+  EXPECT_TRUE(restarts.again(unreached));
+  EXPECT_FALSE(restarts.again(unreached)) << "the limit holds for them too";
 }
 
 TEST_F(RestartsTest, NotAfterAnEndThatWouldComeAgain) {
@@ -69,7 +106,7 @@ TEST_F(RestartsTest, NotAfterAnEndThatWouldComeAgain) {
        {ExitStatus::kDone, ExitStatus::kInternal, ExitStatus::kUsage, ExitStatus::kPlugin,
         ExitStatus::kData, ExitStatus::kCheckpoint, ExitStatus::kDiverged, ExitStatus::kOutOfMemory,
         ExitStatus::kStopped})
-    EXPECT_FALSE(restarts.again(status));
+    EXPECT_FALSE(restarts.again(end_with(status)));
   EXPECT_EQ(out_.str(), "");
 }
 
@@ -77,14 +114,14 @@ TEST_F(RestartsTest, AfterACrashAsAfterALostRank) {
   Restarts restarts = make(1);
   write_run_status(posix_files(), directory_.status(),
                    {RunStatus::State::kFailed, "rank 1 on host a crashed", 10, 1, "a", "SIGBUS"});
-  EXPECT_TRUE(restarts.again(ExitStatus::kInternal));
+  EXPECT_TRUE(restarts.again(end_with(ExitStatus::kInternal)));
 }
 
 TEST_F(RestartsTest, PausesLongerEachTimeUpToAMost) {
   Restarts restarts = make(9, milliseconds(20));
   for (int i = 1; i <= 3; ++i) {
     reach(i);
-    EXPECT_TRUE(restarts.again(ExitStatus::kCommunication));
+    EXPECT_TRUE(restarts.again(end_with(ExitStatus::kCommunication)));
   }
   EXPECT_THAT(out_.str(), HasSubstr("in 0.02 s (1 of 9"));
   EXPECT_THAT(out_.str(), HasSubstr("in 0.04 s (2 of 9"));
@@ -98,7 +135,7 @@ TEST_F(RestartsTest, ASignalEndsThePause) {
     std::this_thread::sleep_for(milliseconds(50));
     is_cancelled_ = true;
   });
-  EXPECT_FALSE(restarts.again(ExitStatus::kCommunication));
+  EXPECT_FALSE(restarts.again(end_with(ExitStatus::kCommunication)));
   signal.join();
   EXPECT_THAT(out_.str(), HasSubstr("a signal ended the wait"));
 }

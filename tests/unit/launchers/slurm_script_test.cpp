@@ -29,7 +29,8 @@ SlurmJob small_job() {
 }
 
 TEST(SlurmScript, AsksForWhatLaunchSaysAndNothingElse) {
-  EXPECT_THAT(slurm_script(small_job()), StartsWith(R"(#!/bin/bash
+  const std::string script = slurm_script(small_job());
+  EXPECT_THAT(script, StartsWith(R"(#!/bin/bash
 # A job of Triga
 #SBATCH --job-name=gpt2
 #SBATCH --nodes=2
@@ -40,6 +41,9 @@ TEST(SlurmScript, AsksForWhatLaunchSaysAndNothingElse) {
 #SBATCH --requeue
 #SBATCH --signal=B:USR1@120
 
+ask_to_save() {
+)"));
+  EXPECT_THAT(script, HasSubstr(R"(
 run_dir=/home/a/runs/gpt2
 export TRIGA_GRACE_SECONDS=120
 step_arguments=(--nodes=2 --ntasks=8 --ntasks-per-node=4 --mpi=pmix --kill-on-bad-exit=1 --export=ALL)
@@ -65,7 +69,8 @@ TEST(SlurmScript, HasAllThatASiteMayWant) {
   job.variables = {{"TRIGA_DATA_DIR", "data"}, {"TRIGA_CACHE_DIR", "/cache"}};
   job.sbatch = {"--dependency=afterok:12"};
   job.first_arguments = {"--fresh"};
-  EXPECT_THAT(slurm_script(job), StartsWith(R"(#!/bin/bash
+  const std::string script = slurm_script(job);
+  EXPECT_THAT(script, StartsWith(R"(#!/bin/bash
 # A job of Triga
 #SBATCH --job-name=gpt2
 #SBATCH --nodes=2
@@ -84,8 +89,11 @@ TEST(SlurmScript, HasAllThatASiteMayWant) {
 #SBATCH --mail-type=END
 #SBATCH --dependency=afterok:12
 
+ask_to_save() {
+)"));
+  EXPECT_THAT(script, HasSubstr(R"(
 # Of the site.
-module load openmpi/4.1 cuda
+module load openmpi/4.1 cuda || { echo 'triga: module load openmpi/4.1 cuda failed'; exit 2; }
 ulimit -l unlimited
 export NCCL_DEBUG=INFO
 export TRIGA_CACHE_DIR=/cache

@@ -6,7 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <limits>
+#include <memory>
+#include <thread>
 
 #include "tests/support/message_of.h"
 #include "triga/error.h"
@@ -63,9 +67,16 @@ TEST(PrometheusSink, ServesTheNewestOfEachMetricUnderItsTypeOnce) {
                .values = {{"loss", 2.25}, {"top-5", std::numeric_limits<double>::quiet_NaN()}}});
   sink.record({.step = 2, .split = "gradients", .values = {{"h.0.first", 1.0}}});
   sink.step_done(2);
+  sink.record_saves({.last_saved_step = 1, .num_failed = 3});
   const std::string expected =
       "# HELP triga_step Optimizer steps done.\n# TYPE triga_step gauge\n"
       "triga_step{run=\"a \\\"run\\\"\"} 2\n"
+      "# HELP triga_last_saved_step Step of the newest checkpoint; 0: there is none.\n"
+      "# TYPE triga_last_saved_step gauge\n"
+      "triga_last_saved_step{run=\"a \\\"run\\\"\"} 1\n"
+      "# HELP triga_failed_saves Saves that failed since the run started or went back.\n"
+      "# TYPE triga_failed_saves gauge\n"
+      "triga_failed_saves{run=\"a \\\"run\\\"\"} 3\n"
       "# HELP triga_grad_norm The newest value of the run.\n# TYPE triga_grad_norm gauge\n"
       "triga_grad_norm{run=\"a \\\"run\\\"\",split=\"train\"} +Inf\n"
       "# HELP triga_loss The newest value of the run.\n# TYPE triga_loss gauge\n"
@@ -95,6 +106,23 @@ TEST(PrometheusSink, OutlivesClientsThatSayNothingOrTooMuch) {
     talkative.say(std::string(20000, 'x'));
   }
   EXPECT_THAT(ask(sink.port(), "/metrics"), HasSubstr("triga_step{run=\"run\"} 0\n"));
+}
+
+TEST(PrometheusSink, EndsWhileAClientSaysOneByteAtATime) {
+  auto sink = std::make_unique<PrometheusSink>(0, "run");
+  std::atomic<bool> has_ended = false;
+  std::thread slow([&has_ended, client = std::make_unique<Client>(sink->port())] {
+    for (int i = 0; i < 40 && !has_ended; ++i) {  // 6 s at most
+      client->say("x");
+      std::this_thread::sleep_for(std::chrono::milliseconds(150));
+    }
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  const auto start = std::chrono::steady_clock::now();
+  sink.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  has_ended = true;
+  slow.join();
 }
 
 TEST(PrometheusSink, SaysThatAPortIsTaken) {

@@ -44,10 +44,15 @@ TEST(RunStatus, HasTheKeysOfTheDesign) {
             "\"exit_status\": 75\n}\n");
 }
 
+TEST(RunStatus, IsNotThereInAFileThatALossOfPowerLeftEmpty) {
+  const TemporaryFolder folder;
+  EXPECT_FALSE(read_run_status(posix_files(), folder.write("status.json", "")));
+}
+
 TEST(RunStatus, SaysWhenAFileIsNone) {
   const TemporaryFolder folder;
   for (const char* text :
-       {"", "{}", "[1]",
+       {"{}", "[1]", "{\"state\": \"fai",
         "{\"state\": \"asleep\", \"cause\": \"\", \"step\": 1, \"exit_status\": null}"}) {
     const auto path = folder.write("status.json", text);
     EXPECT_THAT(test::message_of<Error>([&] { read_run_status(posix_files(), path); }),

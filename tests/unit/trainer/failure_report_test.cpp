@@ -6,9 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "comm/watch.h"
 #include "metrics/run_status.h"
 #include "tests/support/faulty_files.h"
 #include "tests/support/local_ranks.h"
@@ -101,6 +105,89 @@ TEST_F(FailureReportTest, OfSeveralThatMissedOneTheFirstStays) {
   EXPECT_THAT(text(), AllOf(HasSubstr("\nthe first\n"), Not(HasSubstr("second"))));
 }
 
+TEST_F(FailureReportTest, WaitsForOneThatIsBeingWritten) {
+  auto lock = posix_files().try_lock(directory_.root / ".failure.lock");
+  std::thread holder([&] {
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    lock.reset();
+  });
+  EXPECT_EQ(report_failure(posix_files(), directory_,
+                           {.cause = "rank 1 died", .status = ExitStatus::kCommunication}),
+            Reported::kWritten);
+  holder.join();
+  EXPECT_THAT(text(), HasSubstr("rank 1 died"));
+}
+
+TEST_F(FailureReportTest, OfTheCauseIsNotLostToOneThatNeverEnds) {
+  const auto lock = posix_files().try_lock(directory_.root / ".failure.lock");
+  const auto start = std::chrono::steady_clock::now();
+  std::thread echo([&] {
+    EXPECT_EQ(report_failure(posix_files(), directory_,
+                             {.cause = "rank 1 failed", .status = ExitStatus::kCommunication}),
+              Reported::kNot);
+  });
+  EXPECT_EQ(report_failure(posix_files(), directory_,
+                           {.cause = "a file is torn", .status = ExitStatus::kData}),
+            Reported::kWritten);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(4800));
+  echo.join();
+  EXPECT_THAT(text(), HasSubstr("a file is torn"));
+  EXPECT_EQ(exit_status(), static_cast<int>(ExitStatus::kData));
+}
+
+TEST_F(FailureReportTest, BeginsWithTheStatusAndWaitsForNoDisk) {
+  test::FaultyFiles files(posix_files());
+  report_failure(files, directory_, {.cause = "a file is torn", .status = ExitStatus::kData});
+  std::vector<std::string> renamed;
+  for (const std::string& operation : files.log()) {
+    EXPECT_THAT(operation, Not(HasSubstr("sync")));
+    if (operation.starts_with("rename")) renamed.push_back(operation);
+  }
+  EXPECT_THAT(renamed, ::testing::ElementsAre(HasSubstr("status.json"), HasSubstr("failure.txt")));
+}
+
+TEST_F(FailureReportTest, IsCompletedOnlyWhileItStands) {
+  Failure echo{.cause = "rank 1 is missing", .status = ExitStatus::kCommunication};
+  report_failure(posix_files(), directory_, echo);
+  echo.ranks = "  rank 0: step 17\n";
+  complete_report(posix_files(), directory_, echo);
+  EXPECT_THAT(text(), HasSubstr("rank 1 is missing\nWhere the ranks were:\n  rank 0: step 17\n"));
+  report_failure(posix_files(), directory_, {.cause = "torn", .status = ExitStatus::kData});
+  complete_report(posix_files(), directory_, echo);
+  EXPECT_THAT(text(), AllOf(HasSubstr("\ntorn\n"), Not(HasSubstr("missing"))));
+  EXPECT_EQ(exit_status(), static_cast<int>(ExitStatus::kData));
+}
+
+/// Of many ranks one reads what all ranks wrote, and one prints it.
+TEST_F(FailureReportTest, ThatGivesWayCostsNoLookAtAllRanks) {
+  const auto table = ProgressTable::create_shared({"a", "b"});
+  for (const int rank : {0, 1}) {
+    RankRecord record;
+    record.rank = rank;
+    write_rank_record(directory_, record);
+  }
+  test::FaultyFiles files(posix_files());
+  std::vector<std::string> printed(2);
+  testing::run_ranks_catching(2, [&](Communicator& world) {
+    const auto fail = [&] {
+      LastWords words(world, files, directory_, "", [&](const Error& error) {
+        printed[static_cast<size_t>(world.rank())] = error.what();
+      });
+      words.begin("", [] {});
+      words.fail(CommError(c10::str("rank 7 is missing", kTableOfRanks, "  rank 0: step 3\n")));
+    };
+    if (world.rank() == 0) fail();
+    if (world.rank() == 1) {
+      while (printed[0].empty()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      fail();
+    }
+  });
+  const auto num_read = std::count(files.log().begin(), files.log().end(), "open rank-1.json");
+  EXPECT_EQ(num_read, 1);
+  EXPECT_THAT(printed[0], HasSubstr("rank 0: step 3"));
+  EXPECT_EQ(printed[1], "rank 7 is missing");
+}
+
 TEST_F(FailureReportTest, OfRanksOfOtherHostsTellsWhatTheyLastWrote) {
   const auto table = ProgressTable::create_shared({"a", "b", "b"});
   table->join(0);
@@ -143,6 +230,27 @@ TEST_F(FailureReportTest, OnADiskThatDoesNotAnswerIsGivenUp) {
   EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(ExitStatus::kData));
 }
 
+TEST_F(FailureReportTest, IsFollowedByTheEndWhateverBlocks) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto world = make_single_communicator();
+    LastWords words(
+        *world, posix_files(), directory_, "",
+        [](const Error&) { std::this_thread::sleep_for(std::chrono::hours(1)); },
+        std::chrono::milliseconds(500));
+    words.begin("", [] {});
+    words.hang("it hangs", []() -> std::string {
+      std::this_thread::sleep_for(std::chrono::hours(1));  // in the loader's lock
+      return "";
+    });
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(ExitStatus::kCommunication));
+  EXPECT_THAT(text(), HasSubstr("it hangs\n"));
+}
+
 TEST_F(FailureReportTest, OfARankThatFailedNamesIt) {
   testing::run_ranks_catching(2, [&](Communicator& world) {
     if (world.rank() == 0) return;
@@ -155,7 +263,7 @@ TEST_F(FailureReportTest, OfARankThatFailedNamesIt) {
 
 /// What LastWords does where a command would leave the process.
 TEST_F(FailureReportTest, OfARankThatHangsIsWrittenBeforeTheOthersHearOfIt) {
-  bool was_written = false;
+  bool was_written = false, was_known = false;
   const auto errors = testing::run_ranks_catching(2, [&](Communicator& world) {
     if (world.rank() == 0) return world.barrier("that rank 1 never comes to");
     LastWords words(world, posix_files(), directory_, "triga train a.yaml",
@@ -164,10 +272,14 @@ TEST_F(FailureReportTest, OfARankThatHangsIsWrittenBeforeTheOthersHearOfIt) {
                       EXPECT_EQ(error.status(), ExitStatus::kCommunication);
                     });
     words.begin("", [] {});
-    words.hang("it hangs: nothing moved for 3 s\nWhat its threads do:\n  main thread:\n");
+    words.hang("it hangs: nothing moved for 3 s", [&] {
+      was_known = text().find("it hangs: nothing moved for 3 s\n") != std::string::npos;
+      return "What its threads do:\n  main thread:\n";
+    });
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   });
   EXPECT_TRUE(was_written);
+  EXPECT_TRUE(was_known) << "before the threads are asked, which may never end";
   ASSERT_TRUE(errors[0]);
   try {
     std::rethrow_exception(errors[0]);

@@ -22,9 +22,9 @@ class HangWatchTest : public ::testing::Test {
 
   std::unique_ptr<HangWatch> watch(milliseconds timeout) {
     return std::make_unique<HangWatch>(progress_, trace_, timeout,
-                                       [this](const std::string& cause) {
+                                       [this](const std::string& cause, const auto& stacks) {
                                          ++num_calls_;
-                                         cause_.set_value(cause);
+                                         cause_.set_value(cause + "\n" + stacks());
                                        });
   }
   bool hangs_within(milliseconds patience) {

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <thread>
 
+#include "tests/support/faulty_files.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 
@@ -138,6 +139,41 @@ TEST_F(LeaseTest, HoldUnusedRefusesADirectoryInUse) {
   EXPECT_EQ(lease_token(posix_files(), file_), "");
   const auto held = hold_unused(posix_files(), file_, kQuick);
   EXPECT_THROW(Lease(posix_files(), file_, kQuick), ConfigError);
+}
+
+TEST_F(LeaseTest, BeatsOnAFullDisk) {
+  std::atomic<bool> is_full = false;
+  test::FaultyFiles files(posix_files());
+  files.before_each([&](const std::string& operation) {
+    if (is_full && operation.starts_with("create")) throw FileError("create", file_, ENOSPC);
+  });
+  const Lease lease(files, file_, kQuick);
+  is_full = true;
+  std::this_thread::sleep_for(kQuick.heartbeat * 5);  // what began before is over
+  const auto time_before = std::filesystem::last_write_time(file_);
+  const std::string before = read_text(posix_files(), file_);
+  std::this_thread::sleep_for(kQuick.heartbeat * 10);
+  EXPECT_GT(std::filesystem::last_write_time(file_), time_before) << "others would take it";
+  EXPECT_NE(read_text(posix_files(), file_), before) << "also where clocks differ";
+  EXPECT_EQ(lease_token(posix_files(), file_), lease.token());
+  lease.check();
+}
+
+TEST_F(LeaseTest, OnAFullDiskLeavesThatOfWhoTookOver) {
+  std::atomic<bool> is_full = false;
+  test::FaultyFiles files(posix_files());
+  const std::string other =
+      R"({"host": "elsewhere", "pid": 1, "start_ticks": "1", "token": "x", "beats": 0})";
+  files.before_each([&](const std::string& operation) {
+    if (!is_full || !operation.starts_with("create")) return;
+    atomic_write(posix_files(), file_, other);  // just after it has looked
+    throw FileError("create", file_, ENOSPC);
+  });
+  const Lease lease(files, file_, kQuick);
+  is_full = true;
+  std::this_thread::sleep_for(kQuick.heartbeat * 10);
+  EXPECT_EQ(read_text(posix_files(), file_), other);
+  EXPECT_THROW(lease.check(), CheckpointError);
 }
 
 TEST_F(LeaseTest, NoticesThatItWasTakenOver) {

@@ -1,0 +1,45 @@
+#include "base/end_in_time.h"
+
+#include <pthread.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <atomic>
+
+namespace triga {
+namespace {
+
+std::atomic<int> status_at_the_end = 0;
+
+void end(int /*signal*/) {
+  ::_exit(status_at_the_end);
+}
+
+void set_timer(std::chrono::milliseconds time) {
+  itimerval timer = {};
+  timer.it_value.tv_sec = static_cast<time_t>(time.count() / 1000);
+  timer.it_value.tv_usec = static_cast<suseconds_t>(time.count() % 1000 * 1000);
+  ::setitimer(ITIMER_REAL, &timer, nullptr);
+}
+
+}  // namespace
+
+EndInTime::EndInTime(std::chrono::milliseconds longest, int exit_status) {
+  status_at_the_end = exit_status;
+  struct sigaction action = {};
+  action.sa_handler = end;
+  ::sigaction(SIGALRM, &action, &before_);
+  sigset_t alarm;  // at least one thread must take it
+  ::sigemptyset(&alarm);
+  ::sigaddset(&alarm, SIGALRM);
+  ::pthread_sigmask(SIG_UNBLOCK, &alarm, &mask_before_);
+  set_timer(longest);
+}
+
+EndInTime::~EndInTime() {
+  set_timer(std::chrono::milliseconds(0));
+  ::pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
+  ::sigaction(SIGALRM, &before_, nullptr);
+}
+
+}  // namespace triga
