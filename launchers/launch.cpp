@@ -34,6 +34,7 @@
 #include "launchers/train.h"
 #include "launchers/wait_for_launcher.h"
 #include "metrics/run_status.h"
+#include "trainer/lease.h"
 #include "trainer/run_directory.h"
 
 namespace triga {
@@ -137,14 +138,11 @@ std::vector<std::string> command_line(const CommandEnvironment& environment,
   return line;
 }
 
-int run_and_wait(const std::vector<std::string>& line, bool is_mpirun,
-                 const std::function<bool()>& has_ended) {
+int run_and_wait(const std::vector<std::string>& line, const RunSigns& run) {
   catch_stop_signals(pass_on);
   ChildProcess mpirun(line, ChildProcess::Streams::kOurs);
   pass_on_to(mpirun.pid());
-  LauncherPatience patience;
-  if (!is_mpirun) patience.without_ranks = std::chrono::hours(24 * 365);  // it is the rank itself
-  const int status = wait_for_launcher(mpirun, has_ended, patience);
+  const int status = wait_for_launcher(mpirun, run);
   mpirun_pid = 0;
   return status;
 }
@@ -248,9 +246,15 @@ ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status, const Oo
 ExitStatus start_once(const std::vector<std::string>& line, bool is_mpirun,
                       const RunDirectory& directory, const StatusFile& status_file) {
   const OomKills oom_kills;
-  const int status = run_and_wait(line, is_mpirun, [&] {
-    return requests.number() >= 2 || status_file.tells_an_end();  // told to end at once, or ended
-  });
+  RunSigns run;
+  run.has_ended = [&] {  // or was told to, at once
+    return requests.number() >= 2 || status_file.tells_an_end();
+  };
+  run.is_alive = [&] {  // as the rank itself is, where no mpirun starts it
+    const auto holder = lease_holder(posix_files(), directory.lease());
+    return !is_mpirun || (holder && holder->is_alive);
+  };
+  const int status = run_and_wait(line, run);
   if (status_file.is_new()) return outcome_of(directory, status, oom_kills);
   if (status == 0) return ExitStatus::kDone;
   if (requests.number() > 0) {

@@ -13,11 +13,11 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kPause = std::chrono::milliseconds(20);
 constexpr auto kLookEvery = std::chrono::milliseconds(250);
-constexpr int kLooksPerQuestion = 8;  // whether the run has ended: a file, maybe far away
+constexpr int kLooksPerQuestion = 8;  // about the run: files, maybe far away
 
 }  // namespace
 
-int wait_for_launcher(ChildProcess& launcher, const std::function<bool()>& has_ended,
+int wait_for_launcher(ChildProcess& launcher, const RunSigns& run,
                       const LauncherPatience& patience) {
   bool had_children = false;
   auto next_look = Clock::now() + kLookEvery, last_seen = Clock::now();
@@ -36,13 +36,15 @@ int wait_for_launcher(ChildProcess& launcher, const std::function<bool()>& has_e
     std::this_thread::sleep_for(kPause);
     if (Clock::now() < next_look) continue;
     next_look = Clock::now() + kLookEvery;
+    const bool asks = ++num_looks % kLooksPerQuestion == 0;
     if (!living_children(pid).empty()) {
       had_children = true;
       last_seen = Clock::now();
-    } else if (had_children && Clock::now() - last_seen > patience.without_ranks) {
+    } else if (had_children && asks && Clock::now() - last_seen > patience.without_ranks &&
+               !run.is_alive()) {
       ::kill(pid, SIGKILL);
     }
-    if (++num_looks % kLooksPerQuestion == 0 && ends_at == Clock::time_point::max() && has_ended())
+    if (asks && ends_at == Clock::time_point::max() && run.has_ended())
       ends_at = Clock::now() + patience.after_the_end;
     if (Clock::now() > ends_at) {
       if (left.empty()) left = living_children(pid);

@@ -9,8 +9,9 @@
 namespace triga {
 
 struct LauncherPatience {
-  /// After all processes that it had started are gone: then it is killed. mpirun of Open MPI 4.1
-  /// now and then waits for itself for ever after a rank was killed (a lock in PMIx's finalisation).
+  /// After all processes that it had started are gone, and the run lives nowhere else: then it is
+  /// killed. mpirun of Open MPI 4.1 now and then waits for itself for ever after a rank was killed (a
+  /// lock in PMIx's finalisation).
   std::chrono::milliseconds without_ranks = std::chrono::seconds(10);
   /// After the run has said its last word: then it is asked to end (SIGTERM), which ends ranks. One
   /// that was stopped on its way out is in nobody's sight any more.
@@ -19,9 +20,16 @@ struct LauncherPatience {
   std::chrono::milliseconds after_sigterm = std::chrono::seconds(10);
 };
 
-/// The exit status of a child process that starts ranks; 128 and the signal that ended it.
-/// `has_ended`: whether the run has said its last word; asked every few seconds. Throws: Error.
-int wait_for_launcher(ChildProcess& launcher, const std::function<bool()>& has_ended,
+/// What can be seen of the run; asked every few seconds.
+struct RunSigns {
+  std::function<bool()> has_ended;  // it has said its last word
+  /// A rank lives, on whatever host: started by an ssh that did not wait for it.
+  std::function<bool()> is_alive = [] { return false; };
+};
+
+/// The exit status of a child process that starts ranks; 128 and the signal that ended it. Throws:
+/// Error.
+int wait_for_launcher(ChildProcess& launcher, const RunSigns& run,
                       const LauncherPatience& patience = {});
 
 }  // namespace triga

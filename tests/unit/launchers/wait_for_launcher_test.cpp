@@ -15,9 +15,9 @@ namespace triga {
 namespace {
 
 int run(const std::string& script, const std::function<bool()>& has_ended,
-        const LauncherPatience& patience = {}) {
+        const LauncherPatience& patience = {}, bool is_alive = false) {
   ChildProcess launcher({"/bin/sh", "-c", script}, ChildProcess::Streams::kOurs);
-  return wait_for_launcher(launcher, has_ended, patience);
+  return wait_for_launcher(launcher, {has_ended, [=] { return is_alive; }}, patience);
 }
 
 bool never() {
@@ -39,6 +39,11 @@ TEST(WaitForLauncher, EndsOneThatHasLostAllAndStays) {
   const LauncherPatience patience{.without_ranks = std::chrono::milliseconds(300)};
   // Its child ends after a second; then it stands still.
   EXPECT_EQ(run("sleep 1 & wait; kill -STOP $$", never, patience), 128 + SIGKILL);
+}
+
+TEST(WaitForLauncher, LeavesOneWhoseRanksLiveElsewhere) {
+  const LauncherPatience patience{.without_ranks = std::chrono::milliseconds(100)};
+  EXPECT_EQ(run("sleep 1 & wait; exec sleep 4", never, patience, true), 0);
 }
 
 TEST(WaitForLauncher, EndsOneThatStaysAfterTheRunHasEnded) {
