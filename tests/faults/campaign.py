@@ -152,7 +152,15 @@ def strike_read_only(training):
     if not place.is_dir():
         return False
     subprocess.run(["mount", "--bind", str(place), str(place)], check=True)
-    subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
+    # Refused while a file that was opened since is open for writing.
+    for _ in range(100):
+        remounted = subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], capture_output=True, text=True)
+        if remounted.returncode == 0:
+            break
+        time.sleep(0.05)
+    if remounted.returncode != 0:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+        return False
     training.undo.append(lambda: subprocess.run(["umount", str(place)], check=True))
     return True
 
