@@ -5,21 +5,13 @@
 #include <sstream>
 
 #include "comm/local_communicator.h"
-#include "optim/optimizers.h"
 #include "parallel/strategy.h"
+#include "tests/support/core_optimizer.h"
 #include "tests/support/local_ranks.h"
 #include "tests/support/small_unet.h"
 
 namespace triga {
 namespace {
-
-std::unique_ptr<Optimizer> make_adamw() {
-  Registry registry;
-  register_core_optimizers(registry);
-  for (const auto& kind : registry.optimizers.kinds())
-    if (kind.name == "adamw") return kind.create(ConfigNode::make_mapping(), {});
-  throw Error("no adamw");
-}
 
 TEST(Snapshot, IsDealtOutToTheRanks) {
   for (const int zero : {0, 1})
@@ -28,7 +20,7 @@ TEST(Snapshot, IsDealtOutToTheRanks) {
       options.bucket_bytes = 2000;  // several
       options.zero = zero;
       const test::SmallUnet architecture;
-      Strategy strategy(architecture, world, options, make_adamw());
+      Strategy strategy(architecture, world, options, test::make_core_optimizer("adamw"));
       strategy.parameters().initialize(4);
       EXPECT_EQ(strategy.collect_weights().empty(), world.rank() != 0);
       const auto mine = strategy.collect_optimizer_state();

@@ -8,9 +8,9 @@
 
 #include "base/memory_meter.h"
 #include "comm/process_grid.h"
-#include "optim/optimizers.h"
 #include "parallel/pipeline/schedule_check.h"
 #include "parallel/strategy.h"
+#include "tests/support/core_optimizer.h"
 #include "tests/support/local_ranks.h"
 #include "tests/support/tanh_model.h"
 
@@ -20,14 +20,6 @@ namespace {
 constexpr int64_t kRows = 256;
 constexpr int64_t kMessageBytes = kRows * test::kTanhWidth * 4;
 constexpr int kTanhs = 24;  // of a layer: so many times what goes between stages
-
-std::unique_ptr<Optimizer> make_sgd() {
-  Registry registry;
-  register_core_optimizers(registry);
-  for (const auto& kind : registry.optimizers.kinds())
-    if (kind.name == "sgd") return kind.create(ConfigNode::make_mapping(), {});
-  throw Error("no sgd");
-}
 
 /// At the worst moment of a step, above what is there before it, of all ranks together.
 int64_t peak_of_step(const std::string& schedule, int pp, int chunks, int num_microbatches) {
@@ -49,7 +41,7 @@ int64_t peak_of_step(const std::string& schedule, int pp, int chunks, int num_mi
     Strategy::Options options;
     options.schedule = {schedule, chunks, {}};
     Strategy strategy(model, Strategy::Groups{world, grid.data(), grid.pipeline()}, options,
-                      make_sgd());
+                      test::make_core_optimizer("sgd"));
     strategy.parameters().initialize(1);
     world.barrier("before the step");
     const int64_t before = MemoryMeter::use().now_bytes;

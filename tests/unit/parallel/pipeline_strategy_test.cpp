@@ -10,9 +10,9 @@
 
 #include "comm/local_communicator.h"
 #include "comm/process_grid.h"
-#include "optim/optimizers.h"
 #include "parallel/pipeline/schedule_text.h"
 #include "parallel/strategy.h"
+#include "tests/support/core_optimizer.h"
 #include "tests/support/encoder_decoder.h"
 #include "tests/support/local_ranks.h"
 #include "tests/support/message_of.h"
@@ -46,14 +46,6 @@ struct Record {
   at::Tensor prediction;
   at::Tensor continuation;  // of sequences that the model remembers, in another order
 };
-
-std::unique_ptr<Optimizer> make_optimizer(const std::string& name) {
-  Registry registry;
-  register_core_optimizers(registry);
-  for (const auto& kind : registry.optimizers.kinds())
-    if (kind.name == name) return kind.create(ConfigNode::make_mapping(), {});
-  throw Error("no optimizer " + name);
-}
 
 Batch make_batch(const Architecture& model, bool is_unet, int64_t first, int64_t num_samples,
                  int64_t microbatch) {
@@ -96,7 +88,7 @@ Record train(Communicator& world, const Layout& layout) {
   options.schedule.chunks = layout.chunks;
   options.schedule.own = layout.own_schedule;
   Strategy strategy(model, Strategy::Groups{world, grid.data(), grid.pipeline()}, options,
-                    make_optimizer(layout.optimizer));
+                    test::make_core_optimizer(layout.optimizer));
   strategy.parameters().initialize(11);
   Record record;
   for (int64_t step = 0; step < layout.num_steps; ++step) {

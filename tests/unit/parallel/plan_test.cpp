@@ -7,7 +7,7 @@
 
 #include "base/memory_meter.h"
 #include "comm/local_communicator.h"
-#include "optim/optimizers.h"
+#include "tests/support/core_optimizer.h"
 #include "tests/support/encoder_decoder.h"
 #include "tests/support/tanh_model.h"
 
@@ -26,17 +26,9 @@ TanhModel tanh_model() {
   return TanhModel({{"first", 1, 0}, {"block.0", 2, 3}, {"block.1", 2, 3}, {"last", 4, 0}});
 }
 
-std::unique_ptr<Optimizer> make_adamw() {
-  Registry registry;
-  register_core_optimizers(registry);
-  for (const auto& kind : registry.optimizers.kinds())
-    if (kind.name == "adamw") return kind.create(ConfigNode::make_mapping(), {});
-  throw Error("no adamw");
-}
-
 CostMeasurement quick_measurement() {
   CostMeasurement measurement;
-  measurement.make_optimizer = make_adamw;
+  measurement.make_optimizer = [] { return test::make_core_optimizer("adamw"); };
   measurement.seconds_each = 0;
   return measurement;
 }

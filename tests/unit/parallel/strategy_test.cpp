@@ -13,7 +13,7 @@
 
 #include "base/memory_meter.h"
 #include "comm/local_communicator.h"
-#include "optim/optimizers.h"
+#include "tests/support/core_optimizer.h"
 #include "tests/support/local_ranks.h"
 #include "triga/ops.h"
 
@@ -126,16 +126,8 @@ Batch make_batch(int64_t step, int64_t microbatch, int64_t num_samples) {
   return batch;
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const std::string& name) {
-  Registry registry;
-  register_core_optimizers(registry);
-  for (const auto& kind : registry.optimizers.kinds())
-    if (kind.name == name) return kind.create(ConfigNode::make_mapping(), {});
-  throw Error("no optimizer " + name);
-}
-
 std::unique_ptr<Optimizer> make_sgd() {
-  return make_optimizer("sgd");
+  return test::make_core_optimizer("sgd");
 }
 
 /// Steps of equal length in every matrix: wrong when it sees only a part of one.
@@ -177,8 +169,9 @@ Trace train(Communicator& data, const Settings& settings) {
   options.compute_type = settings.compute_type;
   Mlp architecture;
   Strategy strategy(architecture, data, options,
-                    settings.optimizer == "whole_matrices" ? std::make_unique<WholeMatrices>()
-                                                           : make_optimizer(settings.optimizer));
+                    settings.optimizer == "whole_matrices"
+                        ? std::make_unique<WholeMatrices>()
+                        : test::make_core_optimizer(settings.optimizer));
   strategy.parameters().initialize(4);
   const auto share = [&](int64_t step) {
     std::vector<Batch> mine;
@@ -329,7 +322,7 @@ TEST(Memory, IsWhatTheFormulaSays) {
           if (world.rank() == 0) before = MemoryMeter::use().now_bytes;
           world.barrier("measured");
           const Wide wide;
-          const Strategy strategy(wide, world, options, make_optimizer("adamw"));
+          const Strategy strategy(wide, world, options, test::make_core_optimizer("adamw"));
           planned += strategy.memory_plan().total_bytes();
           world.barrier("made");
           if (world.rank() == 0) after = MemoryMeter::use().now_bytes;
@@ -371,7 +364,7 @@ TEST(Snapshot, InBuffersStaysWhatItWasWhileTrainingGoesOn) {
           options.zero = zero;
           options.compute_type = type;
           Mlp architecture;
-          Strategy strategy(architecture, world, options, make_optimizer("adamw"));
+          Strategy strategy(architecture, world, options, test::make_core_optimizer("adamw"));
           strategy.parameters().initialize(4);
           const auto train_step = [&](int64_t step) {
             std::vector<Batch> batches = {make_batch(step, world.rank(), 3)};
