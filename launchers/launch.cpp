@@ -247,12 +247,21 @@ ExitStatus start_once(const std::vector<std::string>& line, bool is_mpirun,
                       const RunDirectory& directory, const StatusFile& status_file) {
   const OomKills oom_kills;
   RunSigns run;
+  // What cannot be read now (a file that another host just replaced) says nothing of the run.
   run.has_ended = [&] {  // or was told to, at once
-    return requests.number() >= 2 || status_file.tells_an_end();
+    try {
+      return requests.number() >= 2 || status_file.tells_an_end();
+    } catch (const Error&) {
+      return false;
+    }
   };
   run.is_alive = [&] {  // as the rank itself is, where no mpirun starts it
-    const auto holder = lease_holder(posix_files(), directory.lease());
-    return !is_mpirun || (holder && holder->is_alive);
+    try {
+      const auto holder = lease_holder(posix_files(), directory.lease());
+      return !is_mpirun || (holder && holder->is_alive);
+    } catch (const Error&) {
+      return true;
+    }
   };
   const int status = run_and_wait(line, run);
   if (status_file.is_new()) return outcome_of(directory, status, oom_kills);
@@ -329,7 +338,8 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
     return train(environment, arguments.experiment);
   const RunDirectory directory{loaded.run_directory()};
   Restarts restarts(
-      posix_files(), directory, {.limit = config.max_restarts},
+      posix_files(), directory,
+      {.limit = config.max_restarts, .begins_anew = arguments.experiment.fresh},
       [] { return requests.number() > 0; }, std::cerr);
   Places places = wanted;
   HostPool pool(

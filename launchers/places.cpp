@@ -41,6 +41,9 @@ int num_hosts_of(const PlacesRequest& request, const Places& places, const Launc
 void check(const PlacesRequest& request, const Places& places) {
   if (places.num_ranks < 1)
     throw ConfigError(c10::str("-n: ", places.num_ranks, " ranks; at least 1"));
+  if (!places.hosts.empty() && places.num_hosts > static_cast<int>(request.hosts.size()))
+    throw ConfigError(c10::str("-N: ", places.num_hosts, " hosts, but only ", request.hosts.size(),
+                               " are named"));
   if (say_slots(places.hosts) && places.num_ranks > slots_of(places.hosts))
     throw ConfigError(c10::str("-n: ", places.num_ranks, " ranks, but the ", places.num_hosts,
                                " hosts have places for ", slots_of(places.hosts)));
@@ -51,9 +54,6 @@ void check(const PlacesRequest& request, const Places& places) {
   if (places.num_ranks < places.num_hosts)
     throw ConfigError(c10::str("-N: ", places.num_hosts, " hosts for -n ", places.num_ranks,
                                "; at least one rank a host"));
-  if (!places.hosts.empty() && places.num_hosts > static_cast<int>(request.hosts.size()))
-    throw ConfigError(c10::str("-N: ", places.num_hosts, " hosts, but only ", request.hosts.size(),
-                               " are named"));
   if (places.allocation && places.num_hosts > places.allocation->num_hosts)
     throw ConfigError(
         c10::str("-N: ", places.num_hosts, " hosts, but this is ", describe(*places.allocation)));
@@ -99,7 +99,10 @@ Places choose_places(const PlacesRequest& request, const std::optional<Allocatio
 
 Places places_on(const std::vector<Host>& hosts, const Places& before) {
   Places places = before;
-  places.num_hosts = std::min(before.num_hosts, static_cast<int>(hosts.size()));
+  const int num_usable = static_cast<int>(hosts.size());
+  // Hosts with fewer places may take the room of one with many.
+  places.num_hosts = std::min(
+      num_usable, say_slots(hosts) ? num_hosts_for(before.num_ranks, hosts) : before.num_hosts);
   places.hosts.assign(hosts.begin(), hosts.begin() + places.num_hosts);
   places.num_ranks = std::min(before.num_ranks, say_slots(places.hosts)
                                                     ? slots_of(places.hosts)

@@ -34,7 +34,7 @@ Restarts::Restarts(FileSystem& files, RunDirectory directory, const Options& opt
       options_(options),
       is_cancelled_(std::move(is_cancelled)),
       out_(out),
-      reached_(reached(files, directory_)) {}
+      reached_(options.begins_anew ? Reached() : reached(files, directory_)) {}
 
 bool Restarts::again(const StartEnd& end) {
   if (!can_be_of_a_host(end) || options_.limit == 0 || is_cancelled_()) return false;

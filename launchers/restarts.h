@@ -37,7 +37,9 @@ struct StartEnd {
 class Restarts {
  public:
   struct Options {
-    int64_t limit = 0;                                                // how many at most
+    int64_t limit = 0;  // how many at most
+    /// What is in the folder now is moved aside by the first start: no run to compare with.
+    bool begins_anew = false;
     std::chrono::milliseconds first_pause = std::chrono::seconds(5);  // doubled each time
     std::chrono::milliseconds longest_pause = std::chrono::minutes(5);
     /// How long a holder of the run's folder on another host may give no sign of life before it is

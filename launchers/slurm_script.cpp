@@ -22,7 +22,8 @@ for signal in INT TERM USR1 USR2; do trap "ask_to_save $signal" "$signal"; done
 
 /// Behind the part that differs from job to job: run_dir, rank and first are set there.
 constexpr const char* kRun = R"bash(
-# From here on the same in every job of Triga.
+# From here on the same in every job of Triga, also where a line above was to end the shell at errors.
+set +eu +o pipefail
 
 # A number of status.json; nothing where it holds none.
 field() { sed -n "s/^ *\"$1\": *\([0-9]\{1,\}\).*/\1/p" "$run_dir/status.json" 2>/dev/null; }

@@ -3,12 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/files.h"
+#include "checkpoint/layout.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/reader.h"
 #include "launchers/command.h"
 #include "metrics/run_status.h"
 #include "trainer/lease.h"
@@ -23,12 +29,18 @@ struct StatusArguments {
   bool as_json = false;
 };
 
+struct SavedStep {
+  int64_t step = 0;
+  double age_seconds = 0;
+};
+
 /// How a run is, as one looks at its folder.
 struct State {
   std::string word;  // not_started, running, lost, finished, stopped, failed
   std::optional<RunStatus> status;
   std::optional<LeaseHolder> holder;
   std::vector<RankRecord> records;  // of a run that is running or lost
+  std::optional<SavedStep> newest_checkpoint;
 };
 
 const char* word_of(RunStatus::State state) {
@@ -45,11 +57,28 @@ const char* word_of(RunStatus::State state) {
   return "running";
 }
 
+/// A checkpoint has its name when it is whole, and its manifest is the last that is written into it.
+std::optional<SavedStep> newest_checkpoint(const RunDirectory& directory) {
+  const auto now = std::filesystem::file_time_type::clock::now();
+  const auto checkpoints = checkpoints_of_run(posix_files(), directory.root);
+  for (const Path& checkpoint : checkpoints.value_or(std::vector<Path>{})) {
+    const auto step = step_of(checkpoint.stem().string());  // without kReplacedSuffix
+    std::error_code error;
+    const auto written = std::filesystem::last_write_time(checkpoint / kManifestPath, error);
+    if (error || !step) continue;  // the run removed it meanwhile
+    const std::chrono::duration<double> age = now - written;
+    return SavedStep{*step, std::max(0.0, age.count())};
+  }
+  return std::nullopt;
+}
+
 State look_at(const RunDirectory& directory) {
   FileSystem& files = posix_files();
   State state;
   state.status = read_run_status(files, directory.status());
-  state.holder = lease_holder(files, directory.lease());
+  LeaseTiming at_once;  // one that was killed a moment ago is shown as running
+  at_once.dying = std::chrono::milliseconds(0);
+  state.holder = lease_holder(files, directory.lease(), at_once);
   const bool is_alive = state.holder && state.holder->is_alive;
   state.word = !state.status ? "not_started" : word_of(state.status->state);
   if (is_alive)
@@ -58,10 +87,17 @@ State look_at(const RunDirectory& directory) {
     state.word = "lost";
   if (state.word == "running" || state.word == "lost")
     state.records = read_rank_records(files, directory);
+  state.newest_checkpoint = newest_checkpoint(directory);
   return state;
 }
 
-int64_t step_of(const State& state) {
+/// Nothing: rank 0 says nothing of itself.
+std::optional<int64_t> num_failed_saves(const State& state) {
+  if (state.records.empty() || state.records.front().rank != 0) return std::nullopt;
+  return state.records.front().num_failed_saves;
+}
+
+int64_t reached_step(const State& state) {
   int64_t step = state.status ? state.status->step : 0;
   for (const RankRecord& record : state.records) step = std::max(step, record.step);
   return step;
@@ -70,10 +106,15 @@ int64_t step_of(const State& state) {
 void print_json(const State& state) {
   nlohmann::ordered_json json = {{"state", state.word},
                                  {"cause", state.status ? state.status->cause : ""},
-                                 {"step", step_of(state)},
+                                 {"step", reached_step(state)},
                                  {"exit_status", nullptr},
+                                 {"newest_checkpoint", nullptr},
+                                 {"failed_saves", nullptr},
                                  {"ranks", nlohmann::ordered_json::array()}};
   if (state.status && state.status->exit_status) json["exit_status"] = *state.status->exit_status;
+  if (const auto& newest = state.newest_checkpoint)
+    json["newest_checkpoint"] = {{"step", newest->step}, {"age_seconds", newest->age_seconds}};
+  if (const auto num_failed = num_failed_saves(state)) json["failed_saves"] = *num_failed;
   const std::vector<bool> is_behind = who_is_behind(state.records);
   const double now = seconds_since_1970();
   const auto number_or_null = [](int number) {
@@ -121,6 +162,27 @@ void print_table(const State& state) {
                              state.records[0].world_size);
 }
 
+/// "40 s", "12 min", "5 h", "3 days".
+std::string roughly(double seconds) {
+  constexpr double kMinute = 60, kHour = 60 * kMinute, kDay = 24 * kHour;
+  if (seconds < 2 * kMinute) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 2 * kHour) return fmt::format("{:.0f} min", seconds / kMinute);
+  if (seconds < 2 * kDay) return fmt::format("{:.0f} h", seconds / kHour);
+  return fmt::format("{:.0f} days", seconds / kDay);
+}
+
+void print_saves(const State& state, const RunDirectory& directory) {
+  if (const auto& newest = state.newest_checkpoint)
+    std::cout << fmt::format("newest checkpoint: step {} (saved {} ago)\n", newest->step,
+                             roughly(newest->age_seconds));
+  else
+    std::cout << "newest checkpoint: none\n";
+  if (const int64_t num_failed = num_failed_saves(state).value_or(0); num_failed > 0)
+    std::cout << fmt::format("{} save{} failed since this start or its last rollback; see {}\n",
+                             num_failed, num_failed == 1 ? "" : "s",
+                             (directory.logs() / "rank-0.log").string());
+}
+
 void print_words(const State& state, const RunDirectory& directory) {
   const std::string run = directory.root.string();
   const std::string cause =
@@ -129,8 +191,9 @@ void print_words(const State& state, const RunDirectory& directory) {
     std::cout << run << ": no run has begun here\n";
   } else if (state.word == "running") {
     std::cout << fmt::format("{}: running, step {} (rank 0: process {} on {})\n", run,
-                             step_of(state), state.holder->pid, state.holder->host);
+                             reached_step(state), state.holder->pid, state.holder->host);
     print_table(state);
+    print_saves(state, directory);
   } else if (state.word == "lost") {
     std::cout << fmt::format(
         "{}: ended without a word{}; the same command goes on from the newest checkpoint. Where "
@@ -141,8 +204,10 @@ void print_words(const State& state, const RunDirectory& directory) {
             ? fmt::format(" (rank 0: process {} on {})", state.holder->pid, state.holder->host)
             : "");
     print_table(state);
+    print_saves(state, directory);
   } else {
-    std::cout << fmt::format("{}: {} at step {}{}\n", run, state.word, step_of(state), cause);
+    std::cout << fmt::format("{}: {} at step {}{}\n", run, state.word, reached_step(state), cause);
+    print_saves(state, directory);
     if (state.word == "failed" && exists(posix_files(), directory.failure()))
       std::cout << read_text(posix_files(), directory.failure());
   }
@@ -165,9 +230,10 @@ ExitStatus status(const StatusArguments& arguments) {
 
 void add_status(CLI::App& app, Command& command) {
   auto arguments = std::make_shared<StatusArguments>();
-  CLI::App* sub = app.add_subcommand(
-      "status",
-      "How a run is doing: where each of its ranks is, and who is behind; or how it ended.");
+  CLI::App* sub =
+      app.add_subcommand("status",
+                         "How a run is doing: where each of its ranks is, who is behind, which "
+                         "step was saved last; or how it ended.");
   sub->add_option("run", arguments->run, "The run's folder")->required();
   sub->add_flag("--json", arguments->as_json, "One JSON object");
   sub->footer(

@@ -7,10 +7,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <future>
-#include <system_error>
 #include <utility>
 
 #include "base/descriptor.h"
+#include "base/run_beside.h"
 
 namespace triga {
 namespace {
@@ -68,12 +68,7 @@ class DirectFile final : public WritableFile {
     wait();
     std::swap(staging_, written_);
     num_staged_ = 0;
-    const auto write_it = [this] { write(written_.get(), kStagingBytes); };
-    try {
-      writing_ = std::async(std::launch::async, write_it);
-    } catch (const std::system_error&) {  // no further thread
-      write_it();
-    }
+    writing_ = run_beside([this] { write(written_.get(), kStagingBytes); });
   }
 
   void wait() {

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <utility>
 
-#include "checkpoint/run_beside.h"
+#include "base/run_beside.h"
 
 namespace triga {
 

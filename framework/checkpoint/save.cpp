@@ -9,7 +9,7 @@
 #include <new>
 #include <utility>
 
-#include "checkpoint/run_beside.h"
+#include "base/run_beside.h"
 #include "checkpoint/writer.h"
 
 namespace triga {

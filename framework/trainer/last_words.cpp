@@ -4,10 +4,12 @@
 
 #include <chrono>
 #include <exception>
+#include <future>
 #include <optional>
 #include <utility>
 
 #include "base/end_in_time.h"
+#include "base/run_beside.h"
 #include "comm/watch.h"
 #include "trainer/lease.h"
 
@@ -37,23 +39,32 @@ std::string host_of(Communicator& world, ExitStatus status) {
   return is_here ? world.host(world.rank()) : "";
 }
 
+/// What fails while a failure is reported adds nothing: the report is as far as it came.
+template <class Action>
+void attempt(const Action& action) {
+  try {
+    action();
+  } catch (const std::exception&) {
+  }
+}
+
 }  // namespace
 
 LastWords::LastWords(Communicator& world, FileSystem& files, RunDirectory directory,
-                     std::string command, std::function<void(const Error&)> leave,
-                     std::chrono::milliseconds to_end)
+                     std::string command, std::function<void()> give_up_lease,
+                     std::function<void(const Error&)> leave, std::chrono::milliseconds to_end)
     : world_(world),
       files_(files),
       directory_(std::move(directory)),
       command_(std::move(command)),
+      give_up_lease_(std::move(give_up_lease)),
       leave_(std::move(leave)),
       to_end_(to_end) {}
 
-void LastWords::begin(std::string lease_token, std::function<void()> give_up_lease) {
+void LastWords::begin(std::string lease_token) {
   const std::lock_guard lock(one_at_a_time_);
   has_begun_ = true;
   lease_token_ = std::move(lease_token);
-  give_up_lease_ = std::move(give_up_lease);
 }
 
 void LastWords::fail(const Error& error) {
@@ -87,36 +98,29 @@ void LastWords::hang(const std::string& cause, const std::function<std::string()
 
 std::shared_future<LastWords::Said> LastWords::say(const Error& error, const std::string& host,
                                                    std::function<std::string()> details) {
-  return std::async(std::launch::async,
-                    [this, error, host, details = std::move(details)] {
-                      Said said;
-                      if (!has_begun_) {
-                        if (details) said.details = "\n" + details();
-                        return said;
-                      }
-                      said = report(error, host, details);
-                      give_up_lease_();
-                      return said;
-                    })
+  return run_beside([this, error, host, details = std::move(details)] {
+           Said said;
+           attempt([&] { report(error, host, details, said); });
+           attempt(give_up_lease_);
+           return said;
+         })
       .share();
 }
 
-LastWords::Said LastWords::report(const Error& error, const std::string& host,
-                                  const std::function<std::string()>& details) const {
+void LastWords::report(const Error& error, const std::string& host,
+                       const std::function<std::string()>& details, Said& said) const {
   Failure failure{whose(world_, error.status()) + error.what(),
                   error.status(),
                   world_.progress().step(),
                   command_,
                   /*ranks=*/"",
                   host};
-  Said said;
-  if (owns_directory()) said.reported = report_failure(files_, directory_, failure);
+  if (has_begun_ && owns_directory()) said.reported = report_failure(files_, directory_, failure);
   if (details) said.details = "\n" + details();
-  if (said.reported != Reported::kWritten) return said;
+  if (said.reported != Reported::kWritten) return;
   failure.cause += said.details;
   if (world_.size() > 1) failure.ranks = where_all_were(files_, directory_, world_.progress());
   if (world_.size() > 1 || details) complete_report(files_, directory_, failure);
-  return said;
 }
 
 /// Rank 0 gives the lease up only after it reported: who finds none has nothing to add.

@@ -24,15 +24,16 @@ class LastWords {
   /// How long a rank may take to end.
   static constexpr std::chrono::milliseconds kToEnd{15000};
 
-  /// `command`: to go on. `leave`: does not return; may be empty, and the caller goes on then.
+  /// `command`: to go on. `give_up_lease`: called after the report, also where there is none.
+  /// `leave`: does not return; may be empty, and the caller goes on then.
   /// `to_end`: after which the process ends by force where `leave` is to end it.
   LastWords(Communicator& world, FileSystem& files, RunDirectory directory, std::string command,
-            std::function<void(const Error&)> leave, std::chrono::milliseconds to_end = kToEnd);
+            std::function<void()> give_up_lease, std::function<void(const Error&)> leave,
+            std::chrono::milliseconds to_end = kToEnd);
 
   /// From now on there is something to report. `lease_token`: of the run; when the directory has
-  /// another one, another run has it, and nothing is written. `give_up_lease`: called after the
-  /// report.
-  void begin(std::string lease_token, std::function<void()> give_up_lease);
+  /// another one, another run has it, and nothing is written.
+  void begin(std::string lease_token);
 
   /// This rank failed, or lost another one (a CommError).
   void fail(const Error& error);
@@ -49,19 +50,20 @@ class LastWords {
   /// `host`: on which it happened; "": elsewhere. Its destructor waits for it.
   std::shared_future<Said> say(const Error& error, const std::string& host,
                                std::function<std::string()> details);
-  Said report(const Error& error, const std::string& host,
-              const std::function<std::string()>& details) const;
+  /// Throws when it can do no more; `said` holds what was done.
+  void report(const Error& error, const std::string& host,
+              const std::function<std::string()>& details, Said& said) const;
   bool owns_directory() const;
 
   Communicator& world_;
   FileSystem& files_;
   const RunDirectory directory_;
   const std::string command_;
+  const std::function<void()> give_up_lease_;
   const std::function<void(const Error&)> leave_;
   const std::chrono::milliseconds to_end_;
   bool has_begun_ = false;
   std::string lease_token_;
-  std::function<void()> give_up_lease_;
   std::mutex one_at_a_time_;
 };
 

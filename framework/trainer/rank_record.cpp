@@ -36,6 +36,7 @@ std::string to_line(const RankRecord& record) {
                      {"still_seconds", record.still_seconds},
                      {"written_at", record.written_at},
                      {"every_seconds", record.every_seconds},
+                     {"num_failed_saves", record.num_failed_saves},
                      {"work",
                       {work.num_steps, work.num_microbatches, work.data_seconds,
                        work.compute_seconds, work.update_seconds, work.save_seconds}}};
@@ -63,6 +64,7 @@ std::optional<RankRecord> from_line(const std::string& line) {
     record.still_seconds = json.at("still_seconds");
     record.written_at = json.at("written_at");
     record.every_seconds = json.at("every_seconds");
+    record.num_failed_saves = json.value("num_failed_saves", int64_t{0});
     const Json& work = json.at("work");
     record.work = {work.at(0), work.at(1), work.at(2), work.at(3), work.at(4), work.at(5)};
     return record;

@@ -34,6 +34,7 @@ struct RankRecord {
   double still_seconds = 0;         // since it last moved
   double written_at = 0;            // seconds since 1970, on its host
   double every_seconds = 1;         // how often it is written
+  int64_t num_failed_saves = 0;     // SaveRecord::num_failed; 0 of other ranks than the first
   OwnWork work;
 };
 

@@ -91,6 +91,7 @@ void RankReporter::write() {
   record_.is_waiting = trace_.is_waiting();
   record_.still_seconds = std::max(0.0, static_cast<double>(Trace::now_ns() - own.moved_ns) * 1e-9);
   record_.written_at = seconds_since_1970();
+  record_.num_failed_saves = num_failed_saves_;
   record_.work = clock_.work();
   write_rank_record(directory_, record_);
 }

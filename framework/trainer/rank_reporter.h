@@ -4,6 +4,7 @@
 // the run. What a rank leaves that dies stays, for the others' report.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "base/files.h"
 #include "base/trace.h"
 #include "comm/communicator.h"
+#include "metrics/metric_sink.h"
 #include "trainer/rank_record.h"
 #include "trainer/silent_ranks.h"
 #include "trainer/step_clock.h"
@@ -18,18 +20,22 @@
 
 namespace triga {
 
-class RankReporter {
+/// A sink of rank 0's trainer, for saves that fail.
+class RankReporter final : public MetricSink {
  public:
   /// All must outlive it. The folder of the records must be there.
   RankReporter(Communicator& world, const Trace& trace, const StepClock& clock, FileSystem& files,
                const RunDirectory& directory, const Stragglers::Options& stragglers = {});
   /// Takes its record away: the run has ended.
-  ~RankReporter();
+  ~RankReporter() override;
   RankReporter(const RankReporter&) = delete;
   RankReporter& operator=(const RankReporter&) = delete;
 
   /// Once the grid is known: ranks with the same number do the same work.
   void set_stage_rank(int stage_rank) { stage_rank_ = stage_rank; }
+
+  void record(const MetricRecord& /*record*/) override {}
+  void record_saves(const SaveRecord& saves) override { num_failed_saves_ = saves.num_failed; }
 
  private:
   void run();
@@ -44,6 +50,7 @@ class RankReporter {
   const RunDirectory directory_;
   RankRecord record_;  // of the thread
   std::atomic<int> stage_rank_{0};
+  std::atomic<int64_t> num_failed_saves_{0};
   Stragglers stragglers_;
   SilentRanks silent_ranks_;
   bool has_warned_ = false;

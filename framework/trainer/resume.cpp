@@ -165,6 +165,12 @@ StartDecision start_decision_from_text(const std::string& text) {
   return decision;
 }
 
+bool goes_on(FileSystem& files, const StartRequest& request, const ConfigNode& resolved) {
+  return !request.fresh && request.resume == "auto" &&
+         exists(files, request.directory.resolved()) &&
+         !is_finished_run(files, request.directory, resolved);
+}
+
 bool is_finished_run(FileSystem& files, const RunDirectory& directory, const ConfigNode& resolved) {
   if (!exists(files, directory.resolved())) return false;
   const ConfigNode old = experiment_of_run(files, directory, resolved);

@@ -37,6 +37,11 @@ struct StartDecision {
 StartDecision decide_start(FileSystem& files, const StartRequest& request,
                            const ConfigNode& resolved);
 
+/// Whether a run is there that this start is to go on with: it has not ended regularly, as far as can
+/// be told without reading its checkpoints. Throws: ConfigError when it is of another experiment, as
+/// decide_start does.
+bool goes_on(FileSystem& files, const StartRequest& request, const ConfigNode& resolved);
+
 /// What a decision of rank 0 looks like as text, for the other ranks: a line a value, without notes.
 std::string to_text(const StartDecision& decision);
 StartDecision start_decision_from_text(const std::string& text);

@@ -52,7 +52,8 @@ bool may_go_back(const SpikesConfig& config, const TrainingState& state) {
 }
 
 void settle_rollbacks(const SpikesConfig& config, TrainingState& state) {
-  if (state.good_steps >= config.window) state.settled_rollbacks = state.rollbacks;
+  if (state.spikes_in_a_row == 0 && state.good_steps >= config.window)
+    state.settled_rollbacks = state.rollbacks;
 }
 
 }  // namespace triga

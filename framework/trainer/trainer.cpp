@@ -310,11 +310,13 @@ void Trainer::count_spike(const StepReport& report) {
   if (state_.spikes_in_a_row++ == 0) state_.first_spike_step = state_.step;
   const SpikesConfig& spikes = *inputs_.experiment.train.spikes;
   if (state_.spikes_in_a_row < spikes.max_in_a_row) return;
+  saves_->finish();
+  if (settles_at_ >= 0 && saves_->saved_step() >= settles_at_)
+    state_.settled_rollbacks = state_.rollbacks;
   if (may_go_back(spikes, state_)) {
     has_many_spikes_ = true;
     return;
   }
-  saves_->finish();
   throw DivergedError(fmt::format(
       "the run diverged: {} spikes of the loss in a row up to step {}, and it has gone back to a "
       "checkpoint {} times (train.spikes.max_rollbacks) without a checkpoint after {} good steps "
@@ -325,8 +327,11 @@ void Trainer::count_spike(const StepReport& report) {
 }
 
 void Trainer::save(bool is_last) {
-  if (const auto& spikes = inputs_.experiment.train.spikes) settle_rollbacks(*spikes, state_);
-  saves_->save(state_, last_metrics_, is_last);
+  TrainingState saved = state_;
+  if (const auto& spikes = inputs_.experiment.train.spikes) settle_rollbacks(*spikes, saved);
+  if (saved.settled_rollbacks != state_.settled_rollbacks && settles_at_ < 0)
+    settles_at_ = state_.step;
+  saves_->save(saved, last_metrics_, is_last);
 }
 
 void Trainer::log_step(const StepReport& report) {

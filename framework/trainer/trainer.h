@@ -92,6 +92,7 @@ class Trainer {
   int64_t num_steps_ = 0;  // of this start
   bool stop_agreed_ = false, out_of_patience_ = false;
   bool has_many_spikes_ = false, is_save_due_ = false;
+  int64_t settles_at_ = -1;  // the first step whose checkpoint settles the rollbacks so far
   std::chrono::steady_clock::time_point started_;
   double seconds_before_ = 0;
 };

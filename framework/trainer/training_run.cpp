@@ -59,7 +59,9 @@ class Run {
         experiment_(options.resolved.experiment),
         directory_(options.start.directory),
         is_first_(world.rank() == 0),
-        last_words_(world, options.files, directory_, options.command, options.on_failure) {}
+        last_words_(
+            world, options.files, directory_, options.command, [this] { lease_.reset(); },
+            options.on_failure) {}
   ~Run() { world_.set_trace(nullptr); }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
@@ -118,10 +120,19 @@ StartDecision Run::decide() {
   // Meanwhile rank 0 reads every byte of a checkpoint.
   const FileDeadline patience(world_, timeout_);
   const std::string text = from_first_rank(world_, "where to start", [&] {
-    const StartDecision decision =
-        decide_start(options_.files, options_.start, options_.resolved.node);
-    notes = decision.notes;
-    return to_text(decision);
+    // First, so that no other run changes what is looked at, or ends just then.
+    if (goes_on(options_.files, options_.start, options_.resolved.node))
+      lease_ = std::make_unique<Lease>(options_.files, directory_.lease());
+    try {
+      const StartDecision decision =
+          decide_start(options_.files, options_.start, options_.resolved.node);
+      if (decision.kind == StartDecision::Kind::kFinished) lease_.reset();
+      notes = decision.notes;
+      return to_text(decision);
+    } catch (...) {
+      lease_.reset();
+      throw;
+    }
   });
   StartDecision decision = start_decision_from_text(text);
   decision.notes = notes;
@@ -140,7 +151,7 @@ ExitStatus Run::say_finished() {
 void Run::open_directory() {
   const std::string token = from_first_rank(world_, "run directory", [this] {
     make_directories(options_.files, directory_.root);
-    lease_ = std::make_unique<Lease>(options_.files, directory_.lease());
+    if (!lease_) lease_ = std::make_unique<Lease>(options_.files, directory_.lease());
     make_directories(options_.files, directory_.logs());
     clear_failure(options_.files, directory_);
     remove_all(options_.files, directory_.rank_records());
@@ -148,7 +159,7 @@ void Run::open_directory() {
     write_status(RunStatus::State::kRunning, "", std::nullopt);
     return lease_->token();
   });
-  last_words_.begin(token, [this] { lease_.reset(); });
+  last_words_.begin(token);
   if (options_.on_begin) options_.on_begin(token);
   check_hosts_see_run(world_, options_.files, directory_, token,
                       std::min<std::chrono::milliseconds>(kShowingOfFiles, timeout_ / 2));
@@ -246,6 +257,7 @@ void Run::open_sinks(const TrainingState& state) {
                               trainer_->max_steps(), world_.host(0)},
                              state);
   for (const auto& sink : sinks_) trainer_->add_sink(*sink);
+  trainer_->add_sink(*reporter_);
 }
 
 void Run::say_start(const TrainingState& state, int64_t taken_bytes) {

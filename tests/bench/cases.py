@@ -169,9 +169,18 @@ def checkpoints(rounds):
                 line += [f"--{key}", value]
             return statistics.median(json_lines(run(line))[0]["seconds"][1:])
 
-        samples = interleave(rounds, asynchronous=lambda: triga("true"), torch_save=torch_save)
+        def beside():
+            """No save, but `dd` that writes as many bytes in the same way: what the machine's disk takes from the steps."""
+            megabytes = sum(path.stat().st_size for path in files[0].rglob("*") if path.is_file()) >> 20
+            line = ["dd", "if=/dev/zero", f"of={place.folder / 'beside'}", "bs=1M", f"count={megabytes}", "oflag=direct", "conv=fsync"]
+            return statistics.median(place.seconds_beside(experiment, ("log.every_steps=1",), line, 15))
+
+        triga("true")  # warm; beside() needs the files
+        samples = interleave(rounds, asynchronous=lambda: triga("true"), torch_save=torch_save, beside=beside)
         rows.add("asynchronous, extra time of all steps until it is there", "s", samples["asynchronous"], samples["torch_save"], 0.15,
                  0.05, other_name="torch.save, synchronous")
+        rows.add("no save: dd writes as many bytes beside the steps (O_DIRECT)", "s", samples["beside"], samples["torch_save"],
+                 other_name="torch.save, synchronous")
         samples = interleave(rounds, synchronous=lambda: triga("false"), written=lambda: write_seconds(files[0], place))
         rows.add("synchronous", "s", samples["synchronous"], samples["written"], 1.3, 1.1, other_name="writing the same bytes, fsync")
     return rows

@@ -68,6 +68,17 @@ def interleave(rounds, **sides):
     return samples
 
 
+def extra_seconds(folder, windows):
+    """How much longer the steps of each window but the first took than the median of those in none; a save counts in the step after
+    it. `folder`: of a run that wrote a line of metrics a step."""
+    ends = {line["step"]: line["train_seconds"] for line in json_lines((folder / "metrics.jsonl").read_text())}
+    seconds = {step: ends[step] - ends[step - 1] for step in ends if step - 1 in ends}
+    windows = [window for window in windows if window[-1] in seconds]
+    busy = {step for window in windows for step in window}
+    usual = statistics.median(taken for step, taken in seconds.items() if step not in busy and step > 5)
+    return [sum(seconds[step] for step in window) - len(window) * usual for window in windows[1:]]
+
+
 def make_text(folder):
     """Text that every machine with the test environment has: the Python sources of torch.nn."""
     path = pathlib.Path(folder) / "text.txt"
@@ -182,15 +193,32 @@ log: {{every_steps: 10}}
         shutil.rmtree(folder, ignore_errors=True)
         run([TRIGA, "train", experiment, "--run-dir", folder, *(word for setting in settings for word in ("--set", setting))],
             cwd=self.folder)
-        ends = {line["step"]: line["train_seconds"] for line in json_lines((folder / "metrics.jsonl").read_text())}
-        seconds = {step: ends[step] - ends[step - 1] for step in ends if step - 1 in ends}  # a save counts in the step after it
         saves = re.findall(r"step (\d+) is saved, (\d+) steps later", (folder / "log" / "rank-0.log").read_text())
         windows = [range(int(step) + 1, int(step) + max(1, int(later)) + 1) for step, later in saves]
-        windows = [window for window in windows if window[-1] in seconds]
-        busy = {step for window in windows for step in window}
-        usual = statistics.median(taken for step, taken in seconds.items() if step not in busy and step > 5)
-        extra = [sum(seconds[step] for step in window) - len(window) * usual for window in windows[1:]]
+        extra = extra_seconds(folder, windows)
         return extra, (folder / "checkpoints" / "latest").resolve()
+
+    def seconds_beside(self, experiment, settings, line, every):
+        """What a command that runs beside the steps, again `every` steps after it ended, took from them each time but the first."""
+        folder = self.folder / "run"
+        shutil.rmtree(folder, ignore_errors=True)
+        settings = [word for setting in settings for word in ("--set", setting)]
+        process = subprocess.Popen([str(word) for word in (TRIGA, "train", experiment, "--run-dir", folder, *settings)],
+                                   cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        metrics, windows, due = folder / "metrics.jsonl", [], every
+
+        def step_under_way():
+            return metrics.read_bytes().count(b"\n") + 1 if metrics.exists() else 1
+
+        while process.poll() is None:
+            if (first := step_under_way()) > due:
+                run(line)
+                windows.append(range(first, step_under_way() + 1))
+                due = windows[-1][-1] + every
+            time.sleep(0.002)
+        if process.returncode != 0:
+            sys.exit(f"triga train beside {' '.join(map(str, line))} ended with status {process.returncode}")
+        return extra_seconds(folder, windows)
 
     def activation_megabytes(self, experiment, settings):
         """What lives at the peak of the first step beside what the start had taken."""

@@ -244,10 +244,11 @@ class FaultsTest(TrigaTest):
     def test_full_disk_does_not_end_the_run(self):
         # Too small for the second checkpoint.
         done = self.run_on_a_disk("size=4800k", f"train {self.experiment} {' '.join(ARGUMENTS)} --set train.max_steps=12",
-                                  "ls $disk/run/checkpoints; cat $disk/run/status.json")
+                                  f"ls $disk/run/checkpoints; cat $disk/run/status.json; {TRIGA} status $disk/run")
         text = done.stdout + done.stderr
         self.assertIn("could not be saved; the run goes on", text)
         self.assertIn("step-00000005", done.stdout, "the older checkpoint stays")
+        self.assertRegex(done.stdout, r"(?m)^newest checkpoint: step 5 \(saved \d+ s ago\)$")
         self.assertIn("12/12", text, "the run went on to its last step")
         self.assertIn("status 5", done.stdout, "the last state could not be saved, and the status says so")
 
@@ -271,6 +272,25 @@ class FaultsTest(TrigaTest):
         for refused in (second, fresh):
             self.assertEqual(refused.status, 2, str(refused))
             self.assertIn("another run writes to this directory", refused.err)
+
+    def test_a_second_writer_is_refused_before_it_looks(self):
+        """What it found may be in the making, or be gone at once: nothing of it counts while another run writes."""
+        directory = self.folder / "run"
+        process = self.start(1, directory, "--set", "train.max_steps=2000")
+        self.wait_for_step(directory, 12, process)
+        [rank] = ranks_of(directory).values() or [process.pid]
+        os.kill(rank, signal.SIGSTOP)
+        for path in (directory / "checkpoints").glob("step-*/model.safetensors"):
+            path.write_bytes(b"")
+        second = self.launch(1, directory, *ARGUMENTS, "--set", "train.max_steps=2000", check=False)
+        os.kill(rank, signal.SIGKILL)
+        self.finish(process, 20)
+        self.assertEqual(second.status, 2, str(second))
+        self.assertIn("another run writes to this directory", second.err)
+        alone = self.launch(1, directory, *ARGUMENTS, "--set", "train.max_steps=2000", check=False)
+        self.assertEqual(alone.status, 5, str(alone))
+        self.assertIn("no checkpoint is whole", alone.err)
+        self.assertFalse((directory / "lease.json").exists())
 
 
 if __name__ == "__main__":

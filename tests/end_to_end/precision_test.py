@@ -9,7 +9,7 @@ import unittest
 from triga_runner import TrigaTest, read_safetensors
 
 QUICKSTART = pathlib.Path(__file__).resolve().parents[2] / "experiments" / "quickstart.yaml"
-STEPS, WINDOW = 100, 20
+STEPS, WINDOW = 60, 20
 
 
 class PrecisionTest(TrigaTest):
@@ -21,7 +21,7 @@ class PrecisionTest(TrigaTest):
         """Mean loss over windows of steps, and held-out loss, within 1 %: with a learning rate at which a curve does not hang on
         its last bits (at the quickstart's, a change of rounding alone moved it by 2 % either way)."""
         settings = ("--set", f"train.max_steps={STEPS}", "--set", "log.every_steps=1", "--set", "optimizer.learning_rate=1.0e-3",
-                    "--set", "eval.every_steps=50")
+                    "--set", f"eval.every_steps={STEPS // 2}", "--set", "data.validation.take.from=0.9995")
         runs = {precision: self.launch(2, precision, *settings, "--set", f"train.precision={precision}", timeout=600)
                 for precision in ("fp32", "bf16")}
         losses = {precision: run.column("loss") for precision, run in runs.items()}

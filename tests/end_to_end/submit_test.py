@@ -249,6 +249,11 @@ class Script(SubmitCase):
         self.assertIn("the ranks were not started", out)
         self.assertIsNone(self.called("srun"))
 
+    def test_a_line_that_makes_the_shell_end_at_errors_changes_nothing_below(self):
+        (self.folder / "here.yaml").write_text("launch: {setup: ['set -euo pipefail']}\n")
+        self.script.write_text(self.submit("--print", "--site", "here.yaml").stdout)
+        self.check("status stopped 20 75; exit 75", 75, "requeue 42")
+
     def test_modules_that_cannot_be_loaded_end_the_job(self):
         (self.folder / "here.yaml").write_text("launch: {modules: [openmpi/9]}\n")
         self.script.write_text("module() { return 1; }\n" + self.submit("--print", "--site", "here.yaml").stdout)

@@ -12,6 +12,7 @@ strike did not come, or fewer than a third fell inside a save.
 
 import argparse
 import collections
+import contextlib
 import os
 import pathlib
 import random
@@ -58,11 +59,12 @@ class Training:
     directory: pathlib.Path
     random: random.Random
     ranks: int
+    old_drafts: frozenset
     undo: list = field(default_factory=list)
 
     def drafts(self):
-        """Checkpoints that are being written."""
-        return {path.name for path in (self.directory / "checkpoints").glob("*.tmp")}
+        """Checkpoints that are being written; not what an earlier start left."""
+        return drafts_of(self.directory) - self.old_drafts
 
     def kill(self, pid, number):
         """False: it had ended."""
@@ -85,16 +87,32 @@ def checkpoints_of(directory):
     return sorted(path for path in (directory / "checkpoints").glob("step-*") if not path.suffix)
 
 
+def drafts_of(directory):
+    return {path.name for path in (directory / "checkpoints").glob("*.tmp")}
+
+
+def processes_of(directory):
+    """Of a run: its launcher, mpirun and ranks."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if str(directory).encode() in (entry / "cmdline").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+    return found
+
+
 def strike_kill(training):
     """kill -9 of a rank."""
     return training.kill(training.some_rank(), signal.SIGKILL)
 
 
 def strike_host(training):
-    """The host dies: every process of the run at once."""
-    mpirun = subprocess.run(["pgrep", "-P", str(training.process.pid)], capture_output=True, text=True).stdout.split()
-    pids = [training.process.pid, *map(int, mpirun), *ranks_of(training.directory).values()]
-    return any([training.kill(pid, signal.SIGKILL) for pid in pids])
+    """The host dies: every process of the run at once, also one that is just being started."""
+    struck = False
+    while pids := processes_of(training.directory):
+        struck |= any([training.kill(pid, signal.SIGKILL) for pid in pids])
+    return struck
 
 
 def strike_stop(training):
@@ -253,7 +271,8 @@ class Campaign:
     def strike(self, name, layout, directory, generator):
         function, allowed = STRIKES[name]
         before = self.look(directory)
-        training = Training(self.start(layout, directory), directory, generator, self.layouts[layout][0])
+        old_drafts = frozenset(drafts_of(directory))
+        training = Training(self.start(layout, directory), directory, generator, self.layouts[layout][0], old_drafts)
         inside = self.wait_for_instant(training, self.uninterrupted(layout)[1])
         in_time = training.process.poll() is None
         struck = function(training) and in_time
@@ -300,11 +319,11 @@ class Campaign:
 
     def wait_for_the_last_rank(self, directory):
         end = time.monotonic() + 10
-        while left := ranks_of(directory):
+        while left := processes_of(directory):
             if time.monotonic() > end:
-                for pid in left.values():
+                for pid in left:
                     os.kill(pid, signal.SIGKILL)
-                raise Lost(f"ranks {sorted(left)} were left behind")
+                raise Lost(f"processes {sorted(left)} were left behind")
             time.sleep(0.05)
 
     def trial(self, number):

@@ -167,6 +167,35 @@ class TroubledTest(TrigaTest):
         self.assertEqual((status["state"], status["exit_status"], status["ranks"]), ("stopped", 75, []))
         self.assertEqual(list((directory / ".progress").iterdir()), [], "ranks that end take their records away")
 
+    def test_status_says_which_step_was_saved_last_and_how_many_saves_failed(self):
+        directory = self.folder / "run"
+        checkpoints, aside = directory / "checkpoints", directory / "aside"
+        process = subprocess.Popen(
+            [str(TRIGA), "launch", str(self.experiment), "-n", "2", "--run-dir", str(directory), "--set", "checkpoint.every_steps=10"],
+            cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            status = self.wait_for_status(directory, lambda one: one["newest_checkpoint"])
+            self.assertEqual((status["state"], status["failed_saves"]), ("running", 0))
+            before = status["newest_checkpoint"]["step"]
+            self.assertEqual(before % 10, 0)
+            self.assertLess(status["newest_checkpoint"]["age_seconds"], 30)
+            checkpoints.rename(aside)
+            status = self.wait_for_status(directory, lambda one: one["failed_saves"])
+            self.assertIsNone(status["newest_checkpoint"])
+            self.assertRegex(self.command("status", directory).stdout, r"(?m)^newest checkpoint: none\n"
+                             r"\d+ saves? failed since this start or its last rollback; see \S+/run/log/rank-0\.log$")
+            self.assertIn("could not be saved; the run goes on", (directory / "log" / "rank-0.log").read_text())
+            aside.rename(checkpoints)
+            status = self.wait_for_status(directory, lambda one: (one["newest_checkpoint"] or {"step": 0})["step"] > before + 20)
+            self.assertGreater(status["failed_saves"], 0, "saves that were good again do not hide those that failed")
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(timeout=30), 75)
+        finally:
+            process.kill()
+        status = self.status_of(directory)
+        self.assertEqual((status["newest_checkpoint"]["step"], status["failed_saves"]), (status["step"], None))
+        self.assertRegex(self.command("status", directory).stdout, rf"(?m)^newest checkpoint: step {status['step']} \(saved \d+ s ago\)$")
+
     def test_status_of_a_run_that_was_killed_as_a_whole(self):
         directory = self.folder / "run"
         process = subprocess.Popen(
@@ -182,6 +211,7 @@ class TroubledTest(TrigaTest):
             process.kill()
         status = self.wait_for_status(directory, lambda one: one["state"] == "lost")
         self.assertEqual(len(status["ranks"]), 2, "where they were last")
+        self.assertIsNone(status["newest_checkpoint"])
         self.assertIn("ended without a word", self.command("status", directory).stdout)
 
 

@@ -1,16 +1,19 @@
-"""Runs over several hosts (several_hosts.py): the same bits as on one, a link that is cut, a host that dies and is replaced."""
+"""Runs over several hosts (several_hosts.py): the same bits as on one, a link that is cut, a host that dies and is replaced, a
+host that is slow."""
 
+import contextlib
 import json
 import os
 import pathlib
 import shutil
 import signal
 import tempfile
+import threading
 import time
 import unittest
 
 from several_hosts import SeveralHosts
-from triga_runner import MPIRUN, TRIGA, TrigaTest, environment, mpi_environment, state_hash
+from triga_runner import MPIRUN, TRIGA, TrigaTest, environment, make_text, mpi_environment, state_hash
 
 # Slow enough steps that something can happen in the middle of a run.
 LONG = ["--set", "train.max_steps=4000", "--set", "checkpoint.every_steps=10", "--set", "log.every_steps=5",
@@ -22,6 +25,29 @@ def is_rank(pid):
         return b"OMPI_COMM_WORLD_RANK=" in pathlib.Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False
+
+
+@contextlib.contextmanager
+def made_slow(pid):
+    """The process runs for 20 ms of every 80, so that what it does takes four times as long."""
+    process, is_over = os.pidfd_open(pid), threading.Event()
+
+    def stop_and_go():
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            while not is_over.is_set():
+                signal.pidfd_send_signal(process, signal.SIGSTOP)
+                is_over.wait(0.06)
+                signal.pidfd_send_signal(process, signal.SIGCONT)
+                is_over.wait(0.02)
+
+    thread = threading.Thread(target=stop_and_go)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        os.close(process)
 
 
 class HostsTest(TrigaTest):
@@ -36,17 +62,29 @@ class HostsTest(TrigaTest):
     def launch_line(self, hosts, directory, *arguments, on="a,b"):
         return [TRIGA, "launch", self.experiment, "--hosts", on, "--run-dir", self.folder / directory, *hosts.launch_options(), *arguments]
 
+    def wait_until(self, process, is_so, what, timeout):
+        deadline = time.monotonic() + timeout
+        while not is_so():
+            if process.poll() is not None:
+                out, err = process.communicate(timeout=60)
+                self.fail(f"the run ended before {what}\n{out}\n{err}")
+            if time.monotonic() > deadline:
+                self.fail(f"{what}: not within {timeout} s; the logs are in {self.folder}")
+            time.sleep(0.1)
+
     def wait_for_step(self, process, directory, step, timeout=90):
         path = self.folder / directory / "metrics.jsonl"
-        deadline = time.monotonic() + timeout
-        while True:
+
+        def is_reached():
             lines = path.read_text().splitlines() if path.exists() else []
-            if any(json.loads(line)["step"] >= step for line in lines if line.endswith("}")):
-                return
-            if process.poll() is not None or time.monotonic() > deadline:
-                out, err = process.communicate(timeout=60)
-                self.fail(f"step {step} was not reached\n{out}\n{err}")
-            time.sleep(0.1)
+            return any(json.loads(line)["step"] >= step for line in lines if line.endswith("}"))
+
+        self.wait_until(process, is_reached, f"step {step}", timeout)
+
+    def stragglers(self, directory):
+        """What the log says of ranks that are slow."""
+        lines = (self.folder / directory / "log" / "rank-0.log").read_text().splitlines()
+        return [line.split(" W [train] ")[1] for line in lines if "slower than the others" in line and line.endswith(")")]
 
     def most_ranks(self, hosts, process):
         """How many a host at a time, until the command ends or there are four."""
@@ -161,6 +199,41 @@ class HostsTest(TrigaTest):
             self.assertIn("host b is left out: the run ended on it 2 times", text)
             self.assertIn("4 ranks on a, c", text)
             self.assertEqual(state_hash(self.folder / "run"), expected)
+
+    def test_a_rank_that_is_slow_is_named_and_no_other(self):
+        # Packed, and long against the last batch of an epoch, which is small: all ranks have as much to compute, and it takes long against
+        # what is sent, written and logged.
+        make_text(self.folder / "text.txt", num_documents=1200)
+        settings = {"train.max_steps": 1000000, "train.global_batch.samples": 12, "train.microbatch_size": 4, "data.train.pack": "true",
+                    "model.config.hidden_size": 64, "model.config.context_length": 128, "checkpoint.every_steps": 0, "eval.every_steps": 0,
+                    "log.every_steps": 20, "parallel.communication_timeout": 30}
+        words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        with SeveralHosts(["a", "b", "c"]) as hosts:
+            # On one core each rank has one thread. That they share it slows all down alike; rank 1 has a quarter of it at most.
+            line = ["taskset", "-c", "0", *self.launch_line(hosts, "run", "-n", "3", *words, on="a,b,c")]
+            process = hosts.start("a", line, env=environment())
+            self.wait_for_step(process, "run", 20)
+            [rank_1] = [pid for pid in hosts.programs("b", "train") if is_rank(pid)]
+            started = time.monotonic()
+            with made_slow(rank_1):
+                # Three windows of a minute, the first of which may have begun too early to count.
+                self.wait_until(process, lambda: self.stragglers("run"), "a line on rank 1", 270)
+            seconds = time.monotonic() - started
+            [launcher] = [pid for pid in hosts.programs("a", "launch") if os.readlink(f"/proc/{pid}/exe") == str(TRIGA.resolve())]
+            os.kill(launcher, signal.SIGTERM)
+            text, _ = self.end(process, 60)
+            self.assertEqual(process.returncode, 75, text)
+            for name in hosts.names:
+                hosts.wait_for_end(name, "train", timeout=10)
+        [message] = self.stragglers("run")
+        self.assertRegex(message, r"^rank 1 on host b is slower than the others: its own work takes \S+ s a step, theirs \S+ s \(median\); "
+                                  r"most of the difference is in forward and backward \(\S+ s against \S+ s\)$")
+        self.assertIn(f"warning: {message}\n", text)
+        status = json.loads((self.folder / "run" / "status.json").read_text())
+        self.assertEqual((status["state"], status["exit_status"]), ("stopped", 75))
+        latest = (self.folder / "run" / "checkpoints" / "latest").resolve()
+        self.assertEqual(latest.name, f"step-{status['step']:08d}")
+        print(f"(after {seconds:.0f} s: {message})", end=" ", flush=True)
 
 
 if __name__ == "__main__":

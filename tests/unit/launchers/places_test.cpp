@@ -133,6 +133,16 @@ TEST(Places, OfAnotherStartAreSpareHostsOrFewerRanks) {
   EXPECT_EQ(places_on({}, before).num_ranks, 0);
 }
 
+TEST(Places, OfAnotherStartAreAsManyHostsAsTheRanksNeed) {
+  const Places before =
+      choose_places({.num_ranks = 6, .num_hosts = {}, .hosts = hosts({"a:4", "b:2", "c:2", "d:2"})},
+                    {}, config(1, 1));
+  EXPECT_THAT(names_of(before.hosts), ElementsAre("a", "b"));
+  const Places without_a = places_on(hosts({"b:2", "c:2", "d:2"}), before);
+  EXPECT_THAT(names_of(without_a.hosts), ElementsAre("b", "c", "d"));
+  EXPECT_EQ(without_a.num_ranks, 6);
+}
+
 TEST(Places, AreRefusedWhereTheyAreTooFewOrNotKnown) {
   const auto problem = [](PlacesRequest request, std::optional<Allocation> allocation,
                           const LaunchConfig& launch) {
@@ -142,6 +152,9 @@ TEST(Places, AreRefusedWhereTheyAreTooFewOrNotKnown) {
               HasSubstr("-N: 3 hosts for -n 2; at least one rank a host"));
   EXPECT_THAT(
       problem({.num_ranks = {}, .num_hosts = 3, .hosts = hosts({"a", "b"})}, {}, config(1, 1)),
+      HasSubstr("-N: 3 hosts, but only 2 are named"));
+  EXPECT_THAT(
+      problem({.num_ranks = {}, .num_hosts = 3, .hosts = hosts({"a:2", "b:2"})}, {}, config(1, 1)),
       HasSubstr("-N: 3 hosts, but only 2 are named"));
   EXPECT_THAT(
       problem({.num_ranks = 4, .num_hosts = {}, .hosts = hosts({"a:2", "b:1"})}, {}, config(1, 1)),

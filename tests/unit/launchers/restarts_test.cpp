@@ -21,6 +21,7 @@ class RestartsTest : public testing::Test {
   Restarts make(int64_t limit, milliseconds pause = milliseconds(1)) {
     return {posix_files(), directory_,
             Restarts::Options{.limit = limit,
+                              .begins_anew = false,
                               .first_pause = pause,
                               .longest_pause = 2 * pause,
                               .lease_expiry = milliseconds(20)},
@@ -57,6 +58,15 @@ TEST_F(RestartsTest, NotWithoutAGain) {
   Restarts restarts = make(5);
   EXPECT_FALSE(restarts.again(end_with(ExitStatus::kCommunication)));
   EXPECT_THAT(out_.str(), HasSubstr("no step was gained since step 10"));
+}
+
+TEST_F(RestartsTest, WhatAFreshRunReplacesIsNoMeasure) {
+  reach(10000);
+  Restarts restarts(
+      posix_files(), directory_, {.limit = 1, .begins_anew = true, .first_pause = milliseconds(1)},
+      [] { return false; }, out_);
+  reach(40);
+  EXPECT_TRUE(restarts.again(end_with(ExitStatus::kCommunication)));
 }
 
 TEST_F(RestartsTest, ACheckpointIsAGainEvenIfTheStatusIsOld) {

@@ -170,10 +170,10 @@ TEST_F(FailureReportTest, ThatGivesWayCostsNoLookAtAllRanks) {
   std::vector<std::string> printed(2);
   testing::run_ranks_catching(2, [&](Communicator& world) {
     const auto fail = [&] {
-      LastWords words(world, files, directory_, "", [&](const Error& error) {
-        printed[static_cast<size_t>(world.rank())] = error.what();
-      });
-      words.begin("", [] {});
+      LastWords words(
+          world, files, directory_, "", [] {},
+          [&](const Error& error) { printed[static_cast<size_t>(world.rank())] = error.what(); });
+      words.begin("");
       words.fail(CommError(c10::str("rank 7 is missing", kTableOfRanks, "  rank 0: step 3\n")));
     };
     if (world.rank() == 0) fail();
@@ -213,9 +213,10 @@ TEST_F(FailureReportTest, OnADiskThatDoesNotAnswerIsGivenUp) {
     files.before_each(
         [](const std::string&) { std::this_thread::sleep_for(std::chrono::hours(1)); });
     const auto world = make_single_communicator();
-    LastWords words(*world, files, directory_, "",
-                    [](const Error& error) { ::_exit(static_cast<int>(error.status())); });
-    words.begin("token", [] {});
+    LastWords words(
+        *world, files, directory_, "", [] {},
+        [](const Error& error) { ::_exit(static_cast<int>(error.status())); });
+    words.begin("token");
     words.fail(DataError("the disk is gone"));
     ::_exit(0);
   }
@@ -230,15 +231,32 @@ TEST_F(FailureReportTest, OnADiskThatDoesNotAnswerIsGivenUp) {
   EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(ExitStatus::kData));
 }
 
+/// What fails while it is reported takes the place of neither the cause nor what follows.
+TEST_F(FailureReportTest, ThatFailsHalfwayLeavesTheCauseAndGivesTheLeaseUp) {
+  bool is_given_up = false;
+  std::string told;
+  testing::run_ranks_catching(2, [&](Communicator& world) {
+    if (world.rank() == 1) return;
+    LastWords words(
+        world, posix_files(), directory_, "", [&] { is_given_up = true; },
+        [&](const Error& error) { told = error.what(); });
+    words.begin("");
+    words.hang("it hangs", []() -> std::string { throw FileError("list", "records", EIO); });
+  });
+  EXPECT_THAT(told, HasSubstr("it hangs"));
+  EXPECT_THAT(text(), HasSubstr("it hangs\n"));
+  EXPECT_TRUE(is_given_up);
+}
+
 TEST_F(FailureReportTest, IsFollowedByTheEndWhateverBlocks) {
   const pid_t child = ::fork();
   if (child == 0) {
     const auto world = make_single_communicator();
     LastWords words(
-        *world, posix_files(), directory_, "",
+        *world, posix_files(), directory_, "", [] {},
         [](const Error&) { std::this_thread::sleep_for(std::chrono::hours(1)); },
         std::chrono::milliseconds(500));
-    words.begin("", [] {});
+    words.begin("");
     words.hang("it hangs", []() -> std::string {
       std::this_thread::sleep_for(std::chrono::hours(1));  // in the loader's lock
       return "";
@@ -254,8 +272,9 @@ TEST_F(FailureReportTest, IsFollowedByTheEndWhateverBlocks) {
 TEST_F(FailureReportTest, OfARankThatFailedNamesIt) {
   testing::run_ranks_catching(2, [&](Communicator& world) {
     if (world.rank() == 0) return;
-    LastWords words(world, posix_files(), directory_, "triga train a.yaml", nullptr);
-    words.begin("", [] {});
+    LastWords words(
+        world, posix_files(), directory_, "triga train a.yaml", [] {}, nullptr);
+    words.begin("");
     words.fail(DataError("a file is torn"));
   });
   EXPECT_THAT(text(), ::testing::ContainsRegex("\nrank 1 on host [^:]+: a file is torn\n"));
@@ -266,12 +285,13 @@ TEST_F(FailureReportTest, OfARankThatHangsIsWrittenBeforeTheOthersHearOfIt) {
   bool was_written = false, was_known = false;
   const auto errors = testing::run_ranks_catching(2, [&](Communicator& world) {
     if (world.rank() == 0) return world.barrier("that rank 1 never comes to");
-    LastWords words(world, posix_files(), directory_, "triga train a.yaml",
-                    [&](const Error& error) {
-                      was_written = exists(posix_files(), directory_.failure());
-                      EXPECT_EQ(error.status(), ExitStatus::kCommunication);
-                    });
-    words.begin("", [] {});
+    LastWords words(
+        world, posix_files(), directory_, "triga train a.yaml", [] {},
+        [&](const Error& error) {
+          was_written = exists(posix_files(), directory_.failure());
+          EXPECT_EQ(error.status(), ExitStatus::kCommunication);
+        });
+    words.begin("");
     words.hang("it hangs: nothing moved for 3 s", [&] {
       was_known = text().find("it hangs: nothing moved for 3 s\n") != std::string::npos;
       return "What its threads do:\n  main thread:\n";

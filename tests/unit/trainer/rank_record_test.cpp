@@ -42,6 +42,7 @@ TEST_F(RankRecordTest, IsReadAsItWasWritten) {
   record.is_waiting = true;
   record.still_seconds = 0.25;
   record.every_seconds = 4;
+  record.num_failed_saves = 3;
   record.work = {10, 40, 0.5, 3.25, 1.5, 0.125};
   write_rank_record(directory_, record);
   const std::vector<RankRecord> read = read_rank_records(posix_files(), directory_);
@@ -55,6 +56,7 @@ TEST_F(RankRecordTest, IsReadAsItWasWritten) {
   EXPECT_TRUE(one.is_waiting);
   EXPECT_EQ(one.still_seconds, 0.25);
   EXPECT_EQ(one.every_seconds, 4);
+  EXPECT_EQ(one.num_failed_saves, 3);
   EXPECT_EQ(one.work.num_microbatches, 40);
   EXPECT_EQ(one.work.compute_seconds, 3.25);
   EXPECT_EQ(one.work.save_seconds, 0.125);

@@ -44,13 +44,16 @@ TEST_F(RankReporterTest, WritesWhereARankIsWhileItLives) {
     Trace trace;
     StepClock clock(trace, world.progress());
     world.progress().report(17, "evaluation");
-    const RankReporter reporter(world, trace, clock, posix_files(), directory_);
+    RankReporter reporter(world, trace, clock, posix_files(), directory_);
     const auto record = [&] { return read_rank_records(posix_files(), directory_); };
     ASSERT_TRUE(comes_true([&] { return record().size() == 1; }));
     EXPECT_EQ(record()[0].step, 17);
     EXPECT_EQ(record()[0].pid, ::getpid());
+    EXPECT_EQ(record()[0].num_failed_saves, 0);
     world.progress().report(18, "");
+    reporter.record_saves({.last_saved_step = 10, .num_failed = 2});
     EXPECT_TRUE(comes_true([&] { return record()[0].step == 18; }));
+    EXPECT_TRUE(comes_true([&] { return record()[0].num_failed_saves == 2; }));
   });
   EXPECT_TRUE(std::filesystem::is_empty(directory_.rank_records()));
 }
