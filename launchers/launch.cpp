@@ -242,6 +242,9 @@ ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status, const Oo
       c10::str("mpirun ended with status ", mpirun_status, " before the run had begun"));
 }
 
+/// So often, every two seconds or so, a run's folder may be unreadable before its run counts as gone.
+constexpr int kMostUnread = 30;
+
 /// Starts the ranks and waits for their end. `status_file`: made before.
 ExitStatus start_once(const std::vector<std::string>& line, bool is_mpirun,
                       const RunDirectory& directory, const StatusFile& status_file) {
@@ -255,12 +258,14 @@ ExitStatus start_once(const std::vector<std::string>& line, bool is_mpirun,
       return false;
     }
   };
+  int num_unread = 0;
   run.is_alive = [&] {  // as the rank itself is, where no mpirun starts it
     try {
       const auto holder = lease_holder(posix_files(), directory.lease());
+      num_unread = 0;
       return !is_mpirun || (holder && holder->is_alive);
     } catch (const Error&) {
-      return true;
+      return ++num_unread < kMostUnread;
     }
   };
   const int status = run_and_wait(line, run);

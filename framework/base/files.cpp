@@ -25,11 +25,24 @@ bool exists(FileSystem& files, const Path& path) {
   return files.kind(path).has_value();
 }
 
-std::string read_text(FileSystem& files, const Path& path) {
+namespace {
+
+std::string read_whole(FileSystem& files, const Path& path) {
   auto file = files.open(path);
   std::string text(file->size(), '\0');
   file->read(0, text.data(), text.size());
   return text;
+}
+
+}  // namespace
+
+std::string read_text(FileSystem& files, const Path& path) {
+  try {
+    return read_whole(files, path);
+  } catch (const FileError& error) {
+    if (error.code() != ESTALE) throw;
+  }
+  return read_whole(files, path);  // another host replaced it in between: NFS
 }
 
 namespace {

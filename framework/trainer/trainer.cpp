@@ -310,9 +310,7 @@ void Trainer::count_spike(const StepReport& report) {
   if (state_.spikes_in_a_row++ == 0) state_.first_spike_step = state_.step;
   const SpikesConfig& spikes = *inputs_.experiment.train.spikes;
   if (state_.spikes_in_a_row < spikes.max_in_a_row) return;
-  saves_->finish();
-  if (settles_at_ >= 0 && saves_->saved_step() >= settles_at_)
-    state_.settled_rollbacks = state_.rollbacks;
+  take_settled();
   if (may_go_back(spikes, state_)) {
     has_many_spikes_ = true;
     return;
@@ -326,7 +324,15 @@ void Trainer::count_spike(const StepReport& report) {
       spikes.window, report.why_skipped, std::max<int64_t>(saves_->saved_step(), 0)));
 }
 
+/// What an earlier save settled counts once its checkpoint is there.
+void Trainer::take_settled() {
+  saves_->finish();
+  if (settles_at_ >= 0 && saves_->saved_step() >= settles_at_)
+    state_.settled_rollbacks = state_.rollbacks;
+}
+
 void Trainer::save(bool is_last) {
+  take_settled();
   TrainingState saved = state_;
   if (const auto& spikes = inputs_.experiment.train.spikes) settle_rollbacks(*spikes, saved);
   if (saved.settled_rollbacks != state_.settled_rollbacks && settles_at_ < 0)

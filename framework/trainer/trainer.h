@@ -69,6 +69,7 @@ class Trainer {
   void evaluate();
   void make_samples(bool is_last);
   void save(bool is_last);
+  void take_settled();
   bool agree_to_stop();
   void profile();
   void end_profile();

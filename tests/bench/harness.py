@@ -210,12 +210,16 @@ log: {{every_steps: 10}}
         def step_under_way():
             return metrics.read_bytes().count(b"\n") + 1 if metrics.exists() else 1
 
-        while process.poll() is None:
-            if (first := step_under_way()) > due:
-                run(line)
-                windows.append(range(first, step_under_way() + 1))
-                due = windows[-1][-1] + every
-            time.sleep(0.002)
+        try:
+            while process.poll() is None:
+                if (first := step_under_way()) > due:
+                    run(line)
+                    windows.append(range(first, step_under_way() + 1))
+                    due = windows[-1][-1] + every
+                time.sleep(0.002)
+        finally:
+            process.kill()
+            process.wait()
         if process.returncode != 0:
             sys.exit(f"triga train beside {' '.join(map(str, line))} ended with status {process.returncode}")
         return extra_seconds(folder, windows)

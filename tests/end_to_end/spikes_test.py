@@ -94,6 +94,7 @@ class SpikesTest(TrigaTest):
         state = self.state(run)
         self.assertEqual((state["rollbacks"], state["settled_rollbacks"], state["left_out_steps"]), (2, 2, 13))
         self.launch(2, "parts", *words(settings, "train.max_steps=27"))  # what counts is in the checkpoints
+        self.launch(2, "parts", *words(settings, "train.max_steps=29"))  # also where it stops inside the second series
         parts = self.launch(1, "parts", *words(settings))
         self.assertEqual(self.state(parts)["rollbacks"], 2)
 

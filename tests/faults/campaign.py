@@ -313,16 +313,16 @@ class Campaign:
         for process in (process for process in self.processes if process.poll() is None):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        for pid in ranks_of(directory).values():
-            os.kill(pid, signal.SIGKILL)
+        for pid in processes_of(directory):
+            with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(pid, signal.SIGKILL)
         self.processes.clear()
 
     def wait_for_the_last_rank(self, directory):
         end = time.monotonic() + 10
         while left := processes_of(directory):
             if time.monotonic() > end:
-                for pid in left:
-                    os.kill(pid, signal.SIGKILL)
+                self.end_all(directory)
                 raise Lost(f"processes {sorted(left)} were left behind")
             time.sleep(0.05)
 
