@@ -15,8 +15,8 @@ namespace triga {
 inline void warn_of_missing_thread(const std::system_error& error) {
   static std::atomic<bool> is_said = false;
   if (!is_said.exchange(true))
-    log_warning("files", "no thread can be started to write files beside (", error.what(),
-                "); what would go on waits for them");
+    log_warning("files", "no thread can be started to work beside (", error.what(),
+                "); what would go on waits");
 }
 
 /// What `action` returns or throws. It has run already where no thread could be started. As of
