@@ -7,10 +7,17 @@
 #include <poll.h>
 #include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <filesystem>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
+
+#include "base/process_stat.h"
 
 namespace {
 thread_local int slow_by_ms = 0;
@@ -32,20 +39,37 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+/// Until the kernel says that the thread sleeps: only then is where it stands known. On a busy
+/// machine it may be far behind what it announced.
+void wait_until_asleep(pid_t thread) {
+  const std::string folder = "/proc/self/task/" + std::to_string(thread);
+  for (std::optional<ProcessStat> stat; !stat || stat->state != 'S';
+       stat = read_process_stat(std::filesystem::path(folder)))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
 TEST(ThreadStacks, SayWhatEachOtherThreadDoesAndInterruptNobodysWork) {
   std::atomic<bool> is_over = false;
-  std::atomic<int> num_ready = 0;
+  std::atomic<bool> only_waits = false;
+  std::array<std::atomic<pid_t>, 3> sleeper_ids = {};
   std::vector<std::thread> sleepers;
-  for (int i = 0; i < 3; ++i)
+  for (std::atomic<pid_t>& id : sleeper_ids)
     sleepers.emplace_back([&] {
       pthread_setname_np(pthread_self(), "sleeper");
-      ++num_ready;
+      id = ::gettid();
       while (!is_over) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     });
-  while (num_ready < 3) std::this_thread::yield();
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  for (std::atomic<pid_t>& id : sleeper_ids) {
+    while (id == 0) std::this_thread::yield();
+    wait_until_asleep(id);
+  }
   std::string stacks;
-  std::thread asker([&] { stacks = thread_stacks(); });
+  std::thread asker([&, main_id = ::gettid()] {
+    while (!only_waits) std::this_thread::yield();
+    wait_until_asleep(main_id);
+    stacks = thread_stacks();
+  });
+  only_waits = true;
   asker.join();
   EXPECT_THAT(stacks, AllOf(HasSubstr("main thread:\n"), HasSubstr("std::thread::join"),
                             HasSubstr("thread sleeper"), HasSubstr("nanosleep")));
