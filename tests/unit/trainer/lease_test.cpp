@@ -87,13 +87,15 @@ TEST_F(LeaseTest, IsTakenOverFromAProcessThatDiedAndWhoseParentDoesNotAsk) {
 }
 
 TEST_F(LeaseTest, IsTakenOverFromAProcessThatIsJustDying) {
+  const std::filesystem::path is_taken = file_.string() + ".is_taken";
   const pid_t child = ::fork();
   if (child == 0) {
     new Lease(posix_files(), file_, kQuick);
+    std::ofstream{is_taken};  // the lease's own file is there a moment before its lock is free
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     ::_exit(0);
   }
-  while (!std::filesystem::exists(file_)) std::this_thread::sleep_for(kQuick.heartbeat);
+  while (!std::filesystem::exists(is_taken)) std::this_thread::sleep_for(kQuick.heartbeat);
   const LeaseTiming patient{kQuick.heartbeat, kQuick.expiry, std::chrono::seconds(60)};
   const Lease lease(posix_files(), file_, patient);
   ::waitpid(child, nullptr, 0);
