@@ -71,8 +71,9 @@ ExitStatus doctor(const CommandEnvironment& environment, const DoctorArguments& 
   Findings findings = look_at_software(environment);
   append(findings, look_at_mpi(wishes));
   append(findings, look_at_scheduler(environment, wishes));
-  append(findings, look_at_gpus(wishes));
-  append(findings, look_at_host(wishes));
+  const GpuFacts gpus = gather_gpus();
+  append(findings, look_at_gpus(gpus, wishes));
+  append(findings, look_at_host(wishes, static_cast<int>(gpus.gpus.size())));
   append(findings, look_at_files(wishes));
   append(findings, std::move(of_experiment));
   if (arguments.as_json)

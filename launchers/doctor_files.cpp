@@ -76,6 +76,26 @@ FileSystemKind file_system_kind(int64_t magic) {
           false};
 }
 
+FolderPlace find_place(const Path& directory) {
+  FolderPlace place;
+  place.folder = nearest_there(directory);
+  const std::string path = place.folder.string();
+  place.is_temporary = path == "/tmp" || path.starts_with("/tmp/");
+  struct statfs system = {};
+  if (::statfs(path.c_str(), &system) != 0) {
+    place.error = errno;
+    return place;
+  }
+  place.kind = file_system_kind(system.f_type);
+  place.free_bytes = static_cast<double>(system.f_bsize) * static_cast<double>(system.f_bavail);
+  return place;
+}
+
+std::string sharing_problem(const FolderPlace& place, int num_hosts) {
+  if (num_hosts < 2 || (place.kind.reach != Reach::kHost && !place.is_temporary)) return "";
+  return fmt::format("only this host sees it, and the run has {} hosts", num_hosts);
+}
+
 FileTrials try_files(FileSystem& files, const Path& directory) {
   FileTrials trials;
   const std::string stem = fmt::format(".triga-doctor-{}-{}", host_name(), ::getpid());
@@ -105,21 +125,20 @@ FileTrials try_files(FileSystem& files, const Path& directory) {
   return trials;
 }
 
-Findings judge_files(const std::string& directory, const FileSystemKind& kind,
-                     const FileTrials& trials, double free_bytes, bool is_temporary,
-                     int num_hosts) {
+Findings judge_files(const FolderPlace& place, const FileTrials& trials, int num_hosts) {
+  const std::string directory = place.folder.string();
+  const FileSystemKind& kind = place.kind;
   if (!trials.write.empty())
     return {problem(kTopic, fmt::format("{} ({}): {}", directory, kind.name, trials.write),
                     "another folder: --run-dir DIR", ExitStatus::kCheckpoint)};
   Findings findings;
   const std::string text =
-      fmt::format("{}: {}, {:.1f} GB free", directory, kind.name, free_bytes * 1e-9);
-  const std::string elsewhere = "a folder on the file system that all hosts share: --run-dir DIR";
-  if (num_hosts > 1 && (kind.reach == Reach::kHost || is_temporary))
-    findings.push_back(problem(
-        kTopic, text + fmt::format(": only this host sees it, and the run has {} hosts", num_hosts),
-        elsewhere, ExitStatus::kUsage));
-  else if (kind.is_in_memory || is_temporary)
+      fmt::format("{}: {}, {:.1f} GB free", directory, kind.name, place.free_bytes * 1e-9);
+  if (const std::string unshared = sharing_problem(place, num_hosts); !unshared.empty())
+    findings.push_back(problem(kTopic, text + ": " + unshared,
+                               "a folder on the file system that all hosts share: --run-dir DIR",
+                               ExitStatus::kUsage));
+  else if (kind.is_in_memory || place.is_temporary)
     findings.push_back(warning(kTopic, text + ": gone with the next start of this host",
                                "for what is to be kept: --run-dir DIR"));
   else if (num_hosts > 1 && kind.reach == Reach::kUnknown)
@@ -132,7 +151,7 @@ Findings judge_files(const std::string& directory, const FileSystemKind& kind,
         kTopic, "locks do not work there: " + trials.lock,
         kind.name == "Lustre" ? "the mount option flock" : "a file system with locks (flock)",
         ExitStatus::kCheckpoint));
-  if (free_bytes < 1e9)
+  if (place.free_bytes < 1e9)
     findings.push_back(warning(kTopic, "less than 1 GB is free",
                                "a checkpoint takes about 12 bytes a parameter (Adam, fp32)"));
   if (trials.sync_seconds > 1)
@@ -149,21 +168,17 @@ Findings judge_files(const std::string& directory, const FileSystemKind& kind,
 }
 
 Findings look_at_files(const Wishes& wishes) {
-  const fs::path directory =
-      nearest_there(wishes.run_directory.empty() ? fs::path("runs") : wishes.run_directory);
-  struct statfs system = {};
-  if (::statfs(directory.c_str(), &system) != 0)
-    return {problem(kTopic, fmt::format("{}: {}", directory.string(), std::strerror(errno)),
+  const FolderPlace place =
+      find_place(wishes.run_directory.empty() ? fs::path("runs") : wishes.run_directory);
+  const std::string path = place.folder.string();
+  if (place.error != 0)
+    return {problem(kTopic, fmt::format("{}: {}", path, std::strerror(place.error)),
                     "another folder: --run-dir DIR", ExitStatus::kCheckpoint)};
-  const std::string path = directory.string();
   std::error_code error;
-  if (!fs::is_directory(directory, error))
+  if (!fs::is_directory(place.folder, error))
     return {problem(kTopic, path + " is there, and is no folder", "another folder: --run-dir DIR",
                     ExitStatus::kCheckpoint)};
-  const bool is_temporary = path == "/tmp" || path.starts_with("/tmp/");
-  return judge_files(path, file_system_kind(system.f_type), try_files(posix_files(), directory),
-                     static_cast<double>(system.f_bsize) * static_cast<double>(system.f_bavail),
-                     is_temporary, wishes.num_hosts);
+  return judge_files(place, try_files(posix_files(), place.folder), wishes.num_hosts);
 }
 
 }  // namespace triga

@@ -1,8 +1,8 @@
 // triga doctor: the file system that a run directory lies on, and whether what checkpoints rely on
-// works there.
+// works there. triga submit asks where it lies.
 #pragma once
 
-#include <filesystem>
+#include <cstdint>
 #include <string>
 
 #include "base/files.h"
@@ -19,6 +19,20 @@ struct FileSystemKind {
 /// By statfs's f_type.
 FileSystemKind file_system_kind(int64_t magic);
 
+/// Where a folder lies, or will lie.
+struct FolderPlace {
+  Path folder;    // itself, or the nearest one above it that is there
+  int error = 0;  // errno: the system says nothing of it, and nor does the rest
+  FileSystemKind kind;
+  double free_bytes = 0;
+  bool is_temporary = false;  // below /tmp
+};
+FolderPlace find_place(const Path& directory);
+
+/// Why a run on so many hosts cannot keep its files there, as far as this host can tell; "":
+/// nothing is known against it.
+std::string sharing_problem(const FolderPlace& place, int num_hosts);
+
 /// What was tried in the directory.
 struct FileTrials {
   std::string write;  // "", or what failed: a file, its fsync, a rename, the fsync of the folder
@@ -29,9 +43,7 @@ struct FileTrials {
 /// Makes a file there and removes it.
 FileTrials try_files(FileSystem& files, const Path& directory);
 
-/// `directory`: what is looked at, `kind` and `trials` of it; `is_temporary`: below /tmp.
-Findings judge_files(const std::string& directory, const FileSystemKind& kind,
-                     const FileTrials& trials, double free_bytes, bool is_temporary, int num_hosts);
+Findings judge_files(const FolderPlace& place, const FileTrials& trials, int num_hosts);
 
 Findings look_at_files(const Wishes& wishes);
 

@@ -89,23 +89,6 @@ std::string what_to_do(int init_status) {
   }
 }
 
-GpuFacts gather_gpus() {
-  GpuFacts facts;
-  std::ifstream file("/proc/driver/nvidia/version");
-  facts.driver = driver_version_in({std::istreambuf_iterator<char>(file), {}});
-  const DriverLibrary cuda;
-  if (!cuda.is_there()) return facts;
-  cuda.call("cuDriverGetVersion", &facts.driver_cuda);
-  int count = 0;
-  facts.init_status = cuda.status("cuInit", 0U);
-  const char* name = nullptr;
-  if (facts.init_status != 0 && cuda.call("cuGetErrorName", facts.init_status, &name) && name)
-    facts.init_name = name;
-  if (facts.init_status == 0 && cuda.call("cuDeviceGetCount", &count))
-    for (int i = 0; i < count; ++i) facts.gpus.push_back(gpu_of(cuda, i));
-  return facts;
-}
-
 /// `has_gpu`: without one LibTorch cannot say what it has code for.
 CudaBuild gather_build(bool has_gpu) {
   CudaBuild build;
@@ -262,8 +245,24 @@ Findings judge_gpus(const GpuFacts& facts, const CudaBuild& build, const Wishes&
   return findings;
 }
 
-Findings look_at_gpus(const Wishes& wishes) {
-  const GpuFacts facts = gather_gpus();
+GpuFacts gather_gpus() {
+  GpuFacts facts;
+  std::ifstream file("/proc/driver/nvidia/version");
+  facts.driver = driver_version_in({std::istreambuf_iterator<char>(file), {}});
+  const DriverLibrary cuda;
+  if (!cuda.is_there()) return facts;
+  cuda.call("cuDriverGetVersion", &facts.driver_cuda);
+  int count = 0;
+  facts.init_status = cuda.status("cuInit", 0U);
+  const char* name = nullptr;
+  if (facts.init_status != 0 && cuda.call("cuGetErrorName", facts.init_status, &name) && name)
+    facts.init_name = name;
+  if (facts.init_status == 0 && cuda.call("cuDeviceGetCount", &count))
+    for (int i = 0; i < count; ++i) facts.gpus.push_back(gpu_of(cuda, i));
+  return facts;
+}
+
+Findings look_at_gpus(const GpuFacts& facts, const Wishes& wishes) {
   return judge_gpus(facts, gather_build(!facts.gpus.empty()), wishes);
 }
 

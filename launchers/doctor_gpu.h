@@ -31,7 +31,9 @@ struct CudaBuild {
   std::vector<std::string> architectures;  // "sm_90", "compute_90": machine code, and PTX
 };
 
-Findings look_at_gpus(const Wishes& wishes);
+GpuFacts gather_gpus();
+
+Findings look_at_gpus(const GpuFacts& facts, const Wishes& wishes);
 
 Findings judge_gpus(const GpuFacts& facts, const CudaBuild& build, const Wishes& wishes);
 

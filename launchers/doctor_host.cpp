@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 
@@ -15,6 +16,10 @@ namespace triga {
 namespace {
 
 constexpr double kGigabyte = 1e9, kMegabyte = 1e6;
+
+/// What others may take of /dev/shm. NCCL: segments of 10 MB, at least two (channels) from each GPU
+/// to each other; Open MPI 4: 4 MB for messages to each rank.
+constexpr double kOfGpuPair = 20 * kMegabyte, kOfRank = 4.2 * kMegabyte;
 
 /// Bytes of a line "MemAvailable:  1234 kB".
 double memory_line(const std::string& name) {
@@ -71,9 +76,11 @@ Findings judge_cores(const CoreCounts& cores, const std::optional<std::string>& 
   else
     findings.push_back(ok("cores", text));
   if (omp_num_threads && std::atoi(omp_num_threads->c_str()) != threads)
-    findings.push_back(ok("cores", fmt::format("OMP_NUM_THREADS={} is not followed: each rank "
-                                               "takes its share of the cores that it may use",
-                                               *omp_num_threads)));
+    findings.push_back(
+        ok("cores", fmt::format("OMP_NUM_THREADS={} is not followed: each rank "
+                                "takes its share of the cores that it may use, or what "
+                                "parallel.threads says",
+                                *omp_num_threads)));
   return findings;
 }
 
@@ -90,21 +97,31 @@ Finding judge_memory(double total, double available, double limit) {
   return ok("memory", text);
 }
 
-Finding judge_shared_memory(double size, double free, int ranks_here) {
-  const std::string text =
-      fmt::format("/dev/shm: {}, {} of it free", bytes_in_words(size), bytes_in_words(free));
-  if (size == 0)
+Finding judge_shared_memory(double size, double free, int ranks_here, int num_gpus) {
+  constexpr const char* kTopic = "shared memory";
+  const bool is_there = size > 0;
+  const std::string text = is_there ? fmt::format("/dev/shm: {}, {} of it free",
+                                                  bytes_in_words(size), bytes_in_words(free))
+                                    : "there is no /dev/shm";
+  const std::string larger =
+      is_there ? "a larger one (docker run --shm-size=1g; mount -o remount,size=1g /dev/shm), and "
+                 "remove what dead programs left there"
+               : "mount a tmpfs there";
+  const double for_nccl = num_gpus * (num_gpus - 1) * kOfGpuPair, for_mpi = ranks_here * kOfRank;
+  if (num_gpus > 1 && free < for_nccl)
     return warning(
-        "shared memory", "there is no /dev/shm",
-        "ranks of a host go over MPI's messages, several times slower: mount a tmpfs there");
-  if (free < 256 * kMegabyte)
-    return warning("shared memory",
-                   text + fmt::format(": gradients of {} lie there",
-                                      ranks_here == 1 ? "several ranks of a host"
-                                                      : fmt::format("{} ranks", ranks_here)),
-                   "a larger one (docker run --shm-size=8g; mount -o remount,size=8g /dev/shm), "
-                   "and remove what dead programs left there");
-  return ok("shared memory", text);
+        kTopic,
+        fmt::format("{}; NCCL may want {} for {} GPUs that exchange through it, and fails without "
+                    "(\"Error while creating shared memory segment\", with NCCL_DEBUG=WARN)",
+                    text, bytes_in_words(for_nccl), num_gpus),
+        larger + "; without it, slower: NCCL_SHM_DISABLE=1");
+  if (is_there && ranks_here > 1 && free < for_mpi)  // with none Open MPI takes its folder in /tmp
+    return warning(kTopic,
+                   fmt::format("{}; Open MPI may want {} for messages of {} ranks, and without it "
+                               "(\"there is not enough space\") they are slower, or the run ends",
+                               text, bytes_in_words(for_mpi), ranks_here),
+                   larger);
+  return ok(kTopic, is_there ? text : text + ", and nothing here needs one");
 }
 
 Finding judge_network(double card, bool has_infiniband, double lockable) {
@@ -119,7 +136,7 @@ Finding judge_network(double card, bool has_infiniband, double lockable) {
   return ok("network", text);
 }
 
-Findings look_at_host(const Wishes& wishes) {
+Findings look_at_host(const Wishes& wishes, int num_gpus) {
   const int ranks_here = std::max(1, (wishes.num_ranks + wishes.num_hosts - 1) / wishes.num_hosts);
   Findings findings = judge_cores(count_cores(environment_variable),
                                   environment_variable("OMP_NUM_THREADS"), ranks_here);
@@ -130,9 +147,12 @@ Findings look_at_host(const Wishes& wishes) {
   struct statvfs shm = {};
   const bool is_there = ::statvfs("/dev/shm", &shm) == 0;
   const auto unit = static_cast<double>(shm.f_frsize);
+  const int gpus_together = wishes.device == "cpu" ? 0
+                            : wishes.num_ranks > 1 ? std::min(ranks_here, num_gpus)
+                                                   : num_gpus;
   findings.push_back(judge_shared_memory(is_there ? unit * static_cast<double>(shm.f_blocks) : 0,
                                          is_there ? unit * static_cast<double>(shm.f_bavail) : 0,
-                                         ranks_here));
+                                         ranks_here, gpus_together));
   rlimit locked = {};
   ::getrlimit(RLIMIT_MEMLOCK, &locked);
   std::error_code error;

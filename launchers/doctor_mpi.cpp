@@ -1,9 +1,9 @@
 // triga doctor: can ranks find each other? MPI's library, its mpirun, PMIx, the scheduler.
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "comm/mpi_communicator.h"
@@ -39,12 +39,11 @@ std::string line_with(const std::string& text, const std::string& part) {
   return "";
 }
 
-/// What PMIx's library says of itself; "": Open MPI has its own built in, or there is none.
-std::string pmix_version() {
-  void* library = ::dlopen("libpmix.so.2", RTLD_LAZY | RTLD_LOCAL);
-  if (library == nullptr) return "";
-  auto* version = reinterpret_cast<const char* (*)()>(::dlsym(library, "PMIx_Get_version"));
-  return version == nullptr ? "" : version();  // not closed: it may hold threads
+/// "a, b".
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
 }
 
 }  // namespace
@@ -121,15 +120,60 @@ Findings judge_mpi_parts(const std::string& ompi_info, const std::string& schedu
   return findings;
 }
 
-Finding judge_srun(const std::string& list) {
-  std::istringstream words(list);
-  std::string found;
-  for (std::string word; words >> word;) {
-    if (word.ends_with(',')) word.pop_back();
-    if (word.starts_with("pmix") && found.find(word) == std::string::npos)
-      found += (found.empty() ? "" : ", ") + word;
+std::vector<PmixComponent> pmix_components(const std::string& ompi_info) {
+  // mca:pmix:ext3x:version:"component:4.1.4"
+  // mca:pmix:ext3x:param:pmix_ext3x_library_version:value:"PMIx library version OpenPMIx 4.2.2"
+  constexpr std::string_view kLine = "mca:pmix:", kVersion = "_library_version:value:";
+  std::vector<PmixComponent> components;
+  std::istringstream lines(ompi_info);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(kLine)) continue;
+    const std::string name = line.substr(kLine.size(), line.find(':', kLine.size()) - kLine.size());
+    if (name.empty() || name == "base") continue;  // base: of all of them
+    auto component = std::find_if(components.begin(), components.end(),
+                                  [&name](const auto& known) { return known.name == name; });
+    if (component == components.end())
+      component = components.insert(components.end(), PmixComponent{name, ""});
+    if (const size_t at = line.find(kVersion); at != std::string::npos)
+      component->version = version_in(line.substr(at + kVersion.size()));
   }
-  if (!found.empty()) return ok(kScheduler, "srun has " + found);
+  return components;
+}
+
+Finding judge_pmix(const std::string& library, const std::vector<PmixComponent>& components) {
+  std::vector<std::string> found, others;
+  for (const PmixComponent& component : components)
+    if (component.speaks_pmix())
+      found.push_back(
+          fmt::format("{}{} ({})", component.is_own() ? "Open MPI's own" : "an external library",
+                      component.version.empty() ? "" : " " + component.version, component.name));
+    else
+      others.push_back(component.name);
+  if (!found.empty()) return ok(kMpi, "PMIx: " + joined(found));
+  if (!is_older(version_in(library), 5, 0))
+    return ok(kMpi, "PMIx: the library that it was built with (pmix_info says which)");
+  if (others.empty()) return ok(kMpi, "PMIx: not known (ompi_info --param pmix all names none)");
+  return warning(
+      kMpi,
+      fmt::format("it has no PMIx ({}), so ranks that srun starts would not find each other",
+                  joined(others)),
+      "another Open MPI (configure --with-pmix); where OMPI_MCA_pmix is set, unset it");
+}
+
+std::vector<std::string> pmix_of_srun(const std::string& list) {
+  std::string separated = list;  // "specific pmix plugin versions available: pmix_v3,pmix_v4"
+  std::replace(separated.begin(), separated.end(), ',', ' ');
+  std::vector<std::string> kinds;
+  std::istringstream words(separated);
+  for (std::string word; words >> word;)
+    if (word.starts_with("pmix") && std::find(kinds.begin(), kinds.end(), word) == kinds.end())
+      kinds.push_back(word);
+  return kinds;
+}
+
+Finding judge_srun(const std::string& list) {
+  if (const auto kinds = pmix_of_srun(list); !kinds.empty())
+    return ok(kScheduler, "srun has " + joined(kinds));
   if (list.find("error:") != std::string::npos)
     return warning(kScheduler, "srun does not work here: " + first_line(list),
                    "no matter on a host that is not of the cluster");
@@ -182,10 +226,10 @@ Findings look_at_mpi(const Wishes& wishes) {
   const std::string scheduler = find_program("sbatch").empty() ? "" : "Slurm";
   for (const Finding& finding : judge_mpi_parts(output_of(ompi_info, {}), scheduler))
     findings.push_back(finding);
-  if (!library.empty()) {
-    const std::string pmix = pmix_version();
-    findings.push_back(ok(kMpi, pmix.empty() ? "PMIx: Open MPI's own" : pmix));
-  }
+  if (library.find("Open MPI") != std::string::npos)
+    findings.push_back(judge_pmix(
+        library, pmix_components(output_of(
+                     ompi_info, {"--param", "pmix", "all", "--level", "9", "--parsable"}))));
   return findings;
 }
 

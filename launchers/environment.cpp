@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string_view>
 
@@ -166,6 +167,7 @@ std::string world_problem(const Placement& placement, int mpi_size) {
 }
 
 std::string rank_problem(const Placement& placement, const std::string& command) {
+  if (placement.is_shell()) return "";
   if (placement.is_launched())
     return command + " runs inside a rank of " + placement.launcher +
            " already; there, the command is: triga train EXPERIMENT";
@@ -173,6 +175,27 @@ std::string rank_problem(const Placement& placement, const std::string& command)
     return command + " was started several times at once: " + placement.problem +
            ". It starts ranks itself: run it once";
   return "";
+}
+
+bool is_of_a_step(const std::string& name) {
+  // These are the user's, or the site's.
+  if (name.starts_with("PMIX_MCA_") || name == "PMIX_INSTALL_PREFIX") return false;
+  constexpr std::string_view kBeginnings[] = {"PMIX", "PMI_", "SLURM_STEP"};
+  constexpr std::string_view kNames[] = {"SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID",
+                                         "SLURM_GTIDS", "SLURM_TASK_PID"};
+  return std::any_of(std::begin(kBeginnings), std::end(kBeginnings),
+                     [&](std::string_view beginning) { return name.starts_with(beginning); }) ||
+         std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+}
+
+void forget_step() {
+  std::vector<std::string> names;
+  for (char** entry = ::environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    names.emplace_back(text.substr(0, text.find('=')));
+  }
+  for (const std::string& name : names)
+    if (is_of_a_step(name)) ::unsetenv(name.c_str());
 }
 
 bool is_bound_by_default(const VariableLookup& variable) {

@@ -22,6 +22,9 @@ struct Placement {
   int rank = 0, world_size = 1;
   int local_rank = 0, local_size = 1;  // on this host
   bool is_launched() const { return !launcher.empty(); }
+  /// A step of its own, as `srun --pty bash` makes it, where the site's default is PMIx: what is
+  /// started there may start ranks itself.
+  bool is_shell() const { return launcher == "PMIx" && world_size == 1; }
 };
 
 /// From what launchers set: Open MPI's OMPI_*, or PMIx's and Slurm's of a step. What an allocation
@@ -31,8 +34,16 @@ Placement read_placement(const VariableLookup& variable);
 /// MPI brought `mpi_size` ranks together; "": as many as the launcher started. Else what is wrong.
 std::string world_problem(const Placement& placement, int mpi_size);
 
-/// What a command that starts ranks itself must not be; "": it is alone.
+/// What a command that starts ranks itself must not be; "": it is alone, or in a shell.
 std::string rank_problem(const Placement& placement, const std::string& command);
+
+/// Whether a variable makes a process a task of a step of Slurm. Open MPI takes those of another
+/// step for its own: mpirun's ranks would ask Slurm's PMIx who they are.
+bool is_of_a_step(const std::string& name);
+
+/// Takes such variables out of the environment, for programs that are started from now on.
+/// Requires: no other threads.
+void forget_step();
 
 /// What the ranks of this host have to compute on.
 struct CoreCounts {
@@ -56,6 +67,7 @@ void widen_default_binding(const VariableLookup& variable);
 int num_threads(const CoreCounts& cores, int local_size);
 
 struct CommandEnvironment {
+  std::vector<std::string> words;       // of the command line, without the program
   std::filesystem::path executable;     // of the running command, absolute
   std::filesystem::path prefix;         // the build or install tree: bin/.., with lib/triga/plugins
   std::string data_dir;                 // TRIGA_DATA_DIR, else "data"
@@ -74,9 +86,12 @@ struct CommandEnvironment {
   std::string nccl_host;  // NCCL_HOSTID
 };
 
-/// What the user may have set for the ranks as well.
-constexpr const char* kTrigaVariables[] = {"TRIGA_DATA_DIR", "TRIGA_CACHE_DIR",
-                                           "TRIGA_PLUGIN_PATH"};
+/// What a person starts the run again with: launchers tell the ranks that they start.
+constexpr const char* kStartCommandVariable = "TRIGA_START_COMMAND";
+
+/// What the user may have set for the ranks as well, and what launchers set.
+constexpr const char* kTrigaVariables[] = {"TRIGA_DATA_DIR", "TRIGA_CACHE_DIR", "TRIGA_PLUGIN_PATH",
+                                           kStartCommandVariable};
 
 CommandEnvironment read_environment();
 

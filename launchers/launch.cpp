@@ -27,14 +27,15 @@
 #include "launchers/experiment_arguments.h"
 #include "launchers/host_pool.h"
 #include "launchers/loaded_experiment.h"
+#include "launchers/mpirun_words.h"
 #include "launchers/places.h"
 #include "launchers/programs.h"
 #include "launchers/restarts.h"
+#include "launchers/run_folder.h"
 #include "launchers/stop_signals.h"
 #include "launchers/train.h"
 #include "launchers/wait_for_launcher.h"
 #include "metrics/run_status.h"
-#include "trainer/lease.h"
 #include "trainer/run_directory.h"
 
 namespace triga {
@@ -138,46 +139,46 @@ std::vector<std::string> command_line(const CommandEnvironment& environment,
   return line;
 }
 
-int run_and_wait(const std::vector<std::string>& line, const RunSigns& run) {
-  catch_stop_signals(pass_on);
-  ChildProcess mpirun(line, ChildProcess::Streams::kOurs);
-  pass_on_to(mpirun.pid());
-  const int status = wait_for_launcher(mpirun, run);
-  mpirun_pid = 0;
-  return status;
-}
-
-/// Tells the status of this start from one that an earlier start left.
-class StatusFile {
- public:
-  explicit StatusFile(const RunDirectory& directory)
-      : path_(directory.status()), before_(written_at()) {}
-
-  bool is_new() const {
-    const auto now = written_at();
-    return now && now != before_;
-  }
-  bool tells_an_end() const {
-    if (!is_new()) return false;
-    const auto status = read_run_status(posix_files(), path_);
-    return status && status->exit_status;
-  }
-
- private:
-  std::optional<fs::file_time_type> written_at() const {
-    std::error_code error;
-    const auto time = fs::last_write_time(path_, error);
-    return error ? std::nullopt : std::optional(time);
-  }
-
-  const fs::path path_;
-  const std::optional<fs::file_time_type> before_;
+/// One start of the ranks.
+struct Start {
+  std::vector<std::string> line;
+  bool is_mpirun = true;
+  bool has_hosts = false;  // that are named, so that one may be left out of the next start
 };
 
+struct LauncherEnd {
+  int status = 0;  // mpirun's, or where it starts nothing the rank's own
+  std::optional<MpirunWords::KilledRank> killed;  // the first one, where mpirun said it
+};
+
+ChildProcess start_program(const std::vector<std::string>& line,
+                           std::optional<MpirunWords>& words) {
+  if (words) return words->start(line);
+  return ChildProcess(line, ChildProcess::Streams::kOurs);
+}
+
+LauncherEnd run_and_wait(const Start& start, const RunSigns& run) {
+  catch_stop_signals(pass_on);
+  std::optional<MpirunWords> words;
+  if (start.has_hosts) words.emplace();
+  ChildProcess program = start_program(start.line, words);
+  pass_on_to(program.pid());
+  LauncherEnd end;
+  end.status = wait_for_launcher(program, run);
+  mpirun_pid = 0;
+  if (words) end.killed = words->killed_first();
+  return end;
+}
+
+/// Nothing is waited for any longer.
+bool is_to_end_at_once() {
+  return requests.number() >= 2;
+}
+
 /// The last lines of a run that failed are its own report, below what mpirun and the ranks said.
-void print_failure(const RunDirectory& directory) {
-  if (exists(posix_files(), directory.failure()))
-    std::cerr << "\n" << read_text(posix_files(), directory.failure()) << std::flush;
+void print_failure(RunFolder& folder) {
+  const std::string report = folder.failure();
+  if (!report.empty()) std::cerr << "\n" << report << std::flush;
 }
 
 /// What a shell reports of a program that a signal ended.
@@ -211,94 +212,129 @@ bool has_own_end(const RunStatus& status) {
   return status.exit_status && *status.exit_status != static_cast<int>(ExitStatus::kCommunication);
 }
 
-/// The run's own word, if it is of this start.
-ExitStatus outcome_of(const RunDirectory& directory, int mpirun_status, const OomKills& oom_kills) {
-  if (const auto status = read_run_status(posix_files(), directory.status())) {
-    if (requests.number() >= 2 && !has_own_end(*status)) return end_at_once(directory, *status);
-    if (status->state == RunStatus::State::kFailed) print_failure(directory);
+/// All ranks ended without a report: killed from outside, or by a crash that took all.
+RunStatus status_without_report(RunStatus status, const LauncherEnd& launcher,
+                                const OomKills& oom_kills) {
+  status.state = RunStatus::State::kFailed;
+  status.exit_status = static_cast<int>(ExitStatus::kCommunication);
+  status.cause = c10::str("all ranks ended without a report; mpirun's status is ", launcher.status);
+  if (const auto& first = launcher.killed) {
+    status.host = first->host;
+    status.cause += c10::str("; the first was rank ", first->rank, " on host ", first->host,
+                             ", by signal ", first->signal);
+  }
+  if (const auto killer = oom_kills.since())
+    status.cause += "; out of memory: " + *killer + " ended a process here meanwhile";
+  else if (launcher.status == 137)
+    status.cause += " (killed: kill -9, or out of memory)";
+  return status;
+}
+
+/// The run's own word, of this start.
+ExitStatus outcome_of(RunFolder& folder, const LauncherEnd& launcher, const OomKills& oom_kills) {
+  const RunDirectory& directory = folder.directory();
+  if (const auto status = folder.status()) {
+    if (is_to_end_at_once() && !has_own_end(*status)) return end_at_once(directory, *status);
+    if (status->state == RunStatus::State::kFailed) print_failure(folder);
     if (status->state == RunStatus::State::kStopped)  // below mpirun's words of non-zero statuses
       std::cerr << "\ntriga: stopped after saving step " << status->step
                 << " (exit status 75). The same command goes on.\n";
     if (status->exit_status) return static_cast<ExitStatus>(*status->exit_status);
+    RunStatus ended = status_without_report(*status, launcher, oom_kills);
     // Ranks that could not write into the folder ended with a status, and a reason above.
-    const bool has_own_status = mpirun_status > 0 && mpirun_status < 9;
-    // Else every rank ended without a word: killed from outside, or by a crash that took all.
-    RunStatus ended = *status;
-    ended.state = RunStatus::State::kFailed;
-    ended.exit_status =
-        has_own_status ? mpirun_status : static_cast<int>(ExitStatus::kCommunication);
-    ended.cause = c10::str("all ranks ended without a report; mpirun's status is ", mpirun_status);
-    if (const auto killer = oom_kills.since())
-      ended.cause += "; out of memory: " + *killer + " ended a process here meanwhile";
-    else if (mpirun_status == 137)
-      ended.cause += " (killed: kill -9, or out of memory)";
+    const bool has_own_status = launcher.status > 0 && launcher.status < 9;
+    if (has_own_status) ended.exit_status = launcher.status;
     try_to_write_status(directory, ended);
-    if (has_own_status) return static_cast<ExitStatus>(mpirun_status);
+    if (has_own_status) return static_cast<ExitStatus>(launcher.status);
     throw CommError(ended.cause + "\n  The log of each rank: " + directory.logs().string() +
                     "\n  To go on from the newest checkpoint, run the same command again.");
   }
-  if (mpirun_status == 0) return ExitStatus::kDone;
-  throw CommError(
-      c10::str("mpirun ended with status ", mpirun_status, " before the run had begun"));
+  if (launcher.status == 0) return ExitStatus::kDone;
+  throw CommError(c10::str("mpirun ended with status ", launcher.status,
+                           ", and the run has left no status that can be read"));
 }
 
-/// So often, every two seconds or so, a run's folder may be unreadable before its run counts as gone.
-constexpr int kMostUnread = 30;
+/// Where the run's folder cannot be read: mpirun's status is that of some rank.
+ExitStatus outcome_unread(int mpirun_status, const RunFolder& folder) {
+  std::cerr << "\ntriga: how the run ended cannot be read: " << folder.problem() << "\n";
+  const bool is_of_a_rank = (mpirun_status >= 0 && mpirun_status < 9) ||
+                            mpirun_status == static_cast<int>(ExitStatus::kStopped);
+  if (is_of_a_rank) return static_cast<ExitStatus>(mpirun_status);
+  if (requests.number() > 0) return status_of_signal();
+  throw CommError(c10::str("mpirun ended with status ", mpirun_status));
+}
 
-/// Starts the ranks and waits for their end. `status_file`: made before.
-ExitStatus start_once(const std::vector<std::string>& line, bool is_mpirun,
-                      const RunDirectory& directory, const StatusFile& status_file) {
-  const OomKills oom_kills;
-  RunSigns run;
-  // What cannot be read now (a file that another host just replaced) says nothing of the run.
-  run.has_ended = [&] {  // or was told to, at once
-    try {
-      return requests.number() >= 2 || status_file.tells_an_end();
-    } catch (const Error&) {
-      return false;
-    }
-  };
-  int num_unread = 0;
-  run.is_alive = [&] {  // as the rank itself is, where no mpirun starts it
-    try {
-      const auto holder = lease_holder(posix_files(), directory.lease());
-      num_unread = 0;
-      return !is_mpirun || (holder && holder->is_alive);
-    } catch (const Error&) {
-      return ++num_unread < kMostUnread;
-    }
-  };
-  const int status = run_and_wait(line, run);
-  if (status_file.is_new()) return outcome_of(directory, status, oom_kills);
-  if (status == 0) return ExitStatus::kDone;
+constexpr const char* kHostsAnswer = "  Hosts must answer `ssh HOST true` without a question\n";
+
+/// Where the run has not begun.
+ExitStatus outcome_before(int mpirun_status, bool has_hosts) {
+  if (mpirun_status == 0) return ExitStatus::kDone;
   if (requests.number() > 0) {
     std::cerr << "\ntriga: a signal ended it before the run had begun\n";
     return status_of_signal();
   }
   // The run refused to begin; it said why, and its status is that of the reason.
-  if (status < 9) return static_cast<ExitStatus>(status);
-  std::cerr << "\ntriga: error: mpirun ended with status " << status
-            << " before the run had begun; the reason is above. Hosts must answer `ssh HOST true` "
-               "without a question\n";
+  if (mpirun_status < 9) return static_cast<ExitStatus>(mpirun_status);
+  std::cerr << "\ntriga: error: mpirun ended with status " << mpirun_status
+            << " before the run had begun; the reason is above\n";
+  if (!has_hosts) std::cerr << kHostsAnswer;  // else they are asked
   return ExitStatus::kCommunication;
 }
 
-/// The same, with what decides on another start.
-StartEnd start_and_judge(const std::vector<std::string>& line, bool is_mpirun,
-                         const RunDirectory& directory, HostPool& pool) {
-  const StatusFile status_file(directory);
+/// Starts the ranks and waits for their end.
+LauncherEnd start_once(const Start& start, RunFolder& folder) {
+  RunSigns run;
+  // Or was told to, at once.
+  run.has_ended = [&] { return is_to_end_at_once() || folder.tells_an_end(); };
+  // As the rank itself is, where no mpirun starts it.
+  run.is_alive = [&] { return !start.is_mpirun || folder.is_held(); };
+  return run_and_wait(start, run);
+}
+
+/// On which a start ended; "": nobody knows. Of ranks that only lost each other, those that reported
+/// may be the last to hear of it, and have seen how mpirun ended a neighbour: it knows who was first.
+/// `status`: of this start, where there is one.
+std::string host_of_end(const std::optional<RunStatus>& status, const LauncherEnd& launcher) {
+  if (launcher.killed && (!status || !has_own_end(*status))) return launcher.killed->host;
+  return status ? status->host : "";
+}
+
+/// One start, with what decides on another one.
+StartEnd start_and_judge(const Start& start, RunFolder& folder, HostPool& pool) {
+  folder.expect_start();
+  const OomKills oom_kills;
+  const LauncherEnd launcher = start_once(start, folder);
+  const std::optional<bool> has_begun = folder.has_begun();
   StartEnd end;
+  end.has_begun = has_begun.value_or(true);
   try {
-    end.status = start_once(line, is_mpirun, directory, status_file);
+    if (!has_begun)
+      end.status = outcome_unread(launcher.status, folder);
+    else if (*has_begun)
+      end.status = outcome_of(folder, launcher, oom_kills);
+    else
+      end.status = outcome_before(launcher.status, start.has_hosts);
   } catch (const CommError& error) {
     std::cerr << "triga: error: " << error.what() << "\n";
     end.status = error.status();
   }
-  end.has_begun = status_file.is_new();
-  if (!end.has_begun) return end;
-  if (const auto status = read_run_status(posix_files(), directory.status()))
-    end.leaves_host_out = pool.ended_on(status->host);
+  const auto status = end.has_begun ? folder.status() : std::nullopt;
+  end.leaves_host_out = pool.ended_on(host_of_end(status, launcher));
   return end;
+}
+
+/// Of the last start. mpirun's own status is 1 where it can start nothing on a host, and so is that
+/// of a rank that fails before the run begins: the hosts tell, when they are asked.
+ExitStatus last_status(const StartEnd& end, const Places& places, HostPool& pool) {
+  const bool can_be_of_mpirun = !end.has_begun && (end.status == ExitStatus::kInternal ||
+                                                   end.status == ExitStatus::kCommunication);
+  if (!can_be_of_mpirun || places.hosts.empty() || requests.number() > 0) return end.status;
+  const std::vector<std::string> silent = pool.silent(places.hosts);
+  if (silent.empty() || requests.number() > 0) return end.status;
+  std::cerr << "\ntriga: error: the run did not begin, since mpirun can start nothing on "
+            << c10::Join(", ", silent) << "; the reason is above\n"
+            << kHostsAnswer;
+  return ExitStatus::kCommunication;
 }
 
 /// Hosts for another start. False: too few are left for the run, or a signal came meanwhile.
@@ -323,9 +359,20 @@ bool choose_anew(HostPool& pool, const LoadedExperiment& loaded, const Places& w
   return true;
 }
 
-ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& arguments) {
+/// Where it is not started as a rank of a run. Throws: ConfigError.
+CommandEnvironment environment_outside(CommandEnvironment environment) {
   const std::string problem = rank_problem(environment.placement, "triga launch");
   if (!problem.empty()) throw ConfigError(problem);
+  if (environment.placement.is_shell()) {
+    forget_step();
+    environment.placement = Placement();
+  }
+  return environment;
+}
+
+ExitStatus launch(const CommandEnvironment& given, const LaunchArguments& arguments) {
+  const CommandEnvironment environment = environment_outside(given);
+  ::setenv(kStartCommandVariable, command_to_go_on(environment.words).c_str(), /*overwrite=*/1);
   const LoadedExperiment loaded(environment, arguments.experiment,
                                 LoadedExperiment::Purpose::kLook);
   const LaunchConfig& config = loaded.experiment().launch;
@@ -350,15 +397,17 @@ ExitStatus launch(const CommandEnvironment& environment, const LaunchArguments& 
   HostPool pool(
       request.hosts,
       [&](const std::vector<std::string>& hosts) {
-        return can_start_on(hosts, mpirun_words(environment, arguments, config),
-                            [] { return requests.number() > 0; });
+        return ask_hosts(hosts, mpirun_words(environment, arguments, config),
+                         [] { return requests.number() > 0; });
       },
       std::cerr);
+  RunFolder folder(posix_files(), directory, is_to_end_at_once);
   LaunchArguments of_start = arguments;
   while (true) {
-    const StartEnd end = start_and_judge(command_line(environment, of_start, config, places),
-                                         is_mpirun, directory, pool);
-    if (!restarts.again(end)) return end.status;
+    const StartEnd end = start_and_judge(
+        {command_line(environment, of_start, config, places), is_mpirun, !places.hosts.empty()},
+        folder, pool);
+    if (!restarts.again(end)) return last_status(end, places, pool);
     if (!wanted.hosts.empty() && !choose_anew(pool, loaded, wanted, places)) return end.status;
     of_start.experiment.resume = "auto";
     of_start.experiment.fresh = false;

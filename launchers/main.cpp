@@ -31,7 +31,8 @@ int fail(const std::string& message, ExitStatus status) {
 }
 
 int run(int argc, char** argv) {
-  const triga::CommandEnvironment environment = triga::read_environment();
+  triga::CommandEnvironment environment = triga::read_environment();
+  environment.words.assign(argv + 1, argv + argc);
   triga::Command command{environment, {}};
   CLI::App app("Trains models on many processes from one YAML file.", "triga");
   app.set_version_flag("--version", [] { return triga::version_text(); });

@@ -79,6 +79,8 @@ ExitStatus plan(const CommandEnvironment& environment, const PlanArguments& argu
                                                         : LoadedExperiment::Purpose::kLook);
   const GridShape grid = grid_of(loaded, arguments.num_ranks);
   prepare_to_compute(grid.dp * grid.pp);
+  if (const auto threads = loaded.experiment().parallel.threads)
+    at::set_num_threads(static_cast<int>(*threads));
   const Assembly assembly = loaded.assemble(environment, {"train"});
   const int64_t num_parameters = check_model(loaded.experiment(), assembly, posix_files());
   const std::string setting =

@@ -47,6 +47,17 @@ std::string shell_line(const std::vector<std::string>& words) {
   return line;
 }
 
+std::string command_to_go_on(const std::vector<std::string>& words) {
+  std::vector<std::string> kept = {"triga"};
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "--resume")
+      ++i;  // and its value
+    else if (words[i] != "--fresh" && !words[i].starts_with("--resume="))
+      kept.push_back(words[i]);
+  }
+  return shell_line(kept);
+}
+
 std::vector<std::string> rank_program(const LaunchConfig& config, const fs::path& executable) {
   if (!config.container) return {executable.string()};
   std::vector<std::string> words = config.container->command;

@@ -6,9 +6,11 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <ostream>
 
 #include "base/files.h"
+#include "launchers/patient_look.h"
 #include "trainer/run_directory.h"
 #include "triga/error.h"
 
@@ -45,6 +47,8 @@ class Restarts {
     /// How long a holder of the run's folder on another host may give no sign of life before it is
     /// taken for dead.
     std::chrono::milliseconds lease_expiry = std::chrono::seconds(75);
+    /// How long the run's folder may be away before a decision is made without it.
+    std::chrono::milliseconds folder_patience = std::chrono::seconds(60);
   };
 
   /// `is_cancelled`: whether to wait no longer and give up. What happens is said to `out`.
@@ -52,12 +56,15 @@ class Restarts {
            std::function<bool()> is_cancelled, std::ostream& out);
 
   /// A start ended. True: start again, after the pause that was made and when the folder is free.
-  /// Throws: FileError.
+  /// Where the folder cannot be read, and so what was gained is not known: start again, up to the
+  /// limit.
   bool again(const StartEnd& end);
 
  private:
   /// A lost peer, a crash, which may be the host's fault, or hosts that were there before.
-  bool can_be_of_a_host(const StartEnd& end) const;
+  bool can_be_of_a_host(const StartEnd& end);
+  /// Nothing: the folder cannot be read.
+  std::optional<Reached> look();
   bool pause(std::chrono::milliseconds duration, const std::function<bool()>& is_over);
 
   FileSystem& files_;
@@ -65,6 +72,7 @@ class Restarts {
   const Options options_;
   const std::function<bool()> is_cancelled_;
   std::ostream& out_;
+  PatientLook folder_;
   int64_t num_restarts_ = 0;
   Reached reached_;  // when the last start ended
 };

@@ -80,6 +80,10 @@ trap '' INT TERM USR1 USR2
 
 # The run's own word counts, if it is of this start; srun has merged the statuses of the ranks.
 if [[ $(status_written) == "$stamp" ]]; then
+  if [[ -n $asked ]] && ((status == 75 || status > 128)); then
+    echo "triga: stopped before the run began (exit status $status)"
+    exit 75
+  fi
   echo "triga: the run did not begin; the reason is above (exit status $status)"
   exit "$status"
 fi
@@ -108,6 +112,7 @@ case $outcome-$crashed in
 esac
 if ((step_now <= step_before && saved_now <= saved_before)); then
   echo "triga: exit status $outcome, and no step was gained since step $((step_before > saved_before ? step_before : saved_before)): not started again"
+  rm -f "$at_first"
   exit "$outcome"
 fi
 job=$SLURM_JOB_ID

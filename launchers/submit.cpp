@@ -9,6 +9,7 @@
 
 #include "launchers/check.h"
 #include "launchers/command.h"
+#include "launchers/doctor_files.h"
 #include "launchers/experiment_arguments.h"
 #include "launchers/loaded_experiment.h"
 #include "launchers/programs.h"
@@ -38,6 +39,7 @@ SlurmJob make_job(const CommandEnvironment& environment, const SubmitArguments& 
   job.sbatch = arguments.sbatch;
   for (const char* name : kTrigaVariables)
     if (const auto value = environment_variable(name)) job.variables[name] = *value;
+  job.variables[kStartCommandVariable] = command_to_go_on(environment.words);
   job.program = rank_program(job.launch, environment.executable);
   job.arguments = {"train", fs::absolute(experiment.file).lexically_normal().string(), "--progress",
                    experiment.progress == "bar" ? "bar" : "lines"};
@@ -51,6 +53,17 @@ SlurmJob make_job(const CommandEnvironment& environment, const SubmitArguments& 
     job.first_arguments = {"--resume", fs::absolute(experiment.resume).lexically_normal().string()};
   job.written_by = fmt::format("A job of Triga, by {}", environment.executable.string());
   return job;
+}
+
+/// A warning, and no more: the job's hosts may have other file systems mounted there.
+void warn_of_unshared_folder(const SlurmJob& job) {
+  const FolderPlace place = find_place(job.run_directory);
+  const std::string unshared = sharing_problem(place, static_cast<int>(job.launch.nodes));
+  if (place.error != 0 || unshared.empty()) return;
+  std::cerr << fmt::format(
+      "triga: warning: the run's folder {} is to lie on {}: as far as this host can tell, {}; a "
+      "folder on the file system that all hosts share: --run-dir DIR\n",
+      job.run_directory.string(), place.kind.name, unshared);
 }
 
 /// What sbatch printed. Throws: Error when it refused; it has said why.
@@ -73,11 +86,10 @@ std::string run_sbatch(const fs::path& sbatch, const fs::path& script) {
 ExitStatus submit(const CommandEnvironment& environment, const SubmitArguments& arguments) {
   // A shell in a step of its own (srun --pty bash) is a rank too where the site's default is PMIx.
   const Placement& place = environment.placement;
-  const bool is_shell = place.launcher == "PMIx" && place.world_size == 1;
-  if (place.is_launched() && !is_shell)
+  if (place.is_launched() && !place.is_shell())
     throw ConfigError("triga submit runs inside a rank of " + environment.placement.launcher +
                       "; jobs are submitted from outside of runs");
-  if (const auto problem = rank_problem(place, "triga submit"); !is_shell && !problem.empty())
+  if (const auto problem = rank_problem(place, "triga submit"); !problem.empty())
     throw ConfigError(problem);
   const LoadedExperiment loaded(environment, arguments.experiment,
                                 LoadedExperiment::Purpose::kLook);
@@ -90,6 +102,7 @@ ExitStatus submit(const CommandEnvironment& environment, const SubmitArguments& 
               << ": finished already. To train longer, raise its limit; to start anew: --fresh\n";
     return ExitStatus::kDone;
   }
+  warn_of_unshared_folder(job);
   const std::string script = slurm_script(job);
   if (arguments.print) {
     std::cout << script;

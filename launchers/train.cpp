@@ -58,6 +58,7 @@ std::optional<double> grace_seconds() {
 /// How the user starts the run again.
 std::string command_of(const CommandEnvironment& environment,
                        const ExperimentArguments& arguments) {
+  if (const auto of_launcher = environment_variable(kStartCommandVariable)) return *of_launcher;
   std::string line = environment.placement.world_size == 1
                          ? "triga train"
                          : fmt::format("triga launch -n {}", environment.placement.world_size);
@@ -89,11 +90,11 @@ void say_alone(const CommandEnvironment& environment) {
 
 ExitStatus train(const CommandEnvironment& environment, const ExperimentArguments& arguments) {
   if (!environment.placement.problem.empty()) throw ConfigError(environment.placement.problem);
+  catch_signals(environment.placement);  // one that comes while libraries are loaded counts, too
   prepare_to_compute(environment.placement.local_size);
   const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kCompute);
   loaded.check_grid(environment.placement.world_size);
   const std::optional<double> grace = grace_seconds();
-  catch_signals(environment.placement);
   const CheckedWorld checked = open_world(environment, loaded, leave);
   Communicator* const world = checked.world.get();
   // After MPI, which has a handler of its own.

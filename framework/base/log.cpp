@@ -3,12 +3,14 @@
 #include "triga/log.h"
 
 #include <fmt/chrono.h>
+#include <spdlog/details/file_helper.h>
+#include <spdlog/details/null_mutex.h>
 #include <spdlog/formatter.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/basic_file_sink.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -104,10 +106,54 @@ class TerminalSink final : public spdlog::sinks::base_sink<std::mutex> {
   Terminal& terminal_;
 };
 
+/// This rank's file: it has a line when log() returns. One that blocks, on a disk that does not
+/// answer, holds up the thread that writes, and the others for a moment only: their lines wait in
+/// memory for who writes next.
+class FileSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  explicit FileSink(const std::string& path) { file_.open(path); }
+  ~FileSink() override {
+    try {
+      write_waiting();
+    } catch (const std::exception&) {  // as write() below: it stops nothing
+    }
+  }
+
+ private:
+  static constexpr auto kPatience = std::chrono::milliseconds(200);  // with another thread's write
+
+  void sink_it_(const spdlog::details::log_msg& line) override {
+    {
+      const std::lock_guard lock(waiting_mutex_);
+      formatter_->format(line, waiting_);
+    }
+    const std::unique_lock lock(file_mutex_, kPatience);
+    if (lock.owns_lock()) write_waiting();
+  }
+  void flush_() override {}  // as it writes
+
+  void write_waiting() {
+    spdlog::memory_buf_t lines;
+    {
+      const std::lock_guard lock(waiting_mutex_);
+      lines.append(waiting_.data(), waiting_.data() + waiting_.size());
+      waiting_.clear();
+    }
+    if (lines.size() == 0) return;  // another thread took its line along
+    file_.write(lines);
+    file_.flush();
+  }
+
+  std::timed_mutex file_mutex_;  // taken before the other
+  spdlog::details::file_helper file_;
+  std::mutex waiting_mutex_;  // also guards the formatter
+  spdlog::memory_buf_t waiting_;
+};
+
 }  // namespace
 
 struct LogOutputs::Sinks {
-  std::vector<spdlog::sink_ptr> list;
+  spdlog::sink_ptr terminal, file;  // null: none
   std::atomic<bool> has_failed = false;
 };
 
@@ -117,10 +163,11 @@ std::shared_mutex outputs_mutex;  // guards the pointer
 LogOutputs::Sinks* outputs = nullptr;
 
 /// A log that cannot be written stops nothing, and is said where it can be.
-void write(const spdlog::sink_ptr& sink, const spdlog::details::log_msg& line) {
+void write(const spdlog::sink_ptr& sink, LogLevel level, std::string_view area,
+           const std::string& message) {
+  if (sink == nullptr || !sink->should_log(spdlog_level(level))) return;
   try {
-    sink->log(line);
-    sink->flush();
+    sink->log({spdlog::string_view_t(area.data(), area.size()), spdlog_level(level), message});
   } catch (const std::exception& error) {
     if (!outputs->has_failed.exchange(true))
       std::fprintf(stderr, "[log] warning: %s\n", error.what());
@@ -130,23 +177,23 @@ void write(const spdlog::sink_ptr& sink, const spdlog::details::log_msg& line) {
 }  // namespace
 
 LogOutputs::LogOutputs(const LogOutputOptions& options) : sinks_(std::make_unique<Sinks>()) {
+  if (options.terminal != nullptr) {
+    auto sink = std::make_shared<TerminalSink>(*options.terminal);
+    sink->set_level(spdlog_level(options.terminal_level));
+    sinks_->terminal = std::move(sink);
+  }
   if (!options.file.empty()) {
     try {
-      auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file);
+      auto sink = std::make_shared<FileSink>(options.file);
       if (options.is_json)
         sink->set_formatter(std::make_unique<JsonFormatter>(options.rank));
       else
         sink->set_pattern("%Y-%m-%d %H:%M:%S.%e %L [%n] %v");
       sink->set_level(spdlog_level(options.file_level));
-      sinks_->list.push_back(std::move(sink));
+      sinks_->file = std::move(sink);
     } catch (const spdlog::spdlog_ex& error) {
       throw Error(c10::str("cannot open the log: ", error.what()));
     }
-  }
-  if (options.terminal != nullptr) {
-    auto sink = std::make_shared<TerminalSink>(*options.terminal);
-    sink->set_level(spdlog_level(options.terminal_level));
-    sinks_->list.push_back(std::move(sink));
   }
   std::unique_lock lock(outputs_mutex);
   TRIGA_CHECK(outputs == nullptr, "two outputs of the log at once");
@@ -165,10 +212,13 @@ void log(LogLevel level, std::string_view area, const std::string& message) {
     std::fputs((terminal_line(spdlog_level(level), area, message, false) + "\n").c_str(), stderr);
     return;
   }
-  const spdlog::details::log_msg line(spdlog::string_view_t(area.data(), area.size()),
-                                      spdlog_level(level), message);
-  for (const auto& sink : outputs->list)
-    if (sink->should_log(line.level)) write(sink, line);
+  write(outputs->terminal, level, area, message);  // first: it shows what the file may not take
+  write(outputs->file, level, area, message);
+}
+
+void log_to_file(LogLevel level, std::string_view area, const std::string& message) {
+  std::shared_lock lock(outputs_mutex);
+  if (outputs != nullptr) write(outputs->file, level, area, message);
 }
 
 }  // namespace triga

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/terminal.h"
 #include "triga/log.h"
@@ -21,8 +22,12 @@ struct LogOutputOptions {
   int rank = 0;
 };
 
+/// As log(), but not to the terminal: for what is said there in other ways.
+void log_to_file(LogLevel level, std::string_view area, const std::string& message);
+
 /// log() writes here while the object lives; at most one at a time. Without one, warnings and
-/// errors go to stderr.
+/// errors go to stderr. The terminal has a line before the file: a file that blocks, on a disk that
+/// does not answer, holds up the thread that writes to it, and others for a moment.
 class LogOutputs {
  public:
   /// Throws: Error when the file cannot be opened.

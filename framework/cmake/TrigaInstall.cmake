@@ -75,5 +75,7 @@ install(CODE [[
     message(FATAL_ERROR "libraries that the install needs are not found: ${unresolved}")
   endif()
   file(INSTALL ${bundled} DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/triga/bundled" FOLLOW_SYMLINK_CHAIN)
-  file(CREATE_LINK "${torch_runtime}" "${CMAKE_INSTALL_PREFIX}/lib/torch" SYMBOLIC)
+  set(library_folder "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/lib")  # file(INSTALL) adds DESTDIR itself
+  file(MAKE_DIRECTORY "${library_folder}")
+  file(CREATE_LINK "${torch_runtime}" "${library_folder}/torch" SYMBOLIC)
 ]])

@@ -13,15 +13,19 @@
 #include <string_view>
 #include <thread>
 
+#include "base/fixed_text.h"
+
 namespace triga {
 
-/// All zero bytes is the empty text. Texts longer than kBytes are cut.
+/// All zero bytes is the empty text. Texts longer than kBytes are cut, between two characters.
 template <size_t kBytes>
 class SharedText {
   static_assert(kBytes % sizeof(uint64_t) == 0);
 
  public:
+  /// Async-signal-safe.
   void store(std::string_view text) noexcept {
+    text = beginning_of(text, kBytes);
     const uint32_t version = version_.load(std::memory_order_relaxed);
     version_.store(version + 1, std::memory_order_relaxed);  // odd: being written
     for (size_t i = 0; i < words_.size(); ++i) {

@@ -109,6 +109,7 @@ struct ParallelConfig {
   int64_t zero = 1;
   std::string recompute = "none";
   std::optional<int64_t> bucket_bytes;  // empty: measured at the first start on several ranks
+  std::optional<int64_t> threads;       // of a rank; empty: its share of the host's cores
   double communication_timeout = 300;   // seconds
   ConfigNode place;
 };

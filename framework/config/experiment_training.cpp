@@ -138,7 +138,7 @@ void describe(Fields& fields, TrainConfig& config) {
           "Where ranks compute: each on a GPU of its own (cuda, needs a build with CUDA), or on "
           "the cores of its host. auto: on GPUs where there are any.")
       .one_of({"auto", "cpu", "cuda"})
-      .known_as({"accelerator", "device_type", "use_cpu", "no_cuda", "cpu_threads"});
+      .known_as({"accelerator", "device_type", "use_cpu", "no_cuda"});
   fields.field("deterministic", config.deterministic)
       .help(
           "The same run gives the same bits; a resumed one those of the uninterrupted one. false: "
@@ -260,6 +260,16 @@ void describe(Fields& fields, ParallelConfig& config) {
       .at_least(1024)
       .known_as(
           {"bucket_cap_mb", "ddp_bucket_cap_mb", "reduce_bucket_size", "allreduce_bucket_size"});
+  fields.field("threads", config.threads)
+      .help(
+          "With how many threads a rank computes on CPUs; auto: its share of the host's cores, or, "
+          "when the run goes on with as many ranks, as many as before: another number gives other "
+          "last bits.")
+      .unit("threads")
+      .empty_word("auto")
+      .at_least(1)
+      .at_most(4096)
+      .known_as({"num_threads", "omp_num_threads", "intra_op_threads", "cpu_threads"});
   fields.field("communication_timeout", config.communication_timeout)
       .help(
           "How long ranks wait for one another, and how long a rank may stand still (no layer of a "
@@ -390,9 +400,8 @@ void describe(Fields& fields, LogConfig& config) {
                {"always", LogConfig::MeasureLinks::kAlways},
                {"never", LogConfig::MeasureLinks::kNever}})
       .help(
-          "At the start, measure how fast ranks reduce together, inside hosts and between them, "
-          "and "
-          "whether the clocks of hosts agree: under a second. auto: on several hosts.")
+          "At the start, measure how fast ranks reduce together, inside hosts and between them: "
+          "under a second. auto: on several hosts, and on GPUs.")
       .known_as({"measure_bandwidth", "network_test", "nccl_tests"});
   fields.field("prometheus_port", config.prometheus_port)
       .help(
@@ -433,6 +442,10 @@ void describe_foreign(Fields& fields) {
       "resuming belongs to the command: --resume auto|PATH (auto is the default), --fresh");
   fields.hint({"report_to", "wandb", "wandb_project", "logger", "logging_dir", "tensorboard_dir"},
               "metrics always go to metrics.jsonl and tensorboard/ in the run's folder");
+  fields.hint(
+      {"metrics"},
+      "metrics of evaluations belong to eval.metrics; log.prometheus_port serves the newest "
+      "of all to Prometheus");
   fields.hint(
       {"tensor_model_parallel_size", "tensor_parallel_size", "tp", "tp_size"},
       "there is no tensor parallelism; ranks share the work by parallel.dp and parallel.pp");

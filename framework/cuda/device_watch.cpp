@@ -30,11 +30,12 @@ void DeviceWatch::stop() {
 }
 
 void DeviceWatch::add(std::string name, std::shared_ptr<c10::cuda::CUDAEvent> end,
-                      std::chrono::milliseconds deadline) {
+                      std::chrono::milliseconds deadline, std::function<std::string()> missing) {
   {
     const std::lock_guard lock(mutex_);
-    operations_.push_back(
-        {std::move(name), std::move(end), std::chrono::steady_clock::now() + deadline, deadline});
+    operations_.push_back({std::move(name), std::move(end),
+                           std::chrono::steady_clock::now() + deadline, deadline,
+                           std::move(missing)});
   }
   changed_.notify_all();
 }
@@ -61,7 +62,7 @@ std::optional<std::string> DeviceWatch::problem_of(const Operation& operation) c
     if (const auto failure = actions_.find_failure()) return failure;
     if (std::chrono::steady_clock::now() > operation.deadline)
       return c10::str(operation.name, " is not done after ", operation.allowed.count() / 1000,
-                      " s: a rank does not take part, or it hangs");
+                      " s: ", operation.missing());
   } catch (const std::exception& error) {
     return error.what();
   }

@@ -36,8 +36,9 @@ class DeviceWatch {
   DeviceWatch& operator=(const DeviceWatch&) = delete;
 
   /// `end`: recorded behind the operation. Operations end in the order in which they are added.
+  /// `missing`: why it may not be done, in words; asked in another thread, after the deadline.
   void add(std::string name, std::shared_ptr<c10::cuda::CUDAEvent> end,
-           std::chrono::milliseconds deadline);
+           std::chrono::milliseconds deadline, std::function<std::string()> missing);
 
   /// Waits for no operation; the actions are not called any more.
   void stop();
@@ -53,6 +54,7 @@ class DeviceWatch {
     std::shared_ptr<c10::cuda::CUDAEvent> end;
     std::chrono::steady_clock::time_point deadline;
     std::chrono::milliseconds allowed;
+    std::function<std::string()> missing;
   };
 
   void run();

@@ -8,7 +8,6 @@
 #include <c10/cuda/CUDAGuard.h>
 
 #include <cstring>
-#include <optional>
 #include <utility>
 
 #include "triga/error.h"
@@ -58,6 +57,14 @@ bool needs_own_reduction(const at::Tensor& tensor, ReduceOp op) {
   return op == ReduceOp::kSum ? is_narrow(tensor) : tensor.is_floating_point();
 }
 
+/// Of a rank that sees no others.
+constexpr const char* kNobodySeen = "a rank does not take part, or it hangs";
+
+/// all_reduce "bucket 3" (step 17).
+std::string name_at_step(const Operation& operation) {
+  return c10::str(name_of(operation), " (step ", operation.step, ")");
+}
+
 class DeviceWork final : public Work::State {
  public:
   DeviceWork(std::shared_ptr<DeviceWatch> watch, std::shared_ptr<c10::cuda::CUDAEvent> end)
@@ -91,10 +98,13 @@ NcclCommunicator::NcclCommunicator(std::unique_ptr<Communicator> host,
       device_(at::kCUDA, c10::cuda::current_device()),
       stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, device_.index())),
       deadline_(deadline) {
-  if (size() > 1) link();
+  if (size() > 1) {
+    ledger_ = OperationLedger::open(*host_);
+    link();
+  }
   watch_ = std::make_shared<DeviceWatch>(
       DeviceWatch::Actions{[this]() -> std::optional<std::string> {
-                             if (const auto failure = progress().find_failure()) return failure;
+                             if (const auto failure = find_failure()) return failure;
                              return link_ ? link_->error() : std::nullopt;
                            },
                            [this](const std::string& reason, ExitStatus status) {
@@ -113,7 +123,7 @@ NcclLink& NcclCommunicator::link() {
   options.rank = rank();
   options.size = size();
   options.deadline = deadline_;
-  options.find_failure = [this] { return progress().find_failure(); };
+  options.find_failure = [this] { return find_failure(); };
   std::string text(sizeof(ncclUniqueId), '\0');
   if (rank() == 0) {
     const ncclUniqueId id = make_nccl_id();
@@ -124,6 +134,22 @@ NcclLink& NcclCommunicator::link() {
   const c10::cuda::CUDAGuard guard(device_);
   link_ = std::make_unique<NcclLink>(std::move(options));
   return *link_;
+}
+
+std::optional<std::string> NcclCommunicator::find_failure() {
+  if (const auto failure = progress().find_failure()) return failure;
+  return ledger_ ? ledger_->find_difference() : std::nullopt;
+}
+
+Operation NcclCommunicator::describe(OperationKind kind, const at::Tensor& part,
+                                     std::string_view what) {
+  Operation operation;
+  operation.kind = kind;
+  operation.type = part.scalar_type();
+  operation.numel = part.numel();
+  operation.what = what;
+  operation.step = progress().step();
+  return operation;
 }
 
 void NcclCommunicator::check_tensor(const at::Tensor& tensor, std::string_view what) const {
@@ -140,7 +166,7 @@ void NcclCommunicator::call(const std::string& name,
 
 void NcclCommunicator::start_into(const Event& end, const std::string& name,
                                   const std::vector<at::Tensor>& tensors,
-                                  const std::function<void(const std::string&)>& body) {
+                                  std::function<std::string()> missing, const Body& body) {
   watch_->check();
   const c10::AutoGradMode no_grad(false);
   const c10::cuda::CUDAGuard guard(device_);
@@ -154,16 +180,19 @@ void NcclCommunicator::start_into(const Event& end, const std::string& name,
     body(name);
     end->record(stream_);
   }
-  watch_->add(name, end, deadline_);
+  watch_->add(name, end, deadline_, std::move(missing));
 }
 
-Work NcclCommunicator::start(std::string_view kind, std::string_view what,
-                             const std::vector<at::Tensor>& tensors,
-                             const std::function<void(const std::string&)>& body) {
-  TRIGA_CHECK(!in_group_, kind, " \"", what, "\" inside a group");
-  for (const at::Tensor& tensor : tensors) check_tensor(tensor, what);
+Work NcclCommunicator::start(const Operation& operation, const std::vector<at::Tensor>& tensors,
+                             const Body& body) {
+  TRIGA_CHECK(!in_group_, name_of(operation), " inside a group");
+  for (const at::Tensor& tensor : tensors) check_tensor(tensor, operation.what);
   const auto end = std::make_shared<c10::cuda::CUDAEvent>();
-  start_into(end, c10::str(kind, " \"", what, "\" (step ", step_, ")"), tensors, body);
+  const uint64_t number = ledger_ ? ledger_->begin(operation) : 0;
+  const auto missing = [this, number]() -> std::string {
+    return ledger_ ? ledger_->missing(number) : kNobodySeen;
+  };
+  start_into(end, name_at_step(operation), tensors, missing, body);
   return Work(std::make_shared<DeviceWork>(watch_, end));
 }
 
@@ -193,8 +222,9 @@ void NcclCommunicator::reduce(const at::Tensor& tensor, ReduceOp op, const std::
 
 Work NcclCommunicator::all_reduce(at::Tensor tensor, ReduceOp op, std::string_view what) {
   if (tensor.is_cpu()) return host_->all_reduce(std::move(tensor), op, what);
-  return start("all_reduce", what, {tensor},
-               [&](const std::string& name) { reduce(tensor, op, name); });
+  Operation operation = describe(OperationKind::kAllReduce, tensor, what);
+  operation.op = op;
+  return start(operation, {tensor}, [&](const std::string& name) { reduce(tensor, op, name); });
 }
 
 Work NcclCommunicator::reduce_scatter(const at::Tensor& input, at::Tensor output, ReduceOp op,
@@ -204,7 +234,9 @@ Work NcclCommunicator::reduce_scatter(const at::Tensor& input, at::Tensor output
       input.numel() == output.numel() * size() && input.scalar_type() == output.scalar_type(), "\"",
       what, "\": ", input.numel(), " elements into parts of ", output.numel(), " on ", size(),
       " ranks");
-  return start("reduce_scatter", what, {input, output}, [&](const std::string& name) {
+  Operation operation = describe(OperationKind::kReduceScatter, output, what);
+  operation.op = op;
+  return start(operation, {input, output}, [&](const std::string& name) {
     if (needs_own_reduction(input, op)) {
       const at::Tensor whole = input.clone();
       reduce(whole, op, name);
@@ -225,7 +257,8 @@ Work NcclCommunicator::all_gather(const at::Tensor& input, at::Tensor output,
       output.numel() == input.numel() * size() && input.scalar_type() == output.scalar_type(), "\"",
       what, "\": parts of ", input.numel(), " into ", output.numel(), " elements on ", size(),
       " ranks");
-  return start("all_gather", what, {input, output}, [&](const std::string& name) {
+  const Operation operation = describe(OperationKind::kAllGather, input, what);
+  return start(operation, {input, output}, [&](const std::string& name) {
     call(name, [&](ncclComm_t communicator) {
       return ncclAllGather(input.data_ptr(), output.data_ptr(), count(input), type_of(input),
                            communicator, stream_);
@@ -236,7 +269,9 @@ Work NcclCommunicator::all_gather(const at::Tensor& input, at::Tensor output,
 Work NcclCommunicator::broadcast(at::Tensor tensor, int root, std::string_view what) {
   TRIGA_CHECK(root >= 0 && root < size(), "\"", what, "\" names rank ", root, " of ", size());
   if (tensor.is_cpu()) return host_->broadcast(std::move(tensor), root, what);
-  return start("broadcast", what, {tensor}, [&](const std::string& name) {
+  Operation operation = describe(OperationKind::kBroadcast, tensor, what);
+  operation.root = root;
+  return start(operation, {tensor}, [&](const std::string& name) {
     call(name, [&](ncclComm_t communicator) {
       return ncclBroadcast(tensor.data_ptr(), tensor.data_ptr(), count(tensor), type_of(tensor),
                            root, communicator, stream_);
@@ -245,25 +280,23 @@ Work NcclCommunicator::broadcast(at::Tensor tensor, int root, std::string_view w
 }
 
 Work NcclCommunicator::send(const at::Tensor& tensor, int to, std::string_view what) {
-  return add_transfer(tensor, to, /*is_send=*/true, what);
+  if (tensor.is_cpu()) return host_->send(tensor, to, what);
+  return add_transfer(OperationKind::kSend, tensor, to, what);
 }
 
 Work NcclCommunicator::recv(at::Tensor tensor, int from, std::string_view what) {
-  return add_transfer(tensor, from, /*is_send=*/false, what);
+  if (tensor.is_cpu()) return host_->recv(std::move(tensor), from, what);
+  return add_transfer(OperationKind::kReceive, tensor, from, what);
 }
 
-Work NcclCommunicator::add_transfer(const at::Tensor& tensor, int peer, bool is_send,
+Work NcclCommunicator::add_transfer(OperationKind kind, const at::Tensor& tensor, int peer,
                                     std::string_view what) {
   TRIGA_CHECK(peer >= 0 && peer < size() && peer != rank(), "\"", what, "\" is between rank ",
               rank(), " and rank ", peer, " of ", size());
-  if (tensor.is_cpu())
-    return is_send ? host_->send(tensor, peer, what) : host_->recv(tensor, peer, what);
   check_tensor(tensor, what);
   const bool alone = !in_group_;
   if (alone) begin_group();
-  transfers_.push_back({tensor, peer, is_send});
-  if (group_name_.empty())
-    group_name_ = c10::str(is_send ? "send" : "recv", " \"", what, "\" (step ", step_, ")");
+  transfers_.push_back({tensor, peer, describe(kind, tensor, what)});
   Work work(std::make_shared<DeviceWork>(watch_, group_end_));
   if (alone) end_group();
   return work;
@@ -281,24 +314,32 @@ Work NcclCommunicator::end_group() {
   in_group_ = false;
   const Work on_hosts = host_->end_group();
   const std::vector<Transfer> transfers = std::exchange(transfers_, {});
-  const std::string name = std::exchange(group_name_, {});
   if (transfers.empty()) return on_hosts;
   std::vector<at::Tensor> tensors;
-  for (const Transfer& transfer : transfers) tensors.push_back(transfer.tensor);
-  start_into(group_end_, name, tensors, [&](const std::string&) {
+  std::vector<OperationLedger::Begun> begun;
+  for (const Transfer& one : transfers) {
+    tensors.push_back(one.tensor);
+    if (ledger_) begun.push_back(ledger_->begin_message(one.operation, one.peer));
+  }
+  auto missing = [this, begun = std::move(begun)]() -> std::string {
+    return ledger_ ? ledger_->missing(begun) : kNobodySeen;
+  };
+  const auto body = [&](const std::string& name) {
     call(name, [&](ncclComm_t communicator) {
       ncclResult_t result = ncclGroupStart();
       for (const Transfer& one : transfers) {
         if (result != ncclSuccess && result != ncclInProgress) break;
-        result = one.is_send ? ncclSend(one.tensor.data_ptr(), count(one.tensor),
-                                        type_of(one.tensor), one.peer, communicator, stream_)
-                             : ncclRecv(one.tensor.data_ptr(), count(one.tensor),
-                                        type_of(one.tensor), one.peer, communicator, stream_);
+        const bool is_send = one.operation.kind == OperationKind::kSend;
+        result = is_send ? ncclSend(one.tensor.data_ptr(), count(one.tensor), type_of(one.tensor),
+                                    one.peer, communicator, stream_)
+                         : ncclRecv(one.tensor.data_ptr(), count(one.tensor), type_of(one.tensor),
+                                    one.peer, communicator, stream_);
       }
       const ncclResult_t ended = ncclGroupEnd();
       return result == ncclSuccess || result == ncclInProgress ? ended : result;
     });
-  });
+  };
+  start_into(group_end_, name_at_step(transfers[0].operation), tensors, std::move(missing), body);
   return Work(std::make_shared<DeviceWork>(watch_, group_end_));
 }
 
@@ -329,19 +370,12 @@ std::string NcclCommunicator::broadcast_text(const std::string& text, int root,
 
 std::unique_ptr<Communicator> NcclCommunicator::split(int color, const std::string& name) {
   const c10::cuda::CUDAGuard guard(device_);
-  auto group = std::make_unique<NcclCommunicator>(host_->split(color, name), deadline_);
-  group->set_step(step_);
-  return group;
+  return std::make_unique<NcclCommunicator>(host_->split(color, name), deadline_);
 }
 
 at::Tensor NcclCommunicator::allocate(int64_t numel, at::ScalarType type) {
   host_->barrier("buffer");
   return at::zeros({numel}, at::TensorOptions().dtype(type).device(device_));
-}
-
-void NcclCommunicator::set_step(int64_t step) {
-  step_ = step;
-  host_->set_step(step);
 }
 
 void NcclCommunicator::set_deadline(std::chrono::milliseconds deadline) {

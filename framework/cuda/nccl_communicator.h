@@ -3,7 +3,9 @@
 // the communicator of the hosts that it stands on.
 //
 // An operation waits on the device for what the calling thread's stream has been given so far;
-// Work::wait() makes that stream wait for the operation, and blocks no host.
+// Work::wait() makes that stream wait for the operation, and blocks no host. Nor do ranks wait for
+// each other to compare what they mean: each writes it into a ledger, and the watch of a rank reads
+// those of its host (operation_ledger.h).
 #pragma once
 
 #include <c10/cuda/CUDAEvent.h>
@@ -11,10 +13,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "comm/communicator.h"
+#include "comm/opening.h"
+#include "comm/operation_ledger.h"
 #include "cuda/device_watch.h"
 #include "cuda/nccl_link.h"
 
@@ -49,7 +55,7 @@ class NcclCommunicator final : public Communicator {
 
   std::unique_ptr<Communicator> split(int color, const std::string& name) override;
   at::Tensor allocate(int64_t numel, at::ScalarType type) override;
-  void set_step(int64_t step) override;
+  void set_step(int64_t step) override { host_->set_step(step); }
   void set_deadline(std::chrono::milliseconds deadline) override;
   void set_trace(Trace* trace) override { host_->set_trace(trace); }
   Progress& progress() override { return host_->progress(); }
@@ -59,32 +65,36 @@ class NcclCommunicator final : public Communicator {
   struct Transfer {
     at::Tensor tensor;
     int peer;
-    bool is_send;
+    Operation operation;
   };
   using Event = std::shared_ptr<c10::cuda::CUDAEvent>;
+  using Body = std::function<void(const std::string& name)>;
 
   NcclLink& link();
+  /// Why the ranks cannot go on, as far as is known.
+  std::optional<std::string> find_failure();
+  /// `part`: what gives type and number of elements.
+  Operation describe(OperationKind kind, const at::Tensor& part, std::string_view what);
   void check_tensor(const at::Tensor& tensor, std::string_view what) const;
   void call(const std::string& name, const std::function<ncclResult_t(ncclComm_t)>& function);
-  Work start(std::string_view kind, std::string_view what, const std::vector<at::Tensor>& tensors,
-             const std::function<void(const std::string& name)>& body);
+  Work start(const Operation& operation, const std::vector<at::Tensor>& tensors, const Body& body);
+  /// `missing`: see DeviceWatch::add.
   void start_into(const Event& end, const std::string& name, const std::vector<at::Tensor>& tensors,
-                  const std::function<void(const std::string& name)>& body);
+                  std::function<std::string()> missing, const Body& body);
   void reduce(const at::Tensor& tensor, ReduceOp op, const std::string& name);
-  Work add_transfer(const at::Tensor& tensor, int peer, bool is_send, std::string_view what);
+  Work add_transfer(OperationKind kind, const at::Tensor& tensor, int peer, std::string_view what);
 
   const std::unique_ptr<Communicator> host_;
   const at::Device device_;
   const c10::cuda::CUDAStream stream_;
   std::chrono::milliseconds deadline_;
-  int64_t step_ = 0;
-  std::unique_ptr<NcclLink> link_;  // of one rank: from its first operation on
+  std::unique_ptr<OperationLedger> ledger_;  // null: one rank, or memory cannot be shared
+  std::unique_ptr<NcclLink> link_;           // of one rank: from its first operation on
   std::shared_ptr<DeviceWatch> watch_;
 
   bool in_group_ = false;
   Event group_end_;  // of the transfers between begin_group and end_group
   std::vector<Transfer> transfers_;
-  std::string group_name_;
 };
 
 }  // namespace triga

@@ -43,7 +43,9 @@ void JsonLinesSink::record(const MetricRecord& record) {
   nlohmann::ordered_json object = {{"step", record.step}};
   if (!record.split.empty()) object["split"] = record.split;
   for (const auto& [name, value] : record.values) object[name] = value;
-  file_.append(object.dump() + "\n");
+  // Plugins name metrics: what is not UTF-8 is shown as such rather than lost.
+  file_.append(object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+               "\n");
 }
 
 }  // namespace triga

@@ -20,7 +20,9 @@ void write_run_status(FileSystem& files, const Path& path, const RunStatus& stat
   if (status.exit_status) object["exit_status"] = *status.exit_status;
   if (!status.host.empty()) object["host"] = status.host;
   if (!status.signal.empty()) object["signal"] = status.signal;
-  const std::string text = object.dump(2) + "\n";
+  // A cause may name a file whose name is not UTF-8: shown as such rather than lost.
+  const std::string text =
+      object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   if (is_durable)
     atomic_write(files, path, text);
   else

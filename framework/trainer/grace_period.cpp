@@ -24,8 +24,8 @@ std::string GracePeriod::take_warning() {
   warned_of_ = needed;
   const double enough = std::ceil(kWorse * needed / 10) * 10;
   return fmt::format(
-      "the job has {:g} s from a signal to its end, and may need {:.1f} s: a step of {:.1f} s, {} "
-      "of {:.1f} s. What is not saved by then is trained again. Give it more: "
+      "the job has {:g} s from a signal to its end, and may need {:.1f} s: two steps of {:.1f} s, "
+      "{} of {:.1f} s. What is not saved by then is trained again. Give it more: "
       "launch.save_before_seconds: {:g} (in a script of your own: --signal=B:USR1@{:g} and "
       "TRIGA_GRACE_SECONDS={:g})",
       *seconds_, needed, longest_step_,

@@ -21,7 +21,9 @@ class GracePeriod {
   std::string take_warning();
 
  private:
-  double longest_end() const { return longest_step_ + num_saves_ * longest_save_; }
+  /// Ranks tell each other of a signal as a step begins: one that comes just after waits for the end
+  /// of the next one.
+  double longest_end() const { return 2 * longest_step_ + num_saves_ * longest_save_; }
 
   const std::optional<double> seconds_;
   double longest_step_ = 0, longest_save_ = 0, warned_of_ = 0;

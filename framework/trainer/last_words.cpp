@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/end_in_time.h"
+#include "base/log_outputs.h"
 #include "base/run_beside.h"
 #include "comm/watch.h"
 #include "trainer/lease.h"
@@ -19,10 +20,9 @@ namespace {
 constexpr auto kPatience = std::chrono::seconds(5);          // with the disk
 constexpr auto kDetailsPatience = std::chrono::seconds(10);  // with it and all threads
 
-/// What is printed where another rank's report has the table: a table of every rank would be long.
-CommError without_table(const Error& error) {
-  const std::string text = error.what();
-  return CommError(text.substr(0, text.find(kTableOfRanks)));
+/// Where a report has the table of all ranks beside it: it is long.
+std::string without_table(const std::string& text) {
+  return text.substr(0, text.find(kTableOfRanks));
 }
 
 /// Before a cause that is this rank's own; causes of all ranks and of others name whom they mean.
@@ -77,7 +77,7 @@ void LastWords::fail(const Error& error) {
                        said.get().reported == Reported::kGaveWay;
   if (!leave_) return;
   if (is_told && error.status() == ExitStatus::kCommunication)
-    leave_(without_table(error));
+    leave_(CommError(without_table(error.what())));
   else
     leave_(error);
 }
@@ -109,13 +109,14 @@ std::shared_future<LastWords::Said> LastWords::say(const Error& error, const std
 
 void LastWords::report(const Error& error, const std::string& host,
                        const std::function<std::string()>& details, Said& said) const {
-  Failure failure{whose(world_, error.status()) + error.what(),
+  Failure failure{whose(world_, error.status()) + without_table(error.what()),
                   error.status(),
                   world_.progress().step(),
                   command_,
                   /*ranks=*/"",
                   host};
   if (has_begun_ && owns_directory()) said.reported = report_failure(files_, directory_, failure);
+  log_to_file(LogLevel::kError, "train", failure.cause);  // the terminal is told by who leaves
   if (details) said.details = "\n" + details();
   if (said.reported != Reported::kWritten) return;
   failure.cause += said.details;

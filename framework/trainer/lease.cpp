@@ -32,29 +32,37 @@ Path lock_path(const Path& file) {
 }
 
 struct Holder {
-  std::string host, ticks, token;
+  std::string host, space, ticks, token;  // space: empty in a lease of an older version
   int64_t pid = 0, num_beats = 0;
 };
 
 std::optional<Holder> read_holder(FileSystem& files, const Path& file) {
   try {
     const Json json = Json::parse(read_text(files, file));
-    return Holder{json.at("host"), json.at("start_ticks"), json.at("token"), json.at("pid"),
-                  json.at("beats")};
+    return Holder{json.at("host"),        json.value("process_space", std::string()),
+                  json.at("start_ticks"), json.at("token"),
+                  json.at("pid"),         json.at("beats")};
   } catch (const FileError& error) {
     if (error.is_missing()) return std::nullopt;
     throw;
   } catch (const Json::exception&) {
-    return Holder{};  // torn or foreign: treated like a holder on another host that may be silent
+    return Holder{};  // torn or foreign: treated like a holder out of sight that may be silent
   }
 }
 
-/// Whether the holder still runs. On this host one that is being killed is waited for: it may be
-/// giving back much memory. On another host: whether its heartbeat is younger than the expiry, or,
-/// since clocks differ, moves while we look.
+/// Whether its process would be found from here. The name alone does not tell: containers may have
+/// that of their host and process ids of their own, and hosts may be called the same.
+bool is_in_sight(const Holder& holder) {
+  return !holder.host.empty() && holder.host == host_name() &&
+         (holder.space.empty() || holder.space == process_space());
+}
+
+/// Whether the holder still runs. In sight, one that is being killed is waited for: it may be giving
+/// back much memory. Out of sight: whether its heartbeat is younger than the expiry, or, since
+/// clocks differ, moves while we look.
 bool is_alive(FileSystem& files, const Path& file, const Holder& holder,
               const LeaseTiming& timing) {
-  if (!holder.host.empty() && holder.host == host_name()) {
+  if (is_in_sight(holder)) {
     const auto end = std::chrono::steady_clock::now() + timing.dying;
     while (!holder.ticks.empty() && start_ticks(holder.pid) == holder.ticks) {
       if (std::chrono::steady_clock::now() >= end) return true;
@@ -150,12 +158,10 @@ Lease::~Lease() {
 
 std::string Lease::content() const {
   const int64_t pid = ::getpid();
-  return Json{{"host", host_name()},
-              {"pid", pid},
-              {"start_ticks", start_ticks(pid)},
-              {"token", token_},
-              {"beats", num_beats_.load()}}
-             .dump() +
+  return Json{{"host", host_name()}, {"process_space", process_space()},
+              {"pid", pid},          {"start_ticks", start_ticks(pid)},
+              {"token", token_},     {"beats", num_beats_.load()}}
+             .dump(-1, ' ', false, Json::error_handler_t::replace) +
          "\n";
 }
 

@@ -1,7 +1,7 @@
 // Lease: at most one run writes to a run directory. A file says who holds it, and is written anew
-// every few seconds (in place where the disk is full), so that a holder on another host that died is
-// noticed. On a host the process itself
-// is looked at.
+// every few seconds (in place where the disk is full), so that a holder that died on another host,
+// or in a container whose processes are not seen from here, is noticed by its silence. Elsewhere the
+// process itself is looked at.
 #pragma once
 
 #include <atomic>
@@ -19,9 +19,9 @@ namespace triga {
 
 struct LeaseTiming {
   std::chrono::milliseconds heartbeat{5000};
-  /// A holder on another host that was silent for so long is taken for dead.
+  /// A holder out of sight, as on another host, that was silent for so long is taken for dead.
   std::chrono::milliseconds expiry{60000};
-  /// How long a holder on this host that was killed may take to end.
+  /// How long a holder in sight that was killed may take to end.
   std::chrono::milliseconds dying{2000};
 };
 
@@ -39,7 +39,7 @@ struct LeaseHolder {
   int64_t pid = 0;
   bool is_alive = false;
 };
-/// Nothing: nobody. Takes some seconds when the holder is on another host and silent.
+/// Nothing: nobody. Takes some seconds when the holder is out of sight and silent.
 std::optional<LeaseHolder> lease_holder(FileSystem& files, const Path& file,
                                         const LeaseTiming& timing = {});
 

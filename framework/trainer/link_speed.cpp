@@ -22,6 +22,11 @@ constexpr double kLongest = 0.1;  // seconds of one reduction, after which none 
 constexpr double kFarBelow = 0.25;         // of the speed of the card
 constexpr double kSlowestNetwork = 125e6;  // bytes a second: 1 Gbit/s, where cards say nothing
 constexpr double kMostOverMpi = 1e9;  // bytes a second that one process can be expected to exchange
+// Of an all-reduce inside a host, in bytes of the tensor a second. GPUs on PCIe 3.0 without
+// peer-to-peer copies reach several GB/s, those that go over sockets one. Memory gives several too,
+// to as many ranks as there are cores.
+constexpr double kSlowestBetweenGpus = 2e9;
+constexpr double kSlowestInMemory = 0.1e9;
 
 double first_number_in(const fs::path& path) {
   std::ifstream file(path);
@@ -147,6 +152,18 @@ std::string describe(const StartSpeeds& speeds) {
         speeds.num_hosts,
         speeds.network > 0 ? fmt::format(" (network card: {})", in_words(speeds.network)) : "");
   return text;
+}
+
+std::string speed_warning_in_host(const StartSpeeds& speeds, bool on_gpus) {
+  const double slowest = on_gpus ? kSlowestBetweenGpus : kSlowestInMemory;
+  if (speeds.in_host <= 0 || speeds.in_host >= slowest) return "";
+  return fmt::format(
+      "ranks of host {} reduce {} together, where {}: {}", speeds.slowest_host,
+      in_words(speeds.in_host),
+      on_gpus ? "GPUs on PCIe without NVLink do several GB/s" : "memory gives several GB/s",
+      on_gpus ? "do they see each other (nvidia-smi topo -m), and is NCCL_P2P_DISABLE or "
+                "NCCL_SHM_DISABLE set? NCCL_DEBUG=INFO shows the way that NCCL takes"
+              : "have they a core each, and does something else compute there?");
 }
 
 std::string speed_warning(const StartSpeeds& speeds, bool on_gpus) {

@@ -35,4 +35,8 @@ std::string describe(const StartSpeeds& speeds);
 /// else over MPI from the memory of processes, which 100 Gbit/s and more outrun.
 std::string speed_warning(const StartSpeeds& speeds, bool on_gpus);
 
+/// A sentence where ranks of a host exchange far less than its memory, or the bus between its GPUs,
+/// can; "": fast enough, or one rank a host.
+std::string speed_warning_in_host(const StartSpeeds& speeds, bool on_gpus);
+
 }  // namespace triga

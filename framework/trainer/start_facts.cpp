@@ -13,6 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMostNamed = 8;  // hosts, keys: more are counted
+constexpr const char* kVersionFact = "Triga";
 
 /// "a, b, c", or the first of many and how many more.
 std::string first_of(const std::vector<std::string>& words, const char* between) {
@@ -51,12 +52,20 @@ std::string value_of(const RankFacts& facts, const std::string& name) {
   return found == facts.same.end() ? "none" : found->second;
 }
 
-std::string find_disagreement(const std::vector<RankFacts>& ranks) {
-  std::set<std::string> names;
+/// What ranks say, but for the experiment. Triga's version is the first: another one may say other
+/// things.
+std::vector<std::string> names_to_compare(const std::vector<RankFacts>& ranks) {
+  std::set<std::string> others;
   for (const RankFacts& facts : ranks)
     for (const auto& [name, value] : facts.same)
-      if (name != kExperimentFact) names.insert(name);
-  for (const std::string& name : names) {
+      if (name != kExperimentFact && name != kVersionFact) others.insert(name);
+  std::vector<std::string> names = {kVersionFact};
+  names.insert(names.end(), others.begin(), others.end());
+  return names;
+}
+
+std::string find_disagreement(const std::vector<RankFacts>& ranks) {
+  for (const std::string& name : names_to_compare(ranks)) {
     const Camps camps = camps_by(ranks, [&](const auto& facts) { return value_of(facts, name); });
     if (camps.size() > 1)
       return fmt::format(
@@ -103,6 +112,12 @@ std::string find_shared_gpu(const std::vector<RankFacts>& ranks) {
   return "";
 }
 
+/// "": it is not there, or is no text.
+std::string text_in(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 }  // namespace
 
 std::string to_text(const RankFacts& facts) {
@@ -115,9 +130,18 @@ std::string to_text(const RankFacts& facts) {
 }
 
 RankFacts rank_facts_from_text(const std::string& text) {
-  const Json json = Json::parse(text);
-  return {json.at("host"), json.at("same"), json.at("device"), json.at("gpu"),
-          json.at("nccl_host")};
+  Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) json = Json::object();
+  RankFacts facts;
+  facts.host = text_in(json, "host");
+  if (facts.host.empty()) facts.host = "a host that it does not name";
+  if (const auto same = json.find("same"); same != json.end() && same->is_object())
+    for (const auto& [name, value] : same->items())
+      facts.same[name] = value.is_string() ? value.get<std::string>() : value.dump();
+  facts.device = text_in(json, "device");
+  facts.gpu = text_in(json, "gpu");
+  facts.nccl_host = text_in(json, "nccl_host");
+  return facts;
 }
 
 std::string ranks_in_words(const std::vector<RankFacts>& ranks, const std::vector<int>& chosen) {

@@ -25,14 +25,16 @@ struct RankFacts {
 inline constexpr const char* kExperimentFact = "the experiment";
 
 std::string to_text(const RankFacts& facts);
+/// Of any version of Triga: what is missing there or of another form stays empty, so that
+/// find_misfit() can say that the versions differ. Never throws for it.
 RankFacts rank_facts_from_text(const std::string& text);
 
 /// "ranks 0-2, 5 on a, b".
 std::string ranks_in_words(const std::vector<RankFacts>& ranks, const std::vector<int>& chosen);
 
 /// By rank. "": nothing is wrong. Otherwise what some ranks have and others have not (both values,
-/// and who has which); ranks on a CPU beside others on GPUs; one GPU that two ranks have, which NCCL
-/// refuses.
+/// and who has which; Triga's version before all else); ranks on a CPU beside others on GPUs; one
+/// GPU that two ranks have, which NCCL refuses.
 std::string find_misfit(const std::vector<RankFacts>& ranks);
 
 /// A sentence for each GPU that several ranks share in spite of that (NCCL_HOSTID).

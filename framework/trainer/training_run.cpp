@@ -25,6 +25,7 @@
 #include "trainer/model_check.h"
 #include "trainer/pipeline_setup.h"
 #include "trainer/rank_reporter.h"
+#include "trainer/rank_threads.h"
 #include "trainer/run_sinks.h"
 #include "trainer/snapshot_of_run.h"
 #include "trainer/start_checks.h"
@@ -102,6 +103,7 @@ class Run {
   LastWords last_words_;
   int64_t step_ = 0;
   int64_t num_parameters_ = 0;  // of the whole model
+  Environment environment_;
   Trace trace_;
   StepClock clock_{trace_, world_.progress()};
   std::unique_ptr<LogOutputs> log_;
@@ -228,7 +230,7 @@ TrainingState Run::load(const StartDecision& decision) {
     if (is_first_) {
       log_info("train", "goes on from ", decision.checkpoint->string(), " (step ", state.step, ")");
       for (const std::string& difference :
-           environment_differences(checkpoint.manifest().environment, environment_of(options_)))
+           environment_differences(checkpoint.manifest().environment, environment_))
         log_warning("train", difference, "; the run may differ",
                     difference.starts_with("plugin ") ? "" : " in the last bits");
     }
@@ -341,9 +343,14 @@ std::vector<size_t> Run::choose_cut(const StartDecision& decision, ConfigNode& r
 }
 
 ExitStatus Run::train(const StartDecision& decision) {
+  const HangWatch watch(world_.progress(), trace_, timeout_,
+                        [this](const auto&... words) { last_words_.hang(words...); });
   for (const std::string& note : options_.start_notes) log_warning("start", note);
   for (const std::string& note : decision.notes) log_warning("train", note);
   measure_links(world_, experiment_.log.measure_links);
+  environment_ = environment_of(options_);
+  choose_threads(world_, options_.files, experiment_.parallel.threads, decision.checkpoint,
+                 environment_);
   AssemblyOptions assembly_options;
   assembly_options.cache_dir = options_.cache_dir;
   if (decision.checkpoint)
@@ -385,7 +392,7 @@ ExitStatus Run::train(const StartDecision& decision) {
                        directory_,
                        resolved,
                        decision.decay_steps,
-                       environment_of(options_),
+                       environment_,
                        lease_.get(),
                        options_.stop_requested,
                        trace_,
@@ -399,13 +406,8 @@ ExitStatus Run::train(const StartDecision& decision) {
   open_sinks(state);
   say_start(state, MemoryMeter::use(world_.device()).now_bytes - bytes_before);
   world_.progress().set_activity("");
-  Outcome outcome = Outcome::kDone;
-  {
-    const HangWatch watch(world_.progress(), trace_, timeout_,
-                          [this](const auto&... words) { last_words_.hang(words...); });
-    outcome = trainer_->run();
-    while (outcome == Outcome::kSpikes) outcome = go_back(inputs);
-  }
+  Outcome outcome = trainer_->run();
+  while (outcome == Outcome::kSpikes) outcome = go_back(inputs);
   sinks_.clear();
   const ExitStatus exit_status =
       outcome == Outcome::kStopped ? ExitStatus::kStopped : ExitStatus::kDone;

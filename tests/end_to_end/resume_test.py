@@ -1,6 +1,7 @@
 """Nothing is lost: a run that is interrupted and resumed is the run that was not, to the bit."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,28 @@ class ResumeTest(TrigaTest):
         for column in ("loss", "grad_norm", "learning_rate"):
             self.assertEqual(run.column(column), straight.column(column), column)
         self.assertEqual(run.column("loss", "validation"), straight.column("loss", "validation"))
+
+    def test_keeps_the_number_of_threads(self):
+        """Another one gives other last bits; a run that moves to hosts with more cores must not get them unasked."""
+        one, two = (("--set", f"parallel.threads={number}") for number in (1, 2))
+        straight = self.launch(1, "straight", *STEPS, *one, "--set", "train.max_steps=40")
+        other = self.launch(1, "other", *STEPS, *two, "--set", "train.max_steps=40")
+        self.assertNotEqual(state_hash(other.directory), state_hash(straight.directory), "the number changes nothing here")
+        decay = ("--set", "learning_rate_schedule={kind: cosine, warmup_steps: 5, decay_steps: 40}")
+        share = str(len(os.sched_getaffinity(0)))
+        self.assertNotEqual(share, "1", "needs more than one core")
+        self.launch(1, "parts", *STEPS, *decay, *one, "--set", "train.max_steps=20")
+        run = self.launch(1, "parts", *STEPS, *decay, "--set", "train.max_steps=40")
+        self.assertEqual(state_hash(run.directory), state_hash(straight.directory))
+        log = (run.directory / "log" / "rank-0.log").read_text()
+        self.assertIn(f"the ranks keep the threads that they had (1), so that the run stays the same to the bit; their shares of the "
+                      f"cores here: {share}.", log)
+        run = self.launch(1, "parts", *STEPS, *decay, *two, "--set", "train.max_steps=50")
+        self.assertIn("threads: the checkpoint was written with 1, here it is 2; the run may differ in the last bits",
+                      (run.directory / "log" / "rank-0.log").read_text())
+        run = self.launch(2, "parts", *STEPS, *decay, "--set", "train.max_steps=60")
+        self.assertRegex((run.directory / "log" / "rank-0.log").read_text(),
+                         r"threads: the checkpoint was written with 2, here it is \d+,\d+; the run may differ in the last bits")
 
     def test_says_when_a_longer_run_learns_nothing(self):
         self.launch(1, "longer", *STEPS, "--set", "train.max_steps=10")

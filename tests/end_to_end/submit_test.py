@@ -76,8 +76,25 @@ class Submit(SubmitCase):
                       str(self.folder / "runs" / "tiny")):
             self.assertIn(words, done.stdout)
         self.assertIn("\n#SBATCH --time=60\n", printed)
-        self.assertIn(f"rank=({TRIGA.resolve()} train {self.experiment} ", printed, "the command that submits is pinned")
         self.assertEqual(subprocess.run(["bash", "-n", script]).returncode, 0)
+
+    def test_the_job_runs_the_file_that_a_link_led_to(self):
+        """The link may lead to another version while the job waits."""
+        link = self.folder / "newest"
+        link.symlink_to(TRIGA.resolve())
+        printed = subprocess.run([link, "submit", self.experiment, "--print"], cwd=self.folder, env=self.with_stand_ins(),
+                                 capture_output=True, text=True, timeout=300)
+        self.assertEqual(printed.returncode, 0, printed.stdout + printed.stderr)
+        self.assertIn(f"rank=({TRIGA.resolve()} train {self.experiment} ", printed.stdout)
+        self.assertNotIn(str(link), printed.stdout)
+
+    def test_a_folder_that_other_hosts_do_not_see_is_a_warning(self):
+        here = f"/tmp/{self.folder.name}/runs"
+        several = self.submit("--print", "--run-dir", here, "--set", "launch.nodes=2")
+        self.assertRegex(several.stderr, f"triga: warning: the run's folder {here} is to lie on .*: as far as this host can tell, "
+                                         "only this host sees it, and the run has 2 hosts; .*--run-dir DIR\n")
+        self.assertIn("#SBATCH --nodes=2\n", several.stdout)
+        self.assertNotIn("only this host sees it", self.submit("--print", "--run-dir", here).stderr)
 
     def test_site_files_are_laid_over_launch_later_ones_last(self):
         (self.folder / "config" / "triga").mkdir(parents=True)
@@ -218,6 +235,10 @@ class Script(SubmitCase):
         self.check("status stopped 10 75; exit 75", 75, "requeue 42")
         said = self.check("exit 2", 2, None, restart=1)
         self.assertIn("the run did not begin", said)
+
+    def test_a_signal_before_the_run_begins_is_a_stop(self):
+        said = self.check("kill -TERM $PPID; sleep 10; exit 1", 75, None)
+        self.assertIn("stopped before the run began", said)
 
     def test_fresh_holds_for_the_first_start_only(self):
         self.script.write_text(self.submit("--print", "--fresh").stdout)

@@ -2,10 +2,12 @@
 """Fault campaign: runs that are struck at random instants, at least a third of them inside a save, and what becomes of them.
 
 A trial is a run of a small GPT in some layout (1 to 4 ranks; DP with and without ZeRO, PP, DP x PP) on a file system of its
-own; of a larger one, whose files pass by the page cache, on the disk of the temporary folder where that is ext4 or XFS. It is struck one to three times; after each strike it must end in bounded time, with a status that fits, leaving no
-process behind; the same command starts it again. At its end it must have the weights and the optimizer state of the run that
-nothing happened to, to the bit: else it counts as a loss. The last line printed counts strikes and losses. A full campaign fails as well when a kind of
-strike did not come, or fewer than a third fell inside a save.
+own; of a larger one, whose files pass by the page cache, on the disk of the temporary folder where that is ext4 or XFS. Every fifth
+run watches for spikes of the loss, of which there are none. It is struck one to three times; after each strike it must end in bounded
+time, with a status that fits, leaving no process behind; the same command starts it again. At its end it must have the weights, the
+optimizer state and the losses to tell a spike by of the run that nothing happened to, to the bit: else it counts as a loss. The last
+line printed counts strikes, only those that found something to strike, and losses. A full campaign fails as well when a kind of strike
+did not come, or fewer than a third fell inside a save.
 
   campaign.py [--strikes N] [--seed N] [--trial N]...   needs a mount namespace: root, or user namespaces
 """
@@ -13,6 +15,7 @@ strike did not come, or fewer than a third fell inside a save.
 import argparse
 import collections
 import contextlib
+import json
 import os
 import pathlib
 import random
@@ -24,6 +27,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from typing import Callable, NamedTuple
 
 from triga_runner import EXPERIMENT, TRIGA, environment, make_text, ranks_of, state_hash
 
@@ -42,6 +46,9 @@ LAYOUTS = {
 # Each rank writes 6 MB of optimizer states: from 4 MB on a file goes to the disk directly.
 LARGE_FILES = "dp 2, large files"
 LARGE_LAYOUT = (2, ("model.config.hidden_size=256", "checkpoint.every_steps=8"))
+# No loss is so high; what it is compared with goes through the checkpoints.
+SPIKES = "train.spikes={window: 8, z_score: 1000, max_in_a_row: 3}"
+SPIKES_STATE = ("losses", "spikes_in_a_row", "rollbacks", "left_out_steps", "good_steps", "skipped_steps")
 DEADLINE = 90  # seconds from a strike that ends a run to its end; the run's own is 4, that of its start 60, and the machine may be busy
 DISK = "32m"
 FULL = 120  # strikes of a full campaign
@@ -49,6 +56,16 @@ FULL = 120  # strikes of a full campaign
 
 class Lost(Exception):
     """The promise is broken: what happened instead."""
+
+
+class Setup(NamedTuple):
+    """What a trial runs."""
+
+    layout: str
+    has_spikes: bool
+
+    def __str__(self):
+        return self.layout + (", spikes" if self.has_spikes else "")
 
 
 @dataclass
@@ -61,6 +78,8 @@ class Training:
     ranks: int
     old_drafts: frozenset
     undo: list = field(default_factory=list)
+    then: Callable[[], bool] = lambda: True  # the rest of a strike, once the run has ended. False: it found nothing to strike
+    note: str = ""  # what it struck, for people
 
     def drafts(self):
         """Checkpoints that are being written; not what an earlier start left."""
@@ -85,6 +104,20 @@ class Training:
 def checkpoints_of(directory):
     """Of a run's folder, oldest first; not what an interrupted save left."""
     return sorted(path for path in (directory / "checkpoints").glob("step-*") if not path.suffix)
+
+
+def identity_of(checkpoint):
+    """Differs where the same step was saved again. None: there is no such checkpoint any more."""
+    with contextlib.suppress(OSError):
+        status = checkpoint.stat()
+        return f"{status.st_ino}-{status.st_mtime_ns}"
+
+
+def whole_checkpoints_of(directory):
+    """Those that no strike has damaged, oldest first."""
+    damaged = read(directory.parent / "damaged").split()
+    found = [(path, identity_of(path)) for path in checkpoints_of(directory)]
+    return [path for path, identity in found if identity and identity not in damaged]
 
 
 def drafts_of(directory):
@@ -184,23 +217,26 @@ def strike_read_only(training):
 
 
 def strike_bytes(training):
-    """The host dies, and the newest checkpoint has wrong bytes in one of its files; an older one is whole."""
-    strike_host(training)
+    """The host dies, and of several whole checkpoints one has wrong bytes in one of its files: the newest, or an older one."""
 
     def flip():
-        checkpoints = checkpoints_of(training.directory)
-        if len(checkpoints) < 2:
-            return
-        path = training.random.choice(sorted(path for path in checkpoints[-1].rglob("*") if path.is_file()))
+        whole = whole_checkpoints_of(training.directory)
+        if len(whole) < 2:
+            return False
+        is_older = training.random.random() < 1 / 3
+        checkpoint = training.random.choice(whole[:-1]) if is_older else whole[-1]
+        path = training.random.choice(sorted(path for path in checkpoint.rglob("*") if path.is_file()))
         content = bytearray(path.read_bytes())
-        for _ in range(training.random.randint(1, 3)):
-            content[training.random.randrange(len(content))] ^= 1 << training.random.randrange(8)
+        for bit in training.random.sample(range(8 * len(content)), training.random.randint(1, 3)):
+            content[bit // 8] ^= 1 << bit % 8
         path.write_bytes(content)
         damaged = training.directory.parent / "damaged"
-        damaged.write_text(f"{read(damaged)} {checkpoints[-1].stat().st_ino}")
+        damaged.write_text(f"{read(damaged)} {identity_of(checkpoint)}")
+        training.note = f" in {'an older' if is_older else 'the newest'} checkpoint"
+        return True
 
-    training.undo.append(flip)
-    return True
+    training.then = flip
+    return strike_host(training)
 
 
 # What strikes (False: there was nothing to strike any more), and the statuses that a run may end with after it: 0 where it came too late or does not end a run, 6 lost peers, 75 saved on a
@@ -218,6 +254,7 @@ STRIKES = {
     "read-only": (strike_read_only, {0, 5}),
     "wrong bytes": (strike_bytes, {0, -9}),
 }
+NEEDED = {"wrong bytes": 2}  # whole checkpoints that must be there
 
 
 class Campaign:
@@ -236,10 +273,10 @@ class Campaign:
         self.counts = collections.Counter()
         self.processes = []
 
-    def start(self, layout, directory):
-        ranks, settings = self.layouts[layout]
+    def start(self, setup, directory):
+        ranks, settings = self.layouts[setup.layout]
         line = [str(TRIGA), "launch", str(self.experiment), "-n", str(ranks), "--run-dir", str(directory), "--progress", "lines"]
-        for setting in (*SETTINGS, *settings):
+        for setting in (*SETTINGS, *settings, *((SPIKES,) if setup.has_spikes else ())):
             line += ["--set", setting]
         # Not a pipe: what a killed launcher leaves behind would keep it open.
         output = open(directory.parent / "output.txt", "ab")
@@ -247,33 +284,35 @@ class Campaign:
         self.processes.append(process)
         return process
 
-    def uninterrupted(self, layout):
-        """(hash of the final state, seconds) of the run that nothing happens to."""
-        if layout not in self.expected:
+    def uninterrupted(self, setup):
+        """(final state, seconds) of the run that nothing happens to."""
+        if setup not in self.expected:
             place = self.folder / f"expected-{len(self.expected)}"
             place.mkdir()
             started = time.monotonic()
-            if self.start(layout, place / "run").wait() != 0:
+            if self.start(setup, place / "run").wait() != 0:
                 raise SystemExit(f"the run that nothing happens to failed:\n{tail(place)}")
-            self.expected[layout] = state_hash(place / "run"), time.monotonic() - started
-        return self.expected[layout]
+            self.expected[setup] = final_state(place / "run"), time.monotonic() - started
+        return self.expected[setup]
 
-    def wait_for_instant(self, training, duration):
-        """Some instant of the run, or inside one of its saves. True: a save was being written."""
+    def wait_for_instant(self, training, duration, num_needed):
+        """Some instant of the run, or inside one of its saves; so many whole checkpoints are there. True: a save was being written."""
         end = time.monotonic() + training.random.uniform(0.05, 0.7) * duration
         inside = training.random.random() < 0.7  # some saves are over before the strike: half are left
         while time.monotonic() < end and training.process.poll() is None:
+            time.sleep(0.01)
+        while training.process.poll() is None and len(whole_checkpoints_of(training.directory)) < num_needed:
             time.sleep(0.01)
         while inside and training.process.poll() is None and not training.drafts():
             time.sleep(0.0005)
         return bool(training.drafts())
 
-    def strike(self, name, layout, directory, generator):
+    def strike(self, name, setup, directory, generator):
         function, allowed = STRIKES[name]
         before = self.look(directory)
         old_drafts = frozenset(drafts_of(directory))
-        training = Training(self.start(layout, directory), directory, generator, self.layouts[layout][0], old_drafts)
-        inside = self.wait_for_instant(training, self.uninterrupted(layout)[1])
+        training = Training(self.start(setup, directory), directory, generator, self.layouts[setup.layout][0], old_drafts)
+        inside = self.wait_for_instant(training, self.uninterrupted(setup)[1], NEEDED.get(name, 0))
         in_time = training.process.poll() is None
         struck = function(training) and in_time
         try:
@@ -281,6 +320,7 @@ class Campaign:
         except subprocess.TimeoutExpired:
             raise Lost(f"did not end within {DEADLINE} s of the strike")
         self.wait_for_the_last_rank(directory)
+        struck = struck and training.then()
         for undo in training.undo:
             undo()
         self.check_start(directory, before, name)
@@ -289,13 +329,13 @@ class Campaign:
         self.counts["strikes"] += struck
         self.counts["inside a save"] += inside and struck
         self.counts[name] += struck
-        self.counts[layout] += struck
-        return f"{name}{' inside a save' if inside else '' if struck else ' (too late)'} -> {status}"
+        self.counts[setup.layout] += struck
+        moment = " (missed)" if not struck else " inside a save" if inside else ""
+        return f"{name}{training.note}{moment} -> {status}"
 
     def look(self, directory):
         """(newest step that a start must go on from, where its output will begin)."""
-        damaged = read(directory.parent / "damaged").split()
-        steps = [int(path.name[5:]) for path in checkpoints_of(directory) if str(path.stat().st_ino) not in damaged]
+        steps = [int(path.name[5:]) for path in whole_checkpoints_of(directory)]
         output = directory.parent / "output.txt"
         return steps[-1] if steps else 0, output.stat().st_size if output.exists() else 0
 
@@ -334,7 +374,8 @@ class Campaign:
         names = [list(STRIKES)[number % len(STRIKES)]] + generator.choices(sorted(STRIKES), k=generator.randrange(3))
         if layout == LARGE_FILES and "full disk" in names:  # that of the machine
             layout = generator.choice(sorted(LAYOUTS))
-        expected, _ = self.uninterrupted(layout)
+        setup = Setup(layout, has_spikes=number % 5 == 4)
+        expected, _ = self.uninterrupted(setup)
         place = self.folder / f"trial-{number}"
         place.mkdir()
         options = ["--bind", str(place)] if layout == LARGE_FILES else ["-t", "tmpfs", "-o", f"size={DISK}", "trial"]
@@ -343,16 +384,16 @@ class Campaign:
         try:
             for name in names:
                 happened.append(name)
-                happened[-1] = self.strike(name, layout, place / "run", generator)
+                happened[-1] = self.strike(name, setup, place / "run", generator)
             before = self.look(place / "run")
-            status = self.start(layout, place / "run").wait(timeout=120)
+            status = self.start(setup, place / "run").wait(timeout=120)
             self.check_start(place / "run", before, "no strike")
             if status != 0:
                 raise Lost(f"started again, it ended with status {status}")
-            if state_hash(place / "run") != expected:
-                raise Lost("the final weights or optimizer state are others than without a strike")
+            if final_state(place / "run") != expected:
+                raise Lost("the final weights, optimizer state or losses are others than without a strike")
         except (Lost, subprocess.TimeoutExpired, FileNotFoundError) as loss:
-            print(f"trial {number}: {layout}: {'; '.join(happened)}\n  LOST: {loss}\n{tail(place)}", flush=True)
+            print(f"trial {number}: {setup}: {'; '.join(happened)}\n  LOST: {loss}\n{tail(place)}", flush=True)
             kept = self.folder / f"lost-{number}"
             shutil.copytree(place, kept, symlinks=True, ignore=shutil.ignore_patterns("filler"))
             print(f"  its folder: {kept}", flush=True)
@@ -361,9 +402,8 @@ class Campaign:
             self.end_all(place / "run")
             subprocess.run(["umount", "-R", "-l", str(place)], check=True)
             shutil.rmtree(place, ignore_errors=True)  # of large files
-        print(f"trial {number}: {layout}: {'; '.join(happened)}; the same bits", flush=True)
+        print(f"trial {number}: {setup}: {'; '.join(happened)}; the same bits", flush=True)
         return True
-
 
     def shortcomings(self, is_full):
         """What strikes did not come as they should have, each a line. A dozen strikes cannot be of all kinds."""
@@ -381,6 +421,12 @@ def writes_directly(folder):
     """Whether files of a checkpoint that are large pass by the page cache there."""
     kind = subprocess.run(["stat", "-f", "-c", "%T", str(folder)], capture_output=True, text=True, check=True).stdout.strip()
     return kind in ("ext2/ext3", "xfs")
+
+
+def final_state(directory):
+    """Of a run: the hash of its weights and optimizer state, and what it tells spikes by."""
+    state = json.loads((directory / "checkpoints" / "latest" / "training" / "state.json").read_text())
+    return state_hash(directory), [state[name] for name in SPIKES_STATE]
 
 
 def read(path):

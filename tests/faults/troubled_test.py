@@ -1,5 +1,5 @@
 """One rank hangs, fails or runs out of memory in the middle of training: the run names it, says what happened, and every rank ends within
-the deadline. And what `triga status` says of a run meanwhile. The trouble comes from a dataset (troubled.cpp)."""
+the deadline. And what `triga status` says of a run meanwhile. The trouble comes from a dataset or a model (troubled.cpp)."""
 
 import json
 import os
@@ -28,9 +28,7 @@ checkpoint: {every_steps: 0}
 log: {every_steps: 1}
 """
 DEADLINE = 4
-START = 20  # seconds that two ranks may take to the sample: 3 of their own, and other tests keep the cores busy
-END = 10    # from the cause to the end of launch: 5 for a report on a slow disk, and mpirun lingers a second or two
-
+END = 10  # seconds from the cause to the end of launch: 5 for a report on a slow disk, and mpirun lingers a second or two; 3 for busy cores
 
 
 class TroubledTest(TrigaTest):
@@ -38,20 +36,24 @@ class TroubledTest(TrigaTest):
         super().setUp()
         self.experiment.write_text(EXPERIMENT)
         self.environment = environment(TRIGA_PLUGIN_PATH=PLUGINS)
+        self.mark = self.folder / "began"  # made when the trouble begins
 
-    def train(self, trouble, ranks=2, seconds=60, deadline=DEADLINE, sample=40, settings=(), **how):
-        """Runs until the trouble ends it, in time: only of a rank that sleeps the deadline tells. -> (status, everything printed to
-        stderr, failure.txt)"""
+    def train(self, trouble, ranks=2, seconds=90, deadline=DEADLINE, hangs=False, sample=40, settings=(), **how):
+        """Runs until the trouble ends it, in time from when it began: only of a rank that hangs the deadline tells. -> (status,
+        everything printed to stderr, failure.txt)"""
         directory = self.folder / f"run{sample}"
-        started = time.monotonic()
+        self.mark.unlink(missing_ok=True)
         done = subprocess.run(
             [str(TRIGA), "launch", str(self.experiment), "-n", str(ranks), "--run-dir", str(directory), "--set",
-             f"data.train.trouble={trouble}", "--set", f"data.train.sample={sample}", "--set", f"parallel.communication_timeout={deadline}",
+             f"data.train.trouble={trouble}", "--set", f"data.train.sample={sample}", "--set", f"data.train.mark={self.mark}", "--set",
+             f"parallel.communication_timeout={deadline}",
              *(word for setting in settings for word in ("--set", setting))], cwd=self.folder,
             env=self.environment, capture_output=True, text=True, timeout=seconds, **how)
-        took = time.monotonic() - started
-        print(f"{trouble} on {ranks} ranks: ended after {took:.1f} s with status {done.returncode}")
-        self.assertLess(took, START + END + (deadline if trouble == "sleep" else 0), done.stderr)
+        ended = time.time()
+        self.assertTrue(self.mark.exists(), "ended before the trouble:\n" + done.stderr)
+        took = ended - self.mark.stat().st_mtime
+        print(f"{trouble} on {ranks} ranks: ended {took:.1f} s after it began, with status {done.returncode}")
+        self.assertLess(took, END + (deadline if hangs else 0), done.stderr)
         self.assertEqual(ranks_of(directory), {}, "no process is left over")
         failure = (directory / "failure.txt").read_text() if (directory / "failure.txt").exists() else ""
         if ranks > 1:
@@ -61,18 +63,27 @@ class TroubledTest(TrigaTest):
         self.assertEqual((status["state"], status["exit_status"]), ("failed", done.returncode), str(status))
         return done.returncode, done.stderr, failure
 
+    def check_hang(self, rank, place, status, failure):
+        self.assertEqual(status, 6, failure)
+        cause = failure.splitlines()[1]
+        self.assertRegex(cause, rf"^rank {rank} on host \S+: it hangs: nothing moved for [34]\.\d s in {place}")
+        self.assertIn("parallel.communication_timeout is 4 s", cause)
+        self.assertIn("main thread:", failure)
+        self.assertIn("Where the ranks were:", failure)
+        self.assertRegex(failure, r"rank \d on host \S+: step \d+, .*in (all_reduce|all_gather)", "the one that waits for it")
+        self.assertNotIn("missing:", cause)
+
     def test_a_rank_that_hangs_in_its_data_says_where(self):
         for rank, sample in ((0, 40), (1, 41)):  # of the two microbatches of one step
-            status, _, failure = self.train("sleep", sample=sample)
-            self.assertEqual(status, 6, failure)
-            cause = failure.splitlines()[1]
-            self.assertRegex(cause, rf"^rank {rank} on host \S+: it hangs: nothing moved for [34]\.\d s in data")
-            self.assertIn("parallel.communication_timeout is 4 s", cause)
-            self.assertIn("main thread:", failure)
+            status, _, failure = self.train("sleep", hangs=True, sample=sample)
+            self.check_hang(rank, "data", status, failure)
             self.assertIn("Prefetcher", failure, "the stack of the thread that waits")
-            self.assertIn("Where the ranks were:", failure)
-            self.assertRegex(failure, r"rank \d on host \S+: step \d+, .*in (all_reduce|all_gather)", "the one that waits for it")
-            self.assertNotIn("missing:", cause)
+
+    def test_a_rank_that_hangs_in_a_layer_says_where(self):
+        model = f"model={{plugin: troubled, kind: stuck, config: {{forward: 20, mark: {self.mark}}}}}"
+        status, _, failure = self.train("none", hangs=True, settings=(model,))
+        self.check_hang(1, r"forward of microbatch \d", status, failure)
+        self.assertRegex(failure, r"main thread:\n(    .*\n)*    .*\btroubled\.so\b", "the layer is on its stack")
 
     def test_a_rank_that_opens_its_data_for_longer_than_the_deadline_is_waited_for(self):
         directory = self.folder / "run"
@@ -83,7 +94,7 @@ class TroubledTest(TrigaTest):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_one_rank_alone_that_hangs_ends_too(self):
-        status, printed, failure = self.train("sleep", ranks=1)
+        status, printed, failure = self.train("sleep", ranks=1, hangs=True)
         self.assertEqual(status, 6, printed)
         self.assertIn("it hangs: nothing moved for", failure)
 
@@ -94,7 +105,7 @@ class TroubledTest(TrigaTest):
 
     def test_ranks_that_part_name_what_each_meant_to_do(self):
         # Rank 1 has evaluated its share of the data, and rank 0 goes on with the next batch.
-        settings = ("data.validation={plugin: troubled, kind: troubled, trouble: fewer}", "eval.every_steps=5")
+        settings = (f"data.validation={{plugin: troubled, kind: troubled, trouble: fewer, mark: {self.mark}}}", "eval.every_steps=5")
         status, _, failure = self.train("none", deadline=60, settings=settings)
         self.assertEqual(status, 6, failure)
         written = json.loads((self.folder / "run40" / "status.json").read_text())

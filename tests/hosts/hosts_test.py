@@ -200,6 +200,40 @@ class HostsTest(TrigaTest):
             self.assertIn("4 ranks on a, c", text)
             self.assertEqual(state_hash(self.folder / "run"), expected)
 
+    def test_a_host_whose_only_rank_is_killed_each_time_is_left_out(self):
+        steps = ["--set", "train.max_steps=600", "--set", "checkpoint.every_steps=10", "--set", "parallel.communication_timeout=8"]
+        expected = state_hash(self.launch(2, "one", *steps).directory)
+        with SeveralHosts(["a", "b", "c"]) as hosts:
+            # On one core each rank has one thread, as two ranks have on one host.
+            line = ["taskset", "-c", "0", *self.launch_line(hosts, "run", "-n", "2", "-N", "2", *steps, "--set", "launch.max_restarts=4",
+                                                            on="a,b,c")]
+            process = hosts.start("a", line, env=environment())
+            for step in (20, 120):
+                self.wait_for_step(process, "run", step)
+                [rank] = [pid for pid in hosts.programs("b", "train") if is_rank(pid)]
+                # Stopped first, until the other rank waits: Open MPI ends one that sends to a rank that is gone, and mpirun may hear of
+                # that end first.
+                os.kill(rank, signal.SIGSTOP)
+                time.sleep(0.5)
+                os.kill(rank, signal.SIGKILL)
+            text, _ = self.end(process, 240)
+            self.assertEqual(process.returncode, 0, text)
+            self.assertIn("host b is left out: the run ended on it 2 times", text)
+            self.assertNotIn("host a is left out", text)
+            self.assertIn("2 ranks on a, c", text)
+            self.assertNotIn("(3 of 4; launch.max_restarts)", text)
+            self.assertEqual(state_hash(self.folder / "run"), expected)
+
+    def test_a_host_that_cannot_be_reached_is_named(self):
+        with SeveralHosts(["a", "b"]) as hosts:
+            for extra in ([], ["--set", "launch.max_restarts=3"]):
+                done = hosts.run("a", self.launch_line(hosts, "run", "-n", "2", *extra, on="a,nobody"), env=environment())
+                text = done.stdout + done.stderr
+                self.assertEqual(done.returncode, 6, text)
+                self.assertIn("the run did not begin, since mpirun can start nothing on nobody; the reason is above\n"
+                              "  Hosts must answer `ssh HOST true` without a question", text)
+                self.assertFalse((self.folder / "run").exists())
+
     def test_a_rank_that_is_slow_is_named_and_no_other(self):
         # Packed, and long against the last batch of an epoch, which is small: all ranks have as much to compute, and it takes long against
         # what is sent, written and logged.

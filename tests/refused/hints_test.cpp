@@ -67,6 +67,8 @@ constexpr Foreign kForeign[] = {
     {"dataloader_num_workers", "data.prefetch"},
     {"ddp_bucket_cap_mb", "parallel.bucket_bytes"},
     {"ddp_timeout", "parallel.communication_timeout"},
+    {"num_threads", "parallel.threads"},
+    {"metrics", "log.prometheus_port"},
     {"hang_timeout", "parallel.communication_timeout"},
     {"model_name_or_path", "model.init"},
     {"train_file", "data.train"},

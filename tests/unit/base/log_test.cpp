@@ -1,7 +1,14 @@
 #include "triga/log.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -116,6 +123,68 @@ TEST(Log, GoesOnWhenTheDiskIsFull) {
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_THAT(said, HasSubstr("[log] warning: "));
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+}
+
+TEST(Log, IsOnTheTerminalWhileTheFileBlocksAndInTheFileLater) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "rank-0.log";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const int reading = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(reading, 0);
+  CapturedTerminal captured(/*is_interactive=*/false);
+  std::string shown, written;
+  std::thread reader;
+  {
+    const LogOutputs outputs({.file = path, .terminal = &captured.terminal()});
+    const std::string longer_than_a_pipe(1 << 18, 'x');
+    std::thread blocked([&] { log_info("data", longer_than_a_pipe); });
+    const auto pause = std::chrono::milliseconds(10);
+    int num_bytes = 0;
+    for (int i = 0; i < 1000 && num_bytes == 0; ++i) {  // until it stands in the write
+      std::this_thread::sleep_for(pause);
+      ioctl(reading, FIONREAD, &num_bytes);
+    }
+    std::atomic<bool> has_said = false;
+    std::thread other([&] {
+      log_warning("checkpoint", "the save hangs");
+      log_warning("checkpoint", "it still hangs");
+      has_said = true;
+    });
+    for (int i = 0; i < 1000 && !has_said; ++i) std::this_thread::sleep_for(pause);
+    EXPECT_TRUE(has_said) << "the file of one thread holds up another one";
+    shown = captured.take();
+    fcntl(reading, F_SETFL, 0);  // from here on it waits for bytes, until the file is closed
+    reader = std::thread([&] {
+      char piece[4096];
+      for (ssize_t n; (n = read(reading, piece, sizeof piece)) > 0;)
+        written.append(piece, static_cast<size_t>(n));
+    });
+    blocked.join();
+    other.join();
+  }
+  reader.join();
+  close(reading);
+  EXPECT_THAT(shown, ::testing::EndsWith("x\n[checkpoint] warning: the save hangs\n"
+                                         "[checkpoint] warning: it still hangs\n"));
+  EXPECT_EQ(std::count(written.begin(), written.end(), '\n'), 3) << "lines are whole";
+  EXPECT_THAT(written, HasSubstr("[data] xxx"));
+  EXPECT_THAT(written, HasSubstr("x\n"));
+  EXPECT_THAT(written, HasSubstr("[checkpoint] the save hangs\n"));
+  EXPECT_THAT(written, ::testing::EndsWith("[checkpoint] it still hangs\n"));
+}
+
+TEST(Log, HasLinesForTheFileAlone) {
+  const TemporaryFolder folder;
+  log_to_file(LogLevel::kError, "train", "nobody listens");
+  {
+    const LogOutputs outputs({.file = folder / "rank-0.log", .is_json = true, .rank = 3});
+    log_to_file(LogLevel::kError, "train", "the disk is full");
+  }
+  const auto lines = lines_of(folder / "rank-0.log");
+  ASSERT_EQ(lines.size(), 1u) << "none from before there was a file";
+  const auto line = nlohmann::json::parse(lines[0]);
+  EXPECT_EQ(line["level"], "error");
+  EXPECT_EQ(line["message"], "the disk is full");
 }
 
 TEST(Log, RefusesAFileThatCannotBeOpened) {

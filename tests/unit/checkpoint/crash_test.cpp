@@ -5,141 +5,31 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <set>
 
-#include "checkpoint/background_writer.h"
-#include "checkpoint/layout.h"
-#include "checkpoint/reader.h"
-#include "checkpoint/writer.h"
-#include "comm/local_communicator.h"
+#include "checkpoint/checksum.h"
 #include "tests/support/faulty_files.h"
-#include "tests/support/memory_files.h"
-#include "tests/support/small_snapshot.h"
+#include "tests/unit/checkpoint/crash_scenes.h"
 
-namespace triga {
+namespace triga::test {
 namespace {
 
-using test::Crash;
-using test::Fault;
-using test::FaultyFiles;
-using test::MemoryFiles;
-using test::small_snapshot;
-
-const Path kRun = "/run";
-const Path kCheckpoints = "/run/checkpoints";
-
-// A situation before a save, and the save.
-struct Scene {
-  std::string name;
-  std::vector<Snapshot> before;
-  Snapshot saved;
-  Retention retention;
-};
-
-// Retention that deletes both by age and by value.
-Retention last_one_and_best() {
-  return {1, KeepBest{"loss", /*maximize=*/false, 1}};
-}
-
 std::vector<Scene> scenes() {
-  Snapshot changed = small_snapshot(20, {{"loss", 2.5}});
-  changed.weights[""]["ln.bias"] += 100;
   return {
       {"first save of a run", {}, small_snapshot(10), {}},
       {"later save, nothing to remove",
        {small_snapshot(10), small_snapshot(20)},
        small_snapshot(30),
        {}},
-      {"removes two",
-       {small_snapshot(10, {{"loss", 3}}), small_snapshot(20, {{"loss", 4}})},
-       small_snapshot(30, {{"loss", 2}}),
-       last_one_and_best()},
+      removes_two(),
       {"keeps the best",
        {small_snapshot(10, {{"loss", 1}}), small_snapshot(20, {{"loss", 4}})},
        small_snapshot(30, {{"loss", 2}}),
        last_one_and_best()},
-      {"replaces the newest",
-       {small_snapshot(10, {{"loss", 3}}), small_snapshot(20, {{"loss", 4}})},
-       changed,
-       {}},
+      replaces_the_newest(),
   };
-}
-
-// The disk before the start of the run that saves.
-MemoryFiles prepared(const Scene& scene) {
-  MemoryFiles files;
-  files.make_directory(kRun);
-  files.sync_directory("/");
-  if (scene.before.empty()) return files;
-  Retention all;
-  all.keep_last = 10;
-  CheckpointWriter writer(files, kCheckpoints, {all});
-  for (const auto& snapshot : scene.before) writer.save(snapshot);
-  return files;
-}
-
-enum class Way { kWaiting, kInBackground };
-
-void save(CheckpointWriter& writer, const Snapshot& snapshot, Way way) {
-  if (way == Way::kWaiting) {
-    writer.save(snapshot);
-    return;
-  }
-  const auto alone = make_single_communicator();
-  BackgroundWriter background(writer);
-  background.start(snapshot, *alone);
-  background.finish(*alone);
-}
-
-// A start of the run, and its save.
-void start_and_save(FileSystem& files, const Scene& scene, Way way = Way::kWaiting) {
-  CheckpointWriter writer(files, kCheckpoints, {scene.retention});
-  save(writer, scene.saved, way);
-}
-
-// Reads everything through the names that a training run uses.
-bool holds(FileSystem& files, const Path& directory, const Snapshot& snapshot) {
-  const Checkpoint checkpoint(files, directory);
-  if (!(checkpoint.state() == snapshot.state) ||
-      checkpoint.text("tokenizer.json") != snapshot.files.at("tokenizer.json"))
-    return false;
-  const auto weights = checkpoint.weights({});
-  for (const auto& [name, tensor] : snapshot.weights.at(""))
-    if (!weights.read(name).equal(tensor)) return false;
-  const auto optimizer = checkpoint.training("optimizer");
-  for (const auto& [name, tensor] : snapshot.training.at("optimizer"))
-    if (!optimizer.read(name).equal(tensor)) return false;
-  return true;
-}
-
-enum class Found { kNothing, kOld, kNew, kSomethingElse };
-
-// What a search finds: the checkpoint that was newest before the save, the saved one, or what must
-// not be.
-Found what_is_found(FileSystem& files, const Scene& scene) {
-  const auto search = find_checkpoint(files, kRun);
-  EXPECT_THAT(search.passed_over, testing::IsEmpty());
-  if (!search.directory) return Found::kNothing;
-  if (holds(files, *search.directory, scene.saved)) return Found::kNew;
-  return !scene.before.empty() && holds(files, *search.directory, scene.before.back())
-             ? Found::kOld
-             : Found::kSomethingElse;
-}
-
-bool is_allowed_after_a_crash(Found found, const Scene& scene) {
-  return found == Found::kNew || found == (scene.before.empty() ? Found::kNothing : Found::kOld);
-}
-
-void expect_tidy(FileSystem& files, const std::string& situation) {
-  for (const auto& name : files.list(kCheckpoints)) {
-    const bool is_link = name == kLatestLink || name == kBestLink;
-    EXPECT_TRUE(is_link || step_of(name)) << situation << ": " << name << " was left";
-    if (is_link)
-      EXPECT_TRUE(verify_checkpoint(files, kCheckpoints / name).empty())
-          << situation << ": " << name;
-  }
-  EXPECT_TRUE(exists(files, kCheckpoints / kLatestLink)) << situation;
 }
 
 // Runs `action` and lets it die at an operation; false: it ended before.
@@ -148,27 +38,9 @@ bool dies_at(FileSystem& files, int64_t operation, const std::function<void(File
   try {
     action(dying);
     return false;
-  } catch (const test::SimulatedCrash&) {
+  } catch (const SimulatedCrash&) {
     return true;
   }
-}
-
-// A crash at a read leaves the disk as a crash at the change after it.
-bool is_change(const std::string& operation) {
-  for (const char* read : {"open", "look at", "size", "list", "read", "free space"})
-    if (operation.starts_with(read)) return false;
-  return true;
-}
-
-struct Power {
-  Crash crash;
-  unsigned seed;
-};
-
-std::vector<Power> powers() {
-  std::vector<Power> powers = {{Crash::kKeepsAll, 0}, {Crash::kLosesUnsynced, 0}};
-  for (unsigned seed = 1; seed <= 3; ++seed) powers.push_back({Crash::kTears, seed});
-  return powers;
 }
 
 class CrashDuringASave : public testing::TestWithParam<Way> {};
@@ -190,7 +62,7 @@ TEST_P(CrashDuringASave, LeavesTheOldOrTheNewCheckpointAndTheNextStartGoesOn) {
         try {
           start_and_save(dying, scene, GetParam());
           has_ended = true;
-        } catch (const test::SimulatedCrash&) {
+        } catch (const SimulatedCrash&) {
         }
         if (power.crash != Crash::kKeepsAll && !has_ended && !is_change(dying.log().back()))
           continue;
@@ -213,6 +85,54 @@ TEST_P(CrashDuringASave, LeavesTheOldOrTheNewCheckpointAndTheNextStartGoesOn) {
     EXPECT_GT(num_old, 80) << scene.name << ": hardly a crash before the checkpoint was visible";
     EXPECT_GT(num_new, 20) << scene.name;
   }
+}
+
+// Both files are written at once, by a thread each.
+Scene large_files() {
+  Snapshot saved = small_snapshot(30);
+  const auto numbers = at::arange(static_cast<int64_t>(kLargeFileBytes / 4), at::kFloat);
+  saved.weights[""]["large"] = numbers;
+  saved.training["optimizer"]["large.exp_avg"] = numbers + 1;
+  return {"large files", {small_snapshot(10), small_snapshot(20)}, saved, {}};
+}
+
+// Which of the two files the n-th operation is of differs from run to run. Such a save takes long,
+// so only every seventh operation is struck.
+TEST(CrashDuringASaveOfLargeFiles, LeavesTheOldOrTheNewCheckpoint) {
+  const Scene scene = large_files();
+  const MemoryFiles disk = prepared(scene);
+  int64_t num_old = 0, num_new = 0;
+  for (const Crash crash : {Crash::kKeepsAll, Crash::kLosesUnsynced, Crash::kTears}) {
+    bool has_ended = false;
+    for (int64_t operation = 1; !has_ended; operation += 7) {
+      MemoryFiles memory(disk);
+      FaultyFiles dying(memory, {Fault::Kind::kCrash, operation});
+      try {
+        start_and_save(dying, scene);
+        has_ended = true;
+        ASSERT_EQ(
+            std::count(dying.log().begin(), dying.log().end(), "create large model.safetensors"),
+            1);
+        ASSERT_EQ(std::count(dying.log().begin(), dying.log().end(),
+                             "create large optimizer.safetensors"),
+                  1);
+      } catch (const SimulatedCrash&) {
+      }
+      const auto situation =
+          "crash at operation " + std::to_string(operation) + ": " + dying.log().back();
+      memory.crash(crash, static_cast<unsigned>(operation));
+      const Found found = what_is_found(memory, scene);
+      ASSERT_TRUE(is_allowed_after_a_crash(found, scene)) << situation;
+      if (has_ended) ASSERT_EQ(found, Found::kNew) << situation << ": save() returned";
+      (found == Found::kNew ? num_new : num_old)++;
+
+      CheckpointWriter(memory, kCheckpoints, {scene.retention});  // the next start
+      ASSERT_EQ(what_is_found(memory, scene), found) << situation;
+      expect_tidy(memory, situation);
+    }
+  }
+  EXPECT_GT(num_old, 20);
+  EXPECT_GT(num_new, 6);
 }
 
 // All names with the bytes of the files: two equal states have one future.
@@ -357,4 +277,4 @@ TEST(FullDisk, IsSeenBeforeAnythingIsWritten) {
 }
 
 }  // namespace
-}  // namespace triga
+}  // namespace triga::test

@@ -187,5 +187,15 @@ TEST(SharedText, IsNeverTorn) {
   EXPECT_EQ(text.load().size(), 64U);
 }
 
+TEST(SharedText, IsCutBetweenTwoCharacters) {
+  SharedText<16> text;
+  text.store("0123456789abcdé");
+  EXPECT_EQ(text.load(), "0123456789abcdé") << "it fits";
+  text.store("0123456789abcdeé");
+  EXPECT_EQ(text.load(), "0123456789abcde");
+  text.store(std::string(100, '\xe9'));
+  EXPECT_EQ(text.load(), std::string(16, '\xe9')) << "no UTF-8: anywhere";
+}
+
 }  // namespace
 }  // namespace triga

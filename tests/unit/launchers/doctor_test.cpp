@@ -97,6 +97,33 @@ TEST(DoctorMpi, WantsThreadsAndUnderSlurmItsHosts) {
               ElementsAre());
 }
 
+TEST(DoctorMpi, SaysWhichPmixItUses) {
+  const std::string debian =
+      "mca:pmix:ext3x:version:\"mca:2.1.0\"\n"
+      "mca:pmix:ext3x:version:\"component:4.1.4\"\n"
+      "mca:pmix:isolated:version:\"component:4.1.4\"\n"
+      "mca:pmix:base:param:pmix_base_verbose:value:error\n"
+      "mca:pmix:ext3x:param:pmix_ext3x_library_version:value:\"PMIx library version OpenPMIx "
+      "4.2.2rc2 (PMIx Standard: 4.2, Stable ABI: 0.0) (embedded in Open MPI)\"\n"
+      "mca:pmix:ext3x:param:pmix_ext3x_library_version:source:default\n";
+  const auto components = pmix_components(debian);
+  ASSERT_EQ(components.size(), 2U);
+  EXPECT_EQ(components[0].name, "ext3x");
+  EXPECT_EQ(components[0].version, "4.2.2");
+  EXPECT_FALSE(components[1].speaks_pmix());
+  const std::string library = "Open MPI v4.1.4";
+  EXPECT_THAT(judge_pmix(library, components),
+              is(Level::kOk, "PMIx: an external library 4.2.2 (ext3x)"));
+  EXPECT_THAT(judge_pmix(library, {{"pmix3x", "3.2.3"}, {"ext3x", ""}}),
+              is(Level::kOk, "PMIx: Open MPI's own 3.2.3 (pmix3x), an external library (ext3x)"));
+  EXPECT_THAT(judge_pmix(library, {{"s2", ""}, {"isolated", ""}}),
+              AllOf(is(Level::kWarning, "it has no PMIx (s2, isolated)"), cured_by("--with-pmix")));
+  EXPECT_THAT(judge_pmix("Open MPI v5.0.3", {}), is(Level::kOk, "that it was built with"));
+  for (const char* text : {"", "ompi_info: error while loading shared libraries",
+                           "mca:pmix:", "mca:pmix\n MCA pmix: ext3x (MCA v2.1.0)"})
+    EXPECT_THAT(judge_pmix(library, pmix_components(text)), is(Level::kOk, "not known")) << text;
+}
+
 TEST(DoctorMpi, FindsVersions) {
   EXPECT_EQ(version_in("Open MPI v4.1.4, package: Debian"), "4.1.4");
   EXPECT_EQ(version_in("mpirun (Open MPI) 5.0.3."), "5.0.3");
@@ -105,6 +132,11 @@ TEST(DoctorMpi, FindsVersions) {
 }
 
 TEST(DoctorScheduler, NeedsPmix) {
+  EXPECT_THAT(pmix_of_srun("MPI plugin types are...\n\tpmi2\n\tpmix\nspecific pmix plugin versions "
+                           "available: pmix_v3,pmix_v4\n"),
+              ElementsAre("pmix", "pmix_v3", "pmix_v4"));
+  EXPECT_THAT(pmix_of_srun("srun: pmix_v4\nsrun: pmix"), ElementsAre("pmix_v4", "pmix"));
+  EXPECT_THAT(pmix_of_srun(""), ElementsAre());
   EXPECT_THAT(judge_srun("MPI plugin types are...\n\tnone\n\tpmix\n\tpmix_v4\nspecific"),
               is(Level::kOk, "pmix"));
   EXPECT_THAT(judge_srun("srun: MPI types are...\nsrun: none\nsrun: pmi2"),
@@ -157,10 +189,25 @@ TEST(DoctorHost, KnowsWhenMemoryIsShort) {
   EXPECT_THAT(judge_memory(64e9, 60e9, 0), is(Level::kOk, "64.0 GB, 60.0 GB of it free"));
   EXPECT_THAT(judge_memory(64e9, 60e9, 8e9), is(Level::kOk, "a limit of 8.0 GB (control group)"));
   EXPECT_THAT(judge_memory(64e9, 60e9, 0.5e9), is(Level::kWarning, "a limit of 500 MB"));
-  EXPECT_THAT(judge_shared_memory(64e6, 64e6, 4),
-              is(Level::kWarning, "gradients of 4 ranks lie there"));
-  EXPECT_THAT(judge_shared_memory(8e9, 7e9, 4), is(Level::kOk, "8.0 GB, 7.0 GB of it free"));
-  EXPECT_THAT(judge_shared_memory(0, 0, 4), is(Level::kWarning, "no /dev/shm"));
+}
+
+TEST(DoctorHost, KnowsWhoUsesSharedMemory) {
+  EXPECT_THAT(judge_shared_memory(64e6, 64e6, 4, 0), is(Level::kOk, "64 MB, 64 MB of it free"))
+      << "what ranks share lies elsewhere";
+  EXPECT_THAT(judge_shared_memory(64e6, 64e6, 2, 2), is(Level::kOk, "64 MB of it free"));
+  EXPECT_THAT(judge_shared_memory(64e6, 64e6, 4, 4),
+              AllOf(is(Level::kWarning, "NCCL may want 240 MB for 4 GPUs"),
+                    cured_by("docker run --shm-size")));
+  EXPECT_THAT(judge_shared_memory(64e6, 64e6, 1, 4), is(Level::kWarning, "NCCL"))
+      << "without an experiment: whatever the host has";
+  EXPECT_THAT(judge_shared_memory(8e9, 7e9, 8, 8), is(Level::kOk, "8.0 GB, 7.0 GB of it free"));
+  EXPECT_THAT(judge_shared_memory(64e6, 1e6, 4, 0),
+              AllOf(is(Level::kWarning, "Open MPI may want 17 MB for messages of 4 ranks"),
+                    cured_by("remove what dead programs left there")));
+  EXPECT_THAT(judge_shared_memory(64e6, 1e6, 1, 1), is(Level::kOk, "1 MB of it free"));
+  EXPECT_THAT(judge_shared_memory(0, 0, 4, 0), is(Level::kOk, "no /dev/shm"));
+  EXPECT_THAT(judge_shared_memory(0, 0, 2, 2),
+              AllOf(is(Level::kWarning, "there is no /dev/shm; NCCL"), cured_by("mount a tmpfs")));
 }
 
 TEST(DoctorHost, InfiniBandLocksMemory) {
@@ -172,9 +219,18 @@ TEST(DoctorHost, InfiniBandLocksMemory) {
               is(Level::kOk, "no InfiniBand; the fastest card's speed is not known"));
 }
 
+FolderPlace place_on(int64_t magic, bool is_temporary = false) {
+  FolderPlace place;
+  place.folder = "/runs";
+  place.kind = file_system_kind(magic);
+  place.free_bytes = 500e9;
+  place.is_temporary = is_temporary;
+  return place;
+}
+
 Findings files(int64_t magic, int num_hosts, const FileTrials& trials = {},
                bool is_temporary = false) {
-  return judge_files("/runs", file_system_kind(magic), trials, 500e9, is_temporary, num_hosts);
+  return judge_files(place_on(magic, is_temporary), trials, num_hosts);
 }
 
 TEST(DoctorFiles, KnowsWhoSeesAFolder) {
@@ -188,6 +244,25 @@ TEST(DoctorFiles, KnowsWhoSeesAFolder) {
   EXPECT_THAT(files(kFuse, 2), Contains(is(Level::kWarning, "do other hosts see it?")));
   EXPECT_THAT(files(kExt4, 1, {}, true), Contains(is(Level::kWarning, "gone with the next start")));
   EXPECT_THAT(files(0x1234, 1), Contains(is(Level::kOk, "an unknown file system (0x1234)")));
+}
+
+TEST(DoctorFiles, DoubtsThatOtherHostsSeeAFolder) {
+  constexpr int64_t kXfs = 0x58465342, kNfs = 0x6969, kFuse = 0x65735546;
+  EXPECT_EQ(sharing_problem(place_on(kXfs), 1), "");
+  EXPECT_EQ(sharing_problem(place_on(kXfs), 2), "only this host sees it, and the run has 2 hosts");
+  EXPECT_EQ(sharing_problem(place_on(kNfs), 2), "");
+  EXPECT_NE(sharing_problem(place_on(kNfs, true), 2), "") << "below /tmp";
+  EXPECT_EQ(sharing_problem(place_on(kFuse), 2), "") << "nothing is known against it";
+}
+
+TEST(DoctorFiles, FindsWhereAFolderIsToLie) {
+  const test::TemporaryFolder folder;
+  const FolderPlace place = find_place(folder.path() / "not" / "yet");
+  EXPECT_EQ(place.error, 0);
+  EXPECT_EQ(place.folder, folder.path());
+  EXPECT_GT(place.free_bytes, 0);
+  EXPECT_TRUE(find_place("/tmp").is_temporary);
+  EXPECT_FALSE(find_place("/").is_temporary);
 }
 
 TEST(DoctorFiles, SaysWhatDoesNotWork) {

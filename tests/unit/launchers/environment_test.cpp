@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include <cstdlib>
+
 namespace triga {
 namespace {
 
@@ -64,6 +66,38 @@ TEST(Placement, OfSeveralTasksWithoutPmixIsAProblem) {
   EXPECT_THAT(place.problem, testing::HasSubstr("2 tasks without PMIx"));
   EXPECT_EQ(read_placement(lookup({{"SLURM_STEP_ID", "3"}, {"SLURM_STEP_NUM_TASKS", "1"}})).problem,
             "");
+}
+
+TEST(Placement, OfAShellThatIsAStepMayStartRanks) {
+  Variables variables = {{"PMIX_RANK", "0"}, {"SLURM_STEP_ID", "0"}, {"SLURM_STEP_NUM_TASKS", "1"}};
+  const Placement shell = read_placement(lookup(variables));
+  EXPECT_TRUE(shell.is_shell());
+  EXPECT_EQ(rank_problem(shell, "triga launch"), "");
+  variables["SLURM_STEP_NUM_TASKS"] = "2";
+  const Placement rank = read_placement(lookup(variables));
+  EXPECT_FALSE(rank.is_shell());
+  EXPECT_THAT(rank_problem(rank, "triga launch"), testing::HasSubstr("inside a rank of PMIx"));
+  EXPECT_FALSE(
+      read_placement(lookup({{"OMPI_COMM_WORLD_SIZE", "1"}, {"OMPI_COMM_WORLD_RANK", "0"}}))
+          .is_shell())
+      << "a rank of mpirun";
+}
+
+TEST(Step, IsForgottenAndTheJobIsNot) {
+  const std::vector<std::string> of_step = {
+      "PMIX_RANK",    "PMIX_SERVER_URI41",         "PMI_SIZE",     "SLURM_STEP_ID",
+      "SLURM_STEPID", "SLURM_STEP_TASKS_PER_NODE", "SLURM_PROCID", "SLURM_LOCALID"};
+  const std::vector<std::string> of_job = {"PMIX_MCA_gds", "SLURM_JOB_ID", "SLURM_NODELIST",
+                                           "SLURM_TASKS_PER_NODE"};
+  for (const auto& names : {of_step, of_job})
+    for (const std::string& name : names) ::setenv(name.c_str(), "1", 1);
+  forget_step();
+  for (const std::string& name : of_step)
+    EXPECT_FALSE(environment_variable(name).has_value()) << name;
+  for (const std::string& name : of_job) {
+    EXPECT_TRUE(environment_variable(name).has_value()) << name;
+    ::unsetenv(name.c_str());
+  }
 }
 
 TEST(Placement, OfTheLauncherOfAnotherMpiIsAProblem) {

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cerrno>
 #include <sstream>
 #include <thread>
 
 #include "metrics/run_status.h"
+#include "tests/support/faulty_files.h"
 #include "tests/support/temporary_folder.h"
 
 namespace triga {
@@ -136,6 +138,47 @@ TEST_F(RestartsTest, PausesLongerEachTimeUpToAMost) {
   EXPECT_THAT(out_.str(), HasSubstr("in 0.02 s (1 of 9"));
   EXPECT_THAT(out_.str(), HasSubstr("in 0.04 s (2 of 9"));
   EXPECT_THAT(out_.str(), HasSubstr("in 0.04 s (3 of 9"));
+}
+
+/// The next `num_failures` operations find the shared file system away.
+void take_away(test::FaultyFiles& files, int64_t num_failures) {
+  files.before_each([left = num_failures](const std::string& operation) mutable {
+    if (left-- > 0) throw FileError(operation, "runs/a", ESTALE);
+  });
+}
+
+TEST_F(RestartsTest, WaitForAFolderThatIsAwayForAMoment) {
+  test::FaultyFiles files(posix_files());
+  reach(10);
+  take_away(files, 1);
+  Restarts restarts(
+      files, directory_, {.limit = 5, .begins_anew = false, .first_pause = milliseconds(1)},
+      [] { return false; }, out_);
+  take_away(files, 1);
+  EXPECT_FALSE(restarts.again(end_with(ExitStatus::kCommunication)));
+  EXPECT_EQ(out_.str(), "triga: no step was gained since step 10: not started again\n");
+}
+
+TEST_F(RestartsTest, DoWithoutAFolderThatStaysAwayUpToTheLimit) {
+  test::FaultyFiles files(posix_files());
+  reach(10);
+  Restarts restarts(
+      files, directory_,
+      {.limit = 2,
+       .begins_anew = false,
+       .first_pause = milliseconds(1),
+       .longest_pause = milliseconds(1),
+       .lease_expiry = milliseconds(20),
+       .folder_patience = milliseconds(20)},
+      [] { return false; }, out_);
+  take_away(files, 1000000);
+  EXPECT_FALSE(restarts.again(end_with(ExitStatus::kInternal)));
+  EXPECT_THAT(out_.str(), HasSubstr("it is not known whether it crashed"));
+  EXPECT_TRUE(restarts.again(end_with(ExitStatus::kCommunication)));
+  EXPECT_THAT(out_.str(), HasSubstr("it is not known whether a step was gained: cannot "));
+  EXPECT_TRUE(restarts.again(end_with(ExitStatus::kCommunication)));
+  EXPECT_FALSE(restarts.again(end_with(ExitStatus::kCommunication)));
+  EXPECT_THAT(out_.str(), HasSubstr("started again 2 times"));
 }
 
 TEST_F(RestartsTest, ASignalEndsThePause) {

@@ -53,6 +53,13 @@ TEST(JsonLinesSink, WritesNullForWhatIsNotFinite) {
   EXPECT_EQ(content(folder / "m.jsonl"), "{\"step\":1,\"loss\":null,\"grad_norm\":null}\n");
 }
 
+TEST(JsonLinesSink, ShowsANameThatIsNotUtf8AsSuch) {
+  const TemporaryFolder folder;
+  JsonLinesSink sink(posix_files(), folder / "m.jsonl", 0);
+  sink.record({.step = 1, .split = "", .values = {{"qualit\xe9", 0.5}}});
+  EXPECT_EQ(content(folder / "m.jsonl"), "{\"step\":1,\"qualit\xEF\xBF\xBD\":0.5}\n");
+}
+
 TEST(JsonLinesSink, DropsLaterStepsAndATornLineWhenARunGoesOn) {
   const TemporaryFolder folder;
   const std::string before =

@@ -10,8 +10,12 @@
 #include <chrono>
 #include <limits>
 #include <memory>
+#include <set>
+#include <sstream>
 #include <thread>
 
+#include "base/log_outputs.h"
+#include "tests/support/captured_terminal.h"
 #include "tests/support/message_of.h"
 #include "triga/error.h"
 
@@ -90,6 +94,41 @@ TEST(PrometheusSink, ServesTheNewestOfEachMetricUnderItsTypeOnce) {
   EXPECT_THAT(answer, HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
   EXPECT_THAT(answer, HasSubstr(c10::str("Content-Length: ", expected.size(), "\r\n")));
   EXPECT_THAT(answer, EndsWith("\r\n\r\n" + expected));
+}
+
+TEST(PrometheusSink, ServesEveryNameOnceAndKeepsItsOwn) {
+  test::CapturedTerminal captured(/*is_interactive=*/false);
+  const LogOutputs outputs({.terminal = &captured.terminal()});
+  PrometheusSink sink(0, "run");
+  for (const double value : {0.5, 0.75})
+    sink.record({.step = 1,
+                 .split = "",
+                 .values = {{"step", value},
+                            {"last_saved_step", value},
+                            {"failed_saves", value},
+                            {"top-5", value},
+                            {"top_5", value + 1},
+                            {"top.5", value + 2},
+                            {"top_5_2", value + 3}}});
+  const std::string text = sink.text();
+  EXPECT_THAT(text, HasSubstr("\ntriga_step{run=\"run\"} 0\n"));
+  for (const char* line : {"triga_step_2{run=\"run\",split=\"train\"} 0.75",
+                           "triga_last_saved_step_2{run=\"run\",split=\"train\"} 0.75",
+                           "triga_failed_saves_2{run=\"run\",split=\"train\"} 0.75",
+                           "triga_top_5{run=\"run\",split=\"train\"} 0.75",
+                           "triga_top_5_2{run=\"run\",split=\"train\"} 1.75",
+                           "triga_top_5_3{run=\"run\",split=\"train\"} 2.75",
+                           "triga_top_5_2_2{run=\"run\",split=\"train\"} 3.75"})
+    EXPECT_THAT(text, HasSubstr(c10::str("\n", line, "\n")));
+  std::istringstream lines(text);
+  std::set<std::string> types;
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("# TYPE ")) {
+      EXPECT_TRUE(types.insert(line).second) << line << " twice: all is refused";
+    }
+  EXPECT_EQ(types.size(), 10U);
+  EXPECT_THAT(captured.take(),
+              HasSubstr("[metrics] 'top_5' is served as triga_top_5_2: triga_top_5 is another"));
 }
 
 TEST(PrometheusSink, AnswersNothingElse) {

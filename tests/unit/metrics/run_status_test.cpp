@@ -44,6 +44,23 @@ TEST(RunStatus, HasTheKeysOfTheDesign) {
             "\"exit_status\": 75\n}\n");
 }
 
+TEST(RunStatus, ShowsWhatIsNotUtf8AsSuch) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "status.json";
+  write_run_status(posix_files(), path,
+                   {.state = RunStatus::State::kFailed,
+                    .cause = "cannot read /data/caf\xe9/a.txt, and a text cut inside of \xc3",
+                    .step = 7,
+                    .exit_status = 4,
+                    .host = "node\xff"});
+  const auto read = read_run_status(posix_files(), path);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->state, RunStatus::State::kFailed);
+  EXPECT_EQ(read->cause,
+            "cannot read /data/caf\xEF\xBF\xBD/a.txt, and a text cut inside of \xEF\xBF\xBD");
+  EXPECT_EQ(read->host, "node\xEF\xBF\xBD");
+}
+
 TEST(RunStatus, IsNotThereInAFileThatALossOfPowerLeftEmpty) {
   const TemporaryFolder folder;
   EXPECT_FALSE(read_run_status(posix_files(), folder.write("status.json", "")));

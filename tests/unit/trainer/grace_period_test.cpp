@@ -9,20 +9,20 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-TEST(GracePeriodTest, SaysWhenAStepAndASaveDoNotFit) {
+TEST(GracePeriodTest, SaysWhenTwoStepsAndASaveDoNotFit) {
   GracePeriod grace(60);
   grace.step_took(20);
   EXPECT_EQ(grace.take_warning(), "") << "no save was measured";
-  grace.save_took(39, false);
+  grace.save_took(19, false);
   EXPECT_EQ(grace.take_warning(), "");
-  grace.save_took(45, false);
+  grace.save_took(25, false);
   EXPECT_THAT(grace.take_warning(),
               AllOf(HasSubstr("has 60 s from a signal to its end, and may need 65.0 s"),
-                    HasSubstr("a step of 20.0 s, a save of 45.0 s"),
+                    HasSubstr("two steps of 20.0 s, a save of 25.0 s"),
                     HasSubstr("launch.save_before_seconds: 90 ")));
-  grace.save_took(50, false);
+  grace.save_took(30, false);
   EXPECT_EQ(grace.take_warning(), "") << "it was said";
-  grace.step_took(40);
+  grace.step_took(30);
   EXPECT_THAT(grace.take_warning(), HasSubstr("may need 90.0 s"));
 }
 

@@ -7,8 +7,10 @@
 
 #include <atomic>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "comm/host.h"
 #include "tests/support/faulty_files.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
@@ -109,6 +111,33 @@ TEST_F(LeaseTest, OfAnotherHostExpiresWhenItIsSilent) {
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   const Lease lease(posix_files(), file_, kQuick);
   lease.check();
+}
+
+/// Of a process of this host that is not found, of `space` unless that is empty.
+std::string lease_of_nobody(const std::string& space) {
+  nlohmann::json lease = {
+      {"host", host_name()}, {"pid", 1}, {"start_ticks", "never"}, {"token", "x"}, {"beats", 3}};
+  if (!space.empty()) lease["process_space"] = space;
+  return lease.dump();
+}
+
+TEST_F(LeaseTest, OfAContainerWithTheNameOfThisHostExpiresWhenItIsSilent) {
+  std::ofstream(file_) << lease_of_nobody("another boot pid:[1]");
+  EXPECT_TRUE(lease_holder(posix_files(), file_, kQuick)->is_alive) << "it was just written";
+  EXPECT_THAT(test::message_of<ConfigError>([&] { Lease(posix_files(), file_, kQuick); }),
+              testing::HasSubstr("another run writes to this directory"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const Lease lease(posix_files(), file_, kQuick);
+  lease.check();
+}
+
+TEST_F(LeaseTest, OfAProcessThatWouldBeFoundHereIsTakenOverAtOnce) {
+  for (const std::string& space : {process_space(), std::string()}) {  // none: an older version's
+    std::ofstream(file_) << lease_of_nobody(space);
+    const Lease lease(posix_files(), file_, kQuick);
+    const auto written = nlohmann::json::parse(read_text(posix_files(), file_));
+    EXPECT_EQ(written.at("process_space").get<std::string>(), process_space());
+  }
 }
 
 TEST_F(LeaseTest, OfAnotherHostIsNotTakenFromOneWhoseClockIsBehind) {

@@ -68,6 +68,20 @@ TEST(StartFacts, OfDifferentVersionsSayWhoHasWhich) {
               AllOf(HasSubstr("plugin rnn is not the same"), HasSubstr("none: rank 0 on a")));
 }
 
+TEST(StartFacts, OfAnotherFormAreAnotherVersion) {
+  const RankFacts newer = rank_facts_from_text(
+      R"({"host": "b", "same": {"Triga": "0.2.0", "A new fact": [1]}, "device": 3, "more": {}})");
+  EXPECT_THAT(find_misfit({facts("a"), newer, newer}),
+              AllOf(HasSubstr("Triga is not the same on all ranks:"),
+                    HasSubstr("\n  0.1.0 (commit 1a): rank 0 on a"),
+                    HasSubstr("\n  0.2.0: ranks 1-2 on b")));
+  for (const char* text : {"", "0.3.0", "[]", "{}", R"({"host": null, "same": ["Triga"]})"})
+    EXPECT_THAT(find_misfit({facts("a"), rank_facts_from_text(text)}),
+                AllOf(HasSubstr("Triga is not the same on all ranks:"),
+                      HasSubstr("\n  none: rank 1 on a host that it does not name")))
+        << text;
+}
+
 TEST(StartFacts, OfManyRanksNameAFew) {
   std::vector<RankFacts> ranks;
   for (int i = 0; i < 100; ++i)
@@ -211,6 +225,19 @@ TEST(LinkSpeed, FarBelowTheCardsIsAWarning) {
   speeds.between_hosts = 5e6;
   EXPECT_THAT(speed_warning(speeds, false),
               HasSubstr("exchange 5 MB/s where the slowest networks of clusters do 125 MB/s"));
+}
+
+TEST(LinkSpeed, FarBelowTheBusOrTheMemoryIsAWarning) {
+  StartSpeeds speeds;
+  EXPECT_EQ(speed_warning_in_host(speeds, true), "") << "one rank a host";
+  speeds.slowest_host = "a";
+  speeds.in_host = 1.1e9;
+  EXPECT_EQ(speed_warning_in_host(speeds, false), "");
+  EXPECT_THAT(
+      speed_warning_in_host(speeds, true),
+      AllOf(HasSubstr("ranks of host a reduce 1.1 GB/s together"), HasSubstr("NCCL_P2P_DISABLE")));
+  speeds.in_host = 50e6;
+  EXPECT_THAT(speed_warning_in_host(speeds, false), HasSubstr("a core each"));
 }
 
 TEST(LinkSpeed, OfCardsThatAreUpAndHaveADevice) {
