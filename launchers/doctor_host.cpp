@@ -103,11 +103,14 @@ Finding judge_shared_memory(double size, double free, int ranks_here, int num_gp
   const std::string text = is_there ? fmt::format("/dev/shm: {}, {} of it free",
                                                   bytes_in_words(size), bytes_in_words(free))
                                     : "there is no /dev/shm";
-  const std::string larger =
-      is_there ? "a larger one (docker run --shm-size=1g; mount -o remount,size=1g /dev/shm), and "
-                 "remove what dead programs left there"
-               : "mount a tmpfs there";
   const double for_nccl = num_gpus * (num_gpus - 1) * kOfGpuPair, for_mpi = ranks_here * kOfRank;
+  const double enough = std::max(1.0, std::ceil(2 * std::max(for_nccl, for_mpi) / (1 << 30)));
+  const std::string larger =
+      is_there ? fmt::format(
+                     "a larger one (docker run --shm-size={0}g; mount -o remount,size={0}g "
+                     "/dev/shm), and remove what dead programs left there",
+                     enough)
+               : "mount a tmpfs there";
   if (num_gpus > 1 && free < for_nccl)
     return warning(
         kTopic,

@@ -144,6 +144,7 @@ struct Start {
   std::vector<std::string> line;
   bool is_mpirun = true;
   bool has_hosts = false;  // that are named, so that one may be left out of the next start
+  int num_hosts = 1;
 };
 
 struct LauncherEnd {
@@ -267,7 +268,7 @@ ExitStatus outcome_unread(int mpirun_status, const RunFolder& folder) {
 constexpr const char* kHostsAnswer = "  Hosts must answer `ssh HOST true` without a question\n";
 
 /// Where the run has not begun.
-ExitStatus outcome_before(int mpirun_status, bool has_hosts) {
+ExitStatus outcome_before(int mpirun_status, const Start& start) {
   if (mpirun_status == 0) return ExitStatus::kDone;
   if (requests.number() > 0) {
     std::cerr << "\ntriga: a signal ended it before the run had begun\n";
@@ -277,7 +278,7 @@ ExitStatus outcome_before(int mpirun_status, bool has_hosts) {
   if (mpirun_status < 9) return static_cast<ExitStatus>(mpirun_status);
   std::cerr << "\ntriga: error: mpirun ended with status " << mpirun_status
             << " before the run had begun; the reason is above\n";
-  if (!has_hosts) std::cerr << kHostsAnswer;  // else they are asked
+  if (start.num_hosts > 1 && !start.has_hosts) std::cerr << kHostsAnswer;  // named ones are asked
   return ExitStatus::kCommunication;
 }
 
@@ -313,7 +314,7 @@ StartEnd start_and_judge(const Start& start, RunFolder& folder, HostPool& pool) 
     else if (*has_begun)
       end.status = outcome_of(folder, launcher, oom_kills);
     else
-      end.status = outcome_before(launcher.status, start.has_hosts);
+      end.status = outcome_before(launcher.status, start);
   } catch (const CommError& error) {
     std::cerr << "triga: error: " << error.what() << "\n";
     end.status = error.status();
@@ -363,10 +364,8 @@ bool choose_anew(HostPool& pool, const LoadedExperiment& loaded, const Places& w
 CommandEnvironment environment_outside(CommandEnvironment environment) {
   const std::string problem = rank_problem(environment.placement, "triga launch");
   if (!problem.empty()) throw ConfigError(problem);
-  if (environment.placement.is_shell()) {
-    forget_step();
-    environment.placement = Placement();
-  }
+  forget_step();  // of a shell (srun --pty, salloc): mpirun's ranks are none of its
+  if (environment.placement.is_shell()) environment.placement = Placement();
   return environment;
 }
 
@@ -404,9 +403,9 @@ ExitStatus launch(const CommandEnvironment& given, const LaunchArguments& argume
   RunFolder folder(posix_files(), directory, is_to_end_at_once);
   LaunchArguments of_start = arguments;
   while (true) {
-    const StartEnd end = start_and_judge(
-        {command_line(environment, of_start, config, places), is_mpirun, !places.hosts.empty()},
-        folder, pool);
+    const StartEnd end = start_and_judge({command_line(environment, of_start, config, places),
+                                          is_mpirun, !places.hosts.empty(), places.num_hosts},
+                                         folder, pool);
     if (!restarts.again(end)) return last_status(end, places, pool);
     if (!wanted.hosts.empty() && !choose_anew(pool, loaded, wanted, places)) return end.status;
     of_start.experiment.resume = "auto";

@@ -4,12 +4,21 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <mutex>
 #include <regex>
+#include <span>
+#include <string_view>
+#include <thread>
+#include <utility>
 
 #include "base/descriptor.h"
 #include "triga/error.h"
@@ -17,11 +26,10 @@
 namespace triga {
 namespace {
 
-constexpr int kLookEveryMs = 50;
-/// What is read after mpirun's end: as much as was in the pipe, and not for ever what others write
-/// who have its standard error too.
-constexpr size_t kPipeBytes = 65536;
-constexpr size_t kLongestLine = 1024;  // the beginning of a longer one is enough
+constexpr auto kLookEvery = std::chrono::milliseconds(50);
+constexpr auto kPatience = std::chrono::seconds(5);  // with who reads our standard error
+constexpr size_t kLongestLine = 1024;                // the beginning of a longer one is enough
+constexpr off_t kPieceToFree = 1 << 20;
 
 /// Standard error of this process, and of programs that it starts, for as long as this lives.
 class StandardError {
@@ -63,86 +71,121 @@ std::optional<MpirunWords::KilledRank> killed_rank_in(const std::string& line) {
                                  .signal = std::stoi(match[3].str())};
 }
 
-MpirunWords::Files::Files() {
-  std::array<int, 2> ends = {-1, -1};
-  const bool is_open = ::pipe2(ends.data(), O_CLOEXEC) == 0;
-  from = ends[0];
-  to = ends[1];
-  if (is_open) out = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  if (out >= 0) return;
-  const int error = errno;
-  if (is_open) {
-    ::close(from);
-    ::close(to);
+struct MpirunWords::State {
+  int file = -1;  // where mpirun writes
+  int out = -1;   // our standard error
+  std::promise<void> all_is_passed_on;
+
+  std::mutex mutex;  // guards what follows
+  off_t num_read = 0, num_freed = 0;
+  std::optional<off_t> end;  // known when mpirun has ended: what others write who have its standard
+                             // error too is not waited for
+  std::string line;          // as far as it has come
+  bool has_lost_host = false;
+  std::optional<KilledRank> killed;
+
+  State() = default;
+  ~State() {
+    if (file >= 0) ::close(file);
+    if (out >= 0) ::close(out);
   }
-  throw Error(c10::str("cannot read what mpirun writes: ", std::strerror(error)));
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  /// The next piece; "": there is none yet, or, after the end, no more.
+  std::string_view read(std::span<char> buffer);
+  bool is_at_the_end() const { return end && num_read >= *end; }
+  void free_what_was_read();
+  void look_for_words(std::string_view text);
+};
+
+std::string_view MpirunWords::State::read(std::span<char> buffer) {
+  size_t most = buffer.size();
+  if (end) most = std::min(most, static_cast<size_t>(std::max<off_t>(*end - num_read, 0)));
+  const ssize_t count = retry([&] { return ::pread(file, buffer.data(), most, num_read); });
+  if (count <= 0) return {};
+  num_read += count;
+  free_what_was_read();
+  const std::string_view text(buffer.data(), static_cast<size_t>(count));
+  look_for_words(text);
+  return text;
 }
 
-MpirunWords::Files::~Files() {
-  close_write_end();
-  ::close(from);
-  ::close(out);
+/// Of a run of weeks the memory would be missed.
+void MpirunWords::State::free_what_was_read() {
+  if (num_read - num_freed < kPieceToFree) return;
+  const off_t size = (num_read - num_freed) / kPieceToFree * kPieceToFree;
+  ::fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, num_freed, size);
+  num_freed += size;
 }
 
-void MpirunWords::Files::close_write_end() {
-  if (to >= 0) ::close(to);
-  to = -1;
+void MpirunWords::State::look_for_words(std::string_view text) {
+  for (const char c : text) {
+    if (c != '\n') {
+      if (line.size() < kLongestLine) line += c;
+      continue;
+    }
+    if (line.find("lost communication with a remote daemon") != std::string::npos)
+      has_lost_host = true;
+    const auto found = killed || has_lost_host ? std::nullopt : killed_rank_in(line);
+    if (found && found->signal != SIGABRT) killed = found;
+    line.clear();
+  }
 }
 
-MpirunWords::MpirunWords() : thread_([this] { pass_on(); }) {}
+MpirunWords::MpirunWords() : state_(std::make_shared<State>()) {
+  state_->file = ::memfd_create("what mpirun says", MFD_CLOEXEC);
+  // Processes that write there do not share a position.
+  const bool is_open = state_->file >= 0 && ::fcntl(state_->file, F_SETFL, O_APPEND) == 0;
+  if (is_open) state_->out = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (state_->out < 0)
+    throw Error(c10::str("cannot read what mpirun writes: ", std::strerror(errno)));
+}
 
 MpirunWords::~MpirunWords() {
-  is_over_ = true;
-  if (thread_.joinable()) thread_.join();
+  killed_first();
 }
 
 ChildProcess MpirunWords::start(const std::vector<std::string>& line) {
-  struct Closing {  // the end of what is written shows only when nobody can write any more
-    Files& files;
-    ~Closing() { files.close_write_end(); }
-  };
-  const Closing closing{files_};
-  const StandardError to_us(files_.to, files_.out);
+  all_is_passed_on_ = state_->all_is_passed_on.get_future();
+  std::thread([state = state_] {
+    pass_on(*state);
+    state->all_is_passed_on.set_value();
+  }).detach();
+  const StandardError to_us(state_->file, state_->out);
   return ChildProcess(line, ChildProcess::Streams::kOurs);
 }
 
 std::optional<MpirunWords::KilledRank> MpirunWords::killed_first() {
-  is_over_ = true;
-  if (thread_.joinable()) thread_.join();
-  return killed_;
+  {
+    const std::lock_guard lock(state_->mutex);
+    struct stat now {};
+    if (!state_->end) state_->end = ::fstat(state_->file, &now) == 0 ? now.st_size : 0;
+  }
+  if (all_is_passed_on_.valid()) std::exchange(all_is_passed_on_, {}).wait_for(kPatience);
+  const std::lock_guard lock(state_->mutex);
+  std::array<char, 4096> buffer;
+  while (!state_->read(buffer).empty()) {  // what nobody reads is looked at all the same
+  }
+  return state_->killed;
 }
 
-void MpirunWords::pass_on() {
+void MpirunWords::pass_on(State& state) {
   sigset_t all;  // SIGPIPE too: who reads our standard error may leave, and the run goes on
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
   std::array<char, 4096> buffer;
-  size_t bytes_after_the_end = 0;
-  while (bytes_after_the_end < kPipeBytes) {
-    const bool is_over = is_over_;  // asked first: what was written before is read
-    pollfd ready{files_.from, POLLIN, 0};
-    const int num_ready = ::poll(&ready, 1, kLookEveryMs);
-    if (num_ready == 0 && is_over) return;
-    if (num_ready <= 0) continue;
-    const ssize_t count = retry([&] { return ::read(files_.from, buffer.data(), buffer.size()); });
-    if (count <= 0) return;
-    const std::string_view text(buffer.data(), static_cast<size_t>(count));
-    if (is_over) bytes_after_the_end += text.size();
-    write_all(files_.out, text);
-    look_for_words(text);
-  }
-}
-
-void MpirunWords::look_for_words(std::string_view text) {
-  for (const char c : text) {
-    if (c != '\n') {
-      if (line_.size() < kLongestLine) line_ += c;
-      continue;
+  while (true) {
+    std::string_view text;
+    bool is_at_the_end = false;
+    {
+      const std::lock_guard lock(state.mutex);
+      text = state.read(buffer);
+      is_at_the_end = state.is_at_the_end();
     }
-    if (line_.find("lost communication with a remote daemon") != std::string::npos)
-      has_lost_host_ = true;
-    if (!killed_ && !has_lost_host_) killed_ = killed_rank_in(line_);
-    line_.clear();
+    write_all(state.out, text);
+    if (is_at_the_end) return;
+    if (text.empty()) std::this_thread::sleep_for(kLookEvery);
   }
 }
 

@@ -2,13 +2,15 @@
 // mpirun alone knows: which rank it saw killed first, and where. Ranks of other hosts only miss that
 // one, and are ended by mpirun seconds later; where it was the only one of its host, or all of them
 // died at once, nobody is left who could report it.
+//
+// It is written into a file in memory, not into a pipe: mpirun waits for no reader, be it a terminal
+// that was stopped, and lives on where this process is killed.
 #pragma once
 
-#include <atomic>
+#include <future>
+#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <thread>
 #include <vector>
 
 #include "base/child_process.h"
@@ -25,7 +27,7 @@ class MpirunWords {
 
   /// Throws: Error.
   MpirunWords();
-  ~MpirunWords();
+  ~MpirunWords();  // what was not passed on yet is not waited for
   MpirunWords(const MpirunWords&) = delete;
   MpirunWords& operator=(const MpirunWords&) = delete;
 
@@ -33,30 +35,18 @@ class MpirunWords {
   /// called once, while no other thread uses standard error. Throws: Error.
   ChildProcess start(const std::vector<std::string>& line);
 
-  /// After the end of that program: what it wrote has been passed on. Nothing: mpirun named no rank,
-  /// or said before that it had lost a host, and what ended then it may have ended itself.
+  /// After the end of that program: what it wrote has been passed on, unless who reads our standard
+  /// error does not take it for seconds. Nothing: mpirun named no rank,
+  /// or one that aborted (libraries do when a peer vanishes), or said before that it had lost a host, and
+  /// what ended then it may have ended itself.
   std::optional<KilledRank> killed_first();
 
  private:
-  struct Files {
-    int from = -1, to = -1;  // the pipe's ends
-    int out = -1;            // our standard error
-    Files();
-    ~Files();
-    Files(const Files&) = delete;
-    Files& operator=(const Files&) = delete;
-    void close_write_end();
-  };
+  struct State;
+  static void pass_on(State& state);
 
-  void pass_on();
-  void look_for_words(std::string_view text);
-
-  Files files_;
-  std::atomic<bool> is_over_ = false;
-  std::string line_;  // as far as it has come
-  bool has_lost_host_ = false;
-  std::optional<KilledRank> killed_;
-  std::thread thread_;
+  std::shared_ptr<State> state_;  // also of the thread that passes on, which may stand in a write
+  std::future<void> all_is_passed_on_;  // of no thread: not started, or waited for
 };
 
 /// Of a line such as "mpirun noticed that process rank 1 with PID 0 on node b exited on signal 9

@@ -23,6 +23,9 @@ class PatientLook {
                        std::chrono::milliseconds pause = std::chrono::milliseconds(500))
       : patience_(patience), pause_(pause) {}
 
+  /// What could not be read before does not count any more.
+  void begin() { unread_since_.reset(); }
+
   /// What `look` returns; nothing: it threw an Error.
   template <class Look>
   auto once(const Look& look) -> std::optional<decltype(look())> {

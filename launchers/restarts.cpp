@@ -42,6 +42,7 @@ std::optional<Reached> Restarts::look() {
 }
 
 bool Restarts::again(const StartEnd& end) {
+  folder_.begin();
   if (options_.limit == 0 || is_cancelled_() || !can_be_of_a_host(end)) return false;
   if (num_restarts_ == options_.limit) {
     out_ << fmt::format("triga: it was started again {} times (launch.max_restarts): no more\n",

@@ -1,5 +1,6 @@
 #include "launchers/run_folder.h"
 
+#include <cerrno>
 #include <system_error>
 #include <utility>
 
@@ -15,8 +16,10 @@ RunFolder::RunFolder(FileSystem& files, RunDirectory directory, std::function<bo
       look_(std::move(look)) {}
 
 void RunFolder::expect_start() {
+  look_.begin();
+  // What cannot be read now is at least not older than what was seen.
   written_before_ =
-      look_.until_read([this] { return written_at(); }, is_cancelled_).value_or(std::nullopt);
+      look_.until_read([this] { return written_at(); }, is_cancelled_).value_or(last_seen_);
 }
 
 bool RunFolder::tells_an_end() {
@@ -53,16 +56,16 @@ std::string RunFolder::failure() {
   return look_.until_read(read, is_cancelled_).value_or("");
 }
 
-std::optional<RunFolder::Time> RunFolder::written_at() const {
+std::optional<RunFolder::Time> RunFolder::written_at() {
   std::error_code error;
   const Time time = std::filesystem::last_write_time(directory_.status(), error);
-  if (!error) return time;
-  if (PatientLook::may_pass(error.value()))
+  if (!error) return last_seen_ = time;
+  if (error.value() != ENOENT && error.value() != ENOTDIR)
     throw FileError("look at", directory_.status(), error.value());
   return std::nullopt;
 }
 
-bool RunFolder::has_new_status() const {
+bool RunFolder::has_new_status() {
   const auto now = written_at();
   return now && now != written_before_;
 }

@@ -45,14 +45,15 @@ class RunFolder {
  private:
   using Time = std::filesystem::file_time_type;
   /// When the status was written; nothing: there is none. Throws: FileError.
-  std::optional<Time> written_at() const;
-  bool has_new_status() const;
+  std::optional<Time> written_at();
+  bool has_new_status();
 
   FileSystem& files_;
   const RunDirectory directory_;
   const std::function<bool()> is_cancelled_;
   PatientLook look_;
-  std::optional<Time> written_before_;
+  std::optional<Time> written_before_;  // before the start
+  std::optional<Time> last_seen_;       // at any time
 };
 
 }  // namespace triga

@@ -80,7 +80,8 @@ trap '' INT TERM USR1 USR2
 
 # The run's own word counts, if it is of this start; srun has merged the statuses of the ranks.
 if [[ $(status_written) == "$stamp" ]]; then
-  if [[ -n $asked ]] && ((status == 75 || status > 128)); then
+  # 128 and SIGHUP, SIGINT, SIGKILL, SIGUSR1, SIGUSR2 or SIGTERM; others are crashes.
+  if [[ -n $asked && " 75 129 130 137 138 140 143 " == *" $status "* ]]; then
     echo "triga: stopped before the run began (exit status $status)"
     exit 75
   fi

@@ -46,6 +46,8 @@ int wait_for_launcher(ChildProcess& launcher, const RunSigns& run,
     }
     if (asks && ends_at == Clock::time_point::max() && run.has_ended())
       ends_at = Clock::now() + patience.after_the_end;
+    if (Clock::now() > ends_at && !is_asked && !run.has_ended())
+      ends_at = Clock::time_point::max();  // what it seemed to have said was of an earlier start
     if (Clock::now() > ends_at) {
       if (left.empty()) left = living_children(pid);
       ::kill(pid, is_asked ? SIGKILL : SIGTERM);

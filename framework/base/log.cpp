@@ -132,16 +132,19 @@ class FileSink final : public spdlog::sinks::base_sink<spdlog::details::null_mut
   }
   void flush_() override {}  // as it writes
 
+  /// Also what other threads leave there meanwhile.
   void write_waiting() {
-    spdlog::memory_buf_t lines;
-    {
-      const std::lock_guard lock(waiting_mutex_);
-      lines.append(waiting_.data(), waiting_.data() + waiting_.size());
-      waiting_.clear();
+    while (true) {
+      spdlog::memory_buf_t lines;
+      {
+        const std::lock_guard lock(waiting_mutex_);
+        lines.append(waiting_.data(), waiting_.data() + waiting_.size());
+        waiting_.clear();
+      }
+      if (lines.size() == 0) return;
+      file_.write(lines);
+      file_.flush();
     }
-    if (lines.size() == 0) return;  // another thread took its line along
-    file_.write(lines);
-    file_.flush();
   }
 
   std::timed_mutex file_mutex_;  // taken before the other

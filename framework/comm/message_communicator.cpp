@@ -10,6 +10,7 @@
 #include "base/large_pages.h"
 #include "base/memory_meter.h"
 #include "comm/reduce.h"
+#include "comm/said_problem.h"
 #include "comm/shared_segment.h"
 #include "triga/log.h"
 
@@ -58,15 +59,6 @@ Group make_group(std::string name, std::vector<int> ranks, int own_rank, int id,
 
 std::string gigabytes(size_t bytes) {
   return c10::str(static_cast<double>(bytes >> 20) / 1024, " GB");
-}
-
-constexpr char kProblem = '!';  // before what a rank says in place of an address
-
-/// What the first rank that has a problem says.
-std::optional<std::string> problem_in(const std::vector<std::string>& texts) {
-  for (const std::string& text : texts)
-    if (!text.empty() && text[0] == kProblem) return text.substr(1);
-  return std::nullopt;
 }
 
 }  // namespace

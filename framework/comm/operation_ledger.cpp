@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "comm/host.h"
+#include "comm/said_problem.h"
 #include "triga/log.h"
 
 namespace triga {
@@ -16,15 +17,6 @@ constexpr uint64_t kMessages = 128;      // of a rank, a peer and a direction
 constexpr size_t kLine = 64;             // bytes of a cache line
 constexpr size_t kWords = sizeof(Opening) / sizeof(uint64_t);
 static_assert(sizeof(Opening) % sizeof(uint64_t) == 0);
-
-constexpr char kProblem = '!';  // before what a rank says in place of an address
-
-/// What the first rank that has a problem says.
-std::optional<std::string> problem_in(const std::vector<std::string>& texts) {
-  for (const std::string& text : texts)
-    if (!text.empty() && text[0] == kProblem) return text.substr(1);
-  return std::nullopt;
-}
 
 /// Made by rank `maker`, opened by the others of its host. All ranks have it, or none.
 std::shared_ptr<SharedSegment> share_memory(Communicator& group, int maker, size_t bytes) {
@@ -285,10 +277,10 @@ std::string OperationLedger::in_words(const std::set<int>& absent,
     text += (text.empty() ? "" : ", ") + ranks_[static_cast<size_t>(rank)].name;
   if (!absent.empty()) return text + (absent.size() == 1 ? " has" : " have") + " not begun it";
   if (unseen.empty()) return "all ranks have begun it, so it hangs";
-  std::set<std::string> hosts;
+  std::set<std::string> hosts;  // own one: of processes that are not seen from here
   for (const int rank : unseen) hosts.insert(ranks_[static_cast<size_t>(rank)].host);
   for (const std::string& host : hosts) text += (text.empty() ? "host " : ", host ") + host;
-  return c10::str("all on host ", ranks_[static_cast<size_t>(rank_)].host,
+  return c10::str("all that are seen from host ", ranks_[static_cast<size_t>(rank_)].host,
                   " have begun it: ranks on ", text, " may be missing, or it hangs");
 }
 

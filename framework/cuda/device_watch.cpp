@@ -57,12 +57,13 @@ void DeviceWatch::await(const c10::cuda::CUDAEvent& end) const {
   check();
 }
 
-std::optional<std::string> DeviceWatch::problem_of(const Operation& operation) const {
+std::optional<std::string> DeviceWatch::find_problem(
+    const std::optional<Operation>& operation) const {
   try {
     if (const auto failure = actions_.find_failure()) return failure;
-    if (std::chrono::steady_clock::now() > operation.deadline)
-      return c10::str(operation.name, " is not done after ", operation.allowed.count() / 1000,
-                      " s: ", operation.missing());
+    if (operation && std::chrono::steady_clock::now() > operation->deadline)
+      return c10::str(operation->name, " is not done after ", operation->allowed.count() / 1000,
+                      " s: ", operation->missing());
   } catch (const std::exception& error) {
     return error.what();
   }
@@ -82,10 +83,10 @@ void DeviceWatch::run() {
       problem = c10::str("the device failed: ", error.what_without_backtrace());
       has_device_failed_ = true;
     }
-    if (operations_.empty()) continue;
-    const Operation first = operations_.front();
+    std::optional<Operation> first;  // also where all have ended: with what, is not known yet
+    if (!operations_.empty()) first = operations_.front();
     lock.unlock();
-    if (!problem) problem = problem_of(first);
+    if (!problem) problem = find_problem(first);
     lock.lock();
     if (!problem) continue;
     reason_ = problem;

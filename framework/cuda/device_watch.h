@@ -58,7 +58,8 @@ class DeviceWatch {
   };
 
   void run();
-  std::optional<std::string> problem_of(const Operation& operation) const;
+  /// `operation`: the first that is under way; nothing: all have ended.
+  std::optional<std::string> find_problem(const std::optional<Operation>& operation) const;
 
   const Actions actions_;
   mutable std::mutex mutex_;  // guards what follows

@@ -44,7 +44,7 @@ HangWatch::~HangWatch() {
 
 milliseconds HangWatch::limit() const {
   const milliseconds patience = std::max(timeout_, progress_.patience());
-  if (trace_.is_waiting()) return patience + kBehind;
+  if (!has_begun_ || trace_.is_waiting()) return patience + kBehind;
   return patience - std::min(patience / 20, kAhead);
 }
 
@@ -74,9 +74,12 @@ void HangWatch::run() {
 
 std::string HangWatch::cause(Clock::duration still) const {
   const std::string what = progress_.own().what;
-  return fmt::format(
-      "it hangs: nothing moved for {:.1f} s{} (parallel.communication_timeout is {:g} s)",
-      seconds(still), what.empty() ? "" : " in " + what, seconds(timeout_));
+  const auto patience = progress_.patience();
+  return fmt::format("it hangs: nothing moved for {:.1f} s{} ({} {:g} s)", seconds(still),
+                     what.empty() ? "" : " in " + what,
+                     patience > timeout_ ? "reading and writing files may take"
+                                         : "parallel.communication_timeout is",
+                     seconds(std::max(timeout_, patience)));
 }
 
 }  // namespace triga

@@ -8,6 +8,7 @@
 // its job, with the machine) does not count.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -32,6 +33,9 @@ class HangWatch {
   HangWatch(const Progress& progress, const Trace& trace, std::chrono::milliseconds timeout,
             OnHang on_hang);
   ~HangWatch();
+  /// The trainer begins. Before, waiting for others is not told from standing still (links are
+  /// measured, buckets, NCCL opened), so that their deadlines go first.
+  void begin_steps() { has_begun_ = true; }
   HangWatch(const HangWatch&) = delete;
   HangWatch& operator=(const HangWatch&) = delete;
 
@@ -49,6 +53,7 @@ class HangWatch {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool is_stopping_ = false;
+  std::atomic<bool> has_begun_ = false;
   std::thread thread_;  // last: it uses all of the above
 };
 

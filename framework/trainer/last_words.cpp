@@ -113,14 +113,15 @@ void LastWords::report(const Error& error, const std::string& host,
                   error.status(),
                   world_.progress().step(),
                   command_,
-                  /*ranks=*/"",
+                  world_.size() > 1 ? world_.progress().to_text() : "",
                   host};
   if (has_begun_ && owns_directory()) said.reported = report_failure(files_, directory_, failure);
   log_to_file(LogLevel::kError, "train", failure.cause);  // the terminal is told by who leaves
   if (details) said.details = "\n" + details();
   if (said.reported != Reported::kWritten) return;
   failure.cause += said.details;
-  if (world_.size() > 1) failure.ranks = where_all_were(files_, directory_, world_.progress());
+  if (world_.size() > 1)
+    attempt([&] { failure.ranks = where_all_were(files_, directory_, world_.progress()); });
   if (world_.size() > 1 || details) complete_report(files_, directory_, failure);
 }
 

@@ -60,8 +60,8 @@ void choose_threads(Communicator& world, FileSystem& files, std::optional<int64_
   environment[kName] = before;
   if (world.rank() != 0) return;
   log_warning("train", "the ranks keep the threads that they had (", before,
-              "), so that the run stays the same to the bit; their shares of the cores here: ",
-              share, ". Another number, and other last bits: parallel.threads");
+              "), so that it changes no bits; their shares of the cores here: ", share,
+              ". Another number, and other last bits: parallel.threads");
 }
 
 }  // namespace triga

@@ -31,6 +31,7 @@ void measure_links(Communicator& world, LogConfig::MeasureLinks when) {
     warnings.push_back(speed_warning(speeds, on_gpus));
     warnings.push_back(speed_warning_in_host(speeds, on_gpus));
   }
+  world.progress().set_activity("preparing");
   if (world.rank() != 0) return;
   for (const std::string& warning : warnings)
     if (!warning.empty()) log_warning("start", warning);

@@ -16,6 +16,7 @@
 #include "metrics/run_status.h"
 #include "parallel/data_parallel/bucket_size.h"
 #include "parallel/pipeline/schedule_text.h"
+#include "trainer/data_fingerprints.h"
 #include "trainer/failure_report.h"
 #include "trainer/file_deadline.h"
 #include "trainer/from_first_rank.h"
@@ -77,8 +78,6 @@ class Run {
   void fail(const Error& error) { last_words_.fail(error); }
 
  private:
-  void check_data(const TrainingState& state);
-  std::map<std::string, std::string> data_fingerprints();
   StartDecision decide();
   ExitStatus say_finished();
   void open_directory();
@@ -104,6 +103,7 @@ class Run {
   int64_t step_ = 0;
   int64_t num_parameters_ = 0;  // of the whole model
   Environment environment_;
+  Fingerprints fingerprints_;
   Trace trace_;
   StepClock clock_{trace_, world_.progress()};
   std::unique_ptr<LogOutputs> log_;
@@ -176,41 +176,6 @@ void Run::open_directory() {
   reporter_ = std::make_unique<RankReporter>(world_, trace_, clock_, options_.files, directory_);
 }
 
-/// Collective. Throws: DataError when a rank reads other data than rank 0.
-std::map<std::string, std::string> Run::data_fingerprints() {
-  std::map<std::string, std::string> mine = {{"train", assembly_->train->fingerprint()}};
-  if (assembly_->validation) mine["validation"] = assembly_->validation->fingerprint();
-  std::string text;
-  for (const auto& [split, fingerprint] : mine) text += split + " " + fingerprint + "\n";
-  const std::vector<std::string> all = world_.all_gather_text(text, "fingerprints of the data");
-  for (size_t rank = 1; rank < all.size(); ++rank)
-    if (all[rank] != all[0])
-      throw DataError(
-          fmt::format("rank {} on {} reads other data than rank 0 on {}: all hosts must "
-                      "see the same files",
-                      rank, world_.host(static_cast<int>(rank)), world_.host(0)));
-  return mine;
-}
-
-/// The data of a run that goes on are those that it began with.
-void Run::check_data(const TrainingState& state) {
-  const auto now = data_fingerprints();
-  const auto differs = [&](const std::string& split) {
-    const auto before = state.data.find(split), after = now.find(split);
-    return before != state.data.end() && after != now.end() && before->second != after->second;
-  };
-  if (differs("train"))
-    throw DataError(fmt::format(
-        "data.train is not what this run was trained on up to step {} (fingerprint {} before, {} "
-        "now): the order of samples and the epochs would be those of other data.\n  Put the old "
-        "files back; or train on the new ones from these weights, as a new run: --run-dir "
-        "ANOTHER_DIR --set model.init.from=CHECKPOINT; or start anew: --fresh.",
-        state.step, state.data.at("train"), now.at("train")));
-  if (differs("validation") && is_first_)
-    log_warning("train", "data.validation has changed since step ", state.step,
-                ": its losses cannot be compared with those before");
-}
-
 /// Ranks read at different paces; gathering an average in between is an operation of their groups.
 TrainingState Run::load(const StartDecision& decision) {
   const FileDeadline patience_of_group(grid_->data(), timeout_);
@@ -220,7 +185,7 @@ TrainingState Run::load(const StartDecision& decision) {
   if (decision.checkpoint) {
     const Checkpoint checkpoint(options_.files, *decision.checkpoint);
     const TrainingState state = checkpoint.state();
-    check_data(state);
+    check_data(fingerprints_, state, is_first_);
     restore(strategy, *assembly.architecture, checkpoint, &world_.progress());
     const int64_t num_microbatches =
         num_microbatches_of_step(experiment_, *assembly.architecture, *assembly.train);
@@ -343,8 +308,8 @@ std::vector<size_t> Run::choose_cut(const StartDecision& decision, ConfigNode& r
 }
 
 ExitStatus Run::train(const StartDecision& decision) {
-  const HangWatch watch(world_.progress(), trace_, timeout_,
-                        [this](const auto&... words) { last_words_.hang(words...); });
+  std::optional<HangWatch> watch(std::in_place, world_.progress(), trace_, timeout_,
+                                 [this](const auto&... words) { last_words_.hang(words...); });
   for (const std::string& note : options_.start_notes) log_warning("start", note);
   for (const std::string& note : decision.notes) log_warning("train", note);
   measure_links(world_, experiment_.log.measure_links);
@@ -355,11 +320,17 @@ ExitStatus Run::train(const StartDecision& decision) {
   assembly_options.cache_dir = options_.cache_dir;
   if (decision.checkpoint)
     assembly_options.checkpoint_files = read_model_files(options_.files, *decision.checkpoint);
-  if (options_.terminal) assembly_options.report_progress = progress_bar(*options_.terminal);
+  const ReportProgress show =
+      options_.terminal ? progress_bar(*options_.terminal) : ReportProgress(no_progress);
+  assembly_options.report_progress = [&](const auto&... how_far) {
+    world_.progress().move();
+    show(how_far...);
+  };
   // The cache of tokens may have to be made on one host alone.
   assembly_ = at_the_pace_of_files(world_, timeout_, "reading the data", [&] {
     Assembly made = assemble(experiment_, options_.registry, assembly_options);
     num_parameters_ = check_model(experiment_, made, options_.files);
+    fingerprints_ = data_fingerprints(world_, made);
     return made;
   });
   grid_.emplace(world_,
@@ -398,7 +369,7 @@ ExitStatus Run::train(const StartDecision& decision) {
                        trace_,
                        clock_,
                        options_.profile_steps,
-                       data_fingerprints(),
+                       fingerprints_,
                        std::nullopt,
                        options_.grace_seconds};
   make_trainer(inputs, state);
@@ -406,8 +377,10 @@ ExitStatus Run::train(const StartDecision& decision) {
   open_sinks(state);
   say_start(state, MemoryMeter::use(world_.device()).now_bytes - bytes_before);
   world_.progress().set_activity("");
+  watch->begin_steps();
   Outcome outcome = trainer_->run();
   while (outcome == Outcome::kSpikes) outcome = go_back(inputs);
+  watch.reset();
   sinks_.clear();
   const ExitStatus exit_status =
       outcome == Outcome::kStopped ? ExitStatus::kStopped : ExitStatus::kDone;

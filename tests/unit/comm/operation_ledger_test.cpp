@@ -289,8 +289,10 @@ TEST(OperationLedger, SaysOfOtherHostsThatTheyAreNotSeen) {
               ledger->begin(all_reduce(5));
               world.barrier("begun");
               if (world.rank() == 2) return;
-              EXPECT_EQ(ledger->missing(1),
-                        "all on host a have begun it: ranks on host b may be missing, or it hangs");
+              EXPECT_EQ(
+                  ledger->missing(1),
+                  "all that are seen from host a have begun it: ranks on host b may be missing, or "
+                  "it hangs");
               const auto sent = ledger->begin_message(operation(OperationKind::kSend, 5, "x"), 2);
               EXPECT_EQ(sent.number, 0U);
               EXPECT_THAT(ledger->missing({sent}), HasSubstr("ranks on host b may be missing"));

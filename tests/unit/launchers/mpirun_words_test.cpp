@@ -1,7 +1,9 @@
 #include "launchers/mpirun_words.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -74,6 +76,35 @@ TEST(MpirunWords, AreNotWaitedForWhereOthersCouldStillWrite) {
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(words_of("sleep 5 & " + say("words")).text, "words\n");
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4));
+}
+
+TEST(MpirunWords, AreKnownThoughNobodyReadsThem) {
+  std::array<int, 2> ends;
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const int before = ::dup(STDERR_FILENO);
+  ::dup2(ends[1], STDERR_FILENO);
+  const auto start = std::chrono::steady_clock::now();
+  std::optional<MpirunWords::KilledRank> killed;
+  {
+    MpirunWords words;
+    ChildProcess program =
+        words.start({"/bin/sh", "-c", "head -c 3000000 /dev/zero >&2; echo >&2; " + say(kKilled)});
+    EXPECT_FALSE(program.wait(start + std::chrono::seconds(20)).timed_out)
+        << "it waits for a reader";
+    killed = words.killed_first();
+  }
+  ::dup2(before, STDERR_FILENO);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  ASSERT_TRUE(killed.has_value());
+  EXPECT_EQ(killed->host, "b");
+  ::close(before);
+  ::close(ends[1]);
+  ::close(ends[0]);
+}
+
+TEST(MpirunWords, ArePassedOnInFull) {
+  const Said said = words_of("head -c 3000000 /dev/zero | tr '\\0' x >&2");
+  EXPECT_EQ(said.text, std::string(3000000, 'x'));
 }
 
 TEST(MpirunWords, OfAProgramThatIsNotThereAreAnError) {

@@ -21,6 +21,11 @@ class HangWatchTest : public ::testing::Test {
   HangWatchTest() { table_->join(0); }
 
   std::unique_ptr<HangWatch> watch(milliseconds timeout) {
+    auto made = before_steps(timeout);
+    made->begin_steps();
+    return made;
+  }
+  std::unique_ptr<HangWatch> before_steps(milliseconds timeout) {
     return std::make_unique<HangWatch>(progress_, trace_, timeout,
                                        [this](const std::string& cause, const auto& stacks) {
                                          ++num_calls_;
@@ -46,6 +51,20 @@ TEST_F(HangWatchTest, SaysWhereNothingMovesAndWhatTheThreadsDo) {
   EXPECT_THAT(found_.get(),
               AllOf(HasSubstr("it hangs: nothing moved for 0."),
                     HasSubstr("in forward of microbatch 3"), HasSubstr("main thread:\n")));
+}
+
+TEST_F(HangWatchTest, LetsDeadlinesOfOthersGoFirstUntilTheTrainerBegins) {
+  const auto watch = before_steps(milliseconds(200));
+  EXPECT_FALSE(hangs_within(milliseconds(1500)));
+  watch->begin_steps();
+  EXPECT_TRUE(hangs_within(milliseconds(5000)));
+}
+
+TEST_F(HangWatchTest, SaysWhatTimeWasAllowed) {
+  progress_.set_patience(milliseconds(600));
+  const auto watch = this->watch(milliseconds(200));
+  ASSERT_TRUE(hangs_within(milliseconds(5000)));
+  EXPECT_THAT(found_.get(), HasSubstr("(reading and writing files may take 0.6 s)"));
 }
 
 TEST_F(HangWatchTest, IsQuietWhileSomethingMoves) {
