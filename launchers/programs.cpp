@@ -52,7 +52,7 @@ std::string command_to_go_on(const std::vector<std::string>& words) {
   for (size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--resume")
       ++i;  // and its value
-    else if (words[i] != "--fresh" && !words[i].starts_with("--resume="))
+    else if (words[i] != "--fresh" && words[i] != "--print" && !words[i].starts_with("--resume="))
       kept.push_back(words[i]);
   }
   return shell_line(kept);

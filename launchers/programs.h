@@ -25,7 +25,7 @@ std::string shell_word(const std::string& text);
 std::string shell_line(const std::vector<std::string>& words);
 
 /// What goes on with a run that these words of a command line started: all but --fresh and --resume,
-/// which hold for a first start.
+/// which hold for a first start, and --print.
 std::string command_to_go_on(const std::vector<std::string>& words);
 
 /// The words that start the command `triga`: in the container, where there is one.

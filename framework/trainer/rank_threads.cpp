@@ -60,7 +60,7 @@ void choose_threads(Communicator& world, FileSystem& files, std::optional<int64_
   environment[kName] = before;
   if (world.rank() != 0) return;
   log_warning("train", "the ranks keep the threads that they had (", before,
-              "), so that it changes no bits; their shares of the cores here: ", share,
+              "), so that their number changes no bits; their shares of the cores here: ", share,
               ". Another number, and other last bits: parallel.threads");
 }
 

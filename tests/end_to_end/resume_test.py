@@ -47,7 +47,7 @@ class ResumeTest(TrigaTest):
         run = self.launch(1, "parts", *STEPS, *decay, "--set", "train.max_steps=40")
         self.assertEqual(state_hash(run.directory), state_hash(straight.directory))
         log = (run.directory / "log" / "rank-0.log").read_text()
-        self.assertIn(f"the ranks keep the threads that they had (1), so that the run stays the same to the bit; their shares of the "
+        self.assertIn(f"the ranks keep the threads that they had (1), so that their number changes no bits; their shares of the "
                       f"cores here: {share}.", log)
         run = self.launch(1, "parts", *STEPS, *decay, *two, "--set", "train.max_steps=50")
         self.assertIn("threads: the checkpoint was written with 1, here it is 2; the run may differ in the last bits",

@@ -150,7 +150,8 @@ TEST(ShellWord, IsQuotedOnlyWhereItMustBe) {
 TEST(CommandToGoOn, LeavesOutWhatHoldsForAFirstStart) {
   EXPECT_EQ(command_to_go_on({"launch", "--fresh", "a b.yaml", "-n", "2", "--set", "x={y: 1}"}),
             "triga launch 'a b.yaml' -n 2 --set 'x={y: 1}'");
-  EXPECT_EQ(command_to_go_on({"submit", "a.yaml", "--resume", "auto"}), "triga submit a.yaml");
+  EXPECT_EQ(command_to_go_on({"submit", "a.yaml", "--print", "--resume", "auto"}),
+            "triga submit a.yaml");
   EXPECT_EQ(command_to_go_on({"train", "--resume=c/step-5", "a.yaml"}), "triga train a.yaml");
   EXPECT_EQ(command_to_go_on({"train", "a.yaml", "--resume"}), "triga train a.yaml");
 }
