@@ -70,7 +70,7 @@ class TroubledTest(TrigaTest):
         self.assertIn("parallel.communication_timeout is 4 s", cause)
         self.assertIn("main thread:", failure)
         self.assertIn("Where the ranks were:", failure)
-        self.assertRegex(failure, r"rank \d on host \S+: step \d+, .*in (all_reduce|all_gather)", "the one that waits for it")
+        self.assertRegex(failure, r"rank \d on host \S+: step \d+, .*in (all_reduce|all_gather|reduce_scatter)", "the one that waits for it")
         self.assertNotIn("missing:", cause)
 
     def test_a_rank_that_hangs_in_its_data_says_where(self):
