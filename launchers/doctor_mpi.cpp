@@ -1,4 +1,5 @@
 // triga doctor: can ranks find each other? MPI's library, its mpirun, PMIx, the scheduler.
+#include <c10/util/StringUtil.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,13 +38,6 @@ std::string line_with(const std::string& text, const std::string& part) {
   for (std::string line; std::getline(lines, line);)
     if (line.find(part) != std::string::npos) return line.substr(line.find_first_not_of(' '));
   return "";
-}
-
-/// "a, b".
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
 }
 
 }  // namespace
@@ -149,14 +143,14 @@ Finding judge_pmix(const std::string& library, const std::vector<PmixComponent>&
                       component.version.empty() ? "" : " " + component.version, component.name));
     else
       others.push_back(component.name);
-  if (!found.empty()) return ok(kMpi, "PMIx: " + joined(found));
+  if (!found.empty()) return ok(kMpi, "PMIx: " + c10::Join(", ", found));
   if (!is_older(version_in(library), 5, 0))
     return ok(kMpi, "PMIx: the library that it was built with (pmix_info says which)");
   if (others.empty()) return ok(kMpi, "PMIx: not known (ompi_info --param pmix all names none)");
   return warning(
       kMpi,
       fmt::format("it has no PMIx ({}), so ranks that srun starts would not find each other",
-                  joined(others)),
+                  c10::Join(", ", others)),
       "another Open MPI (configure --with-pmix); where OMPI_MCA_pmix is set, unset it");
 }
 
@@ -173,7 +167,7 @@ std::vector<std::string> pmix_of_srun(const std::string& list) {
 
 Finding judge_srun(const std::string& list) {
   if (const auto kinds = pmix_of_srun(list); !kinds.empty())
-    return ok(kScheduler, "srun has " + joined(kinds));
+    return ok(kScheduler, "srun has " + c10::Join(", ", kinds));
   if (list.find("error:") != std::string::npos)
     return warning(kScheduler, "srun does not work here: " + first_line(list),
                    "no matter on a host that is not of the cluster");

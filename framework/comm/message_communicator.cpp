@@ -99,37 +99,27 @@ MessageCommunicator::MessageCommunicator(std::shared_ptr<World> world, Group gro
 
 // The first rank of each host makes its board, the others open it. All ranks have a board, or none.
 HostMemory MessageCommunicator::share_memory(Channel& messages) const {
-  const auto say = [&](const std::string& text, std::string_view what) {
-    Operation operation = describe(OperationKind::kGatherText, what);
-    operation.numel = static_cast<int64_t>(text.size());
-    return messages.gather_texts(operation, text);
-  };
   const std::vector<int>& mine = own_host(group_);
   const auto num_ranks = static_cast<int>(mine.size());
   const auto local =
       static_cast<int>(std::find(mine.begin(), mine.end(), group_.rank) - mine.begin());
   HostMemory memory;
-  std::string text;
-  const auto attempt = [&](const auto& action) {
-    try {
-      action();
-    } catch (const CommError& error) {
-      text = kProblem + std::string(error.what());
-    }
-  };
-  if (num_ranks > 1 && local == 0)
-    attempt([&] {
-      memory.board = HostBoard::create(num_ranks, local);
-      text = memory.board->address();
-    });
-  const auto addresses = say(text, "addresses of boards");
-  text.clear();
-  if (num_ranks > 1 && local > 0 && !problem_in(addresses))
-    attempt([&] {
-      memory.board = HostBoard::open(addresses[static_cast<size_t>(mine[0])], num_ranks, local);
-    });
-  const auto outcomes = say(text, "boards are open");
-  if (const auto problem = problem_in(problem_in(addresses) ? addresses : outcomes)) {
+  const auto problem = make_and_open(
+      num_ranks > 1 && local == 0, num_ranks > 1 && local > 0,
+      [&](const std::string& text, bool is_open) {
+        Operation operation = describe(OperationKind::kGatherText,
+                                       is_open ? "boards are open" : "addresses of boards");
+        operation.numel = static_cast<int64_t>(text.size());
+        return messages.gather_texts(operation, text);
+      },
+      [&] {
+        memory.board = HostBoard::create(num_ranks, local);
+        return memory.board->address();
+      },
+      [&](const std::vector<std::string>& addresses) {
+        memory.board = HostBoard::open(addresses[static_cast<size_t>(mine[0])], num_ranks, local);
+      });
+  if (problem) {
     if (group_.rank == 0)
       log_warning("comm", *problem, "; group ", group_.name,
                   " goes over messages, which is slower");

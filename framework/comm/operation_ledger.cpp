@@ -22,25 +22,18 @@ static_assert(sizeof(Opening) % sizeof(uint64_t) == 0);
 std::shared_ptr<SharedSegment> share_memory(Communicator& group, int maker, size_t bytes) {
   const bool is_maker = group.rank() == maker;
   std::shared_ptr<SharedSegment> segment;
-  std::string text;
-  const auto attempt = [&](const auto& action) {
-    try {
-      action();
-    } catch (const CommError& error) {
-      text = kProblem + std::string(error.what());
-    }
-  };
-  if (is_maker)
-    attempt([&] {
-      segment = SharedSegment::create(bytes);
-      text = segment->address();
-    });
-  const auto addresses = group.all_gather_text(text, "addresses of ledgers");
-  text.clear();
-  if (!is_maker && !problem_in(addresses))
-    attempt([&] { segment = SharedSegment::open(addresses[static_cast<size_t>(maker)], bytes); });
-  const auto outcomes = group.all_gather_text(text, "ledgers are open");
-  const auto problem = problem_in(problem_in(addresses) ? addresses : outcomes);
+  const auto problem = make_and_open(
+      is_maker, !is_maker,
+      [&](const std::string& text, bool is_open) {
+        return group.all_gather_text(text, is_open ? "ledgers are open" : "addresses of ledgers");
+      },
+      [&] {
+        segment = SharedSegment::create(bytes);
+        return segment->address();
+      },
+      [&](const std::vector<std::string>& addresses) {
+        segment = SharedSegment::open(addresses[static_cast<size_t>(maker)], bytes);
+      });
   if (!problem) return segment;
   if (group.rank() == 0)
     log_warning("comm", *problem, "; that ranks of group ", group.name(),
