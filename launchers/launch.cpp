@@ -224,8 +224,8 @@ RunStatus status_without_report(RunStatus status, const LauncherEnd& launcher,
     status.cause += c10::str("; the first was rank ", first->rank, " on host ", first->host,
                              ", by signal ", first->signal);
   }
-  if (const auto killer = oom_kills.since())
-    status.cause += "; out of memory: " + *killer + " ended a process here meanwhile";
+  if (const auto killer = oom_kills.lately())
+    status.cause += "; out of memory: " + killer->name + " ended a process here shortly before";
   else if (launcher.status == 137)
     status.cause += " (killed: kill -9, or out of memory)";
   return status;
@@ -283,12 +283,13 @@ ExitStatus outcome_before(int mpirun_status, const Start& start) {
 }
 
 /// Starts the ranks and waits for their end.
-LauncherEnd start_once(const Start& start, RunFolder& folder) {
+LauncherEnd start_once(const Start& start, RunFolder& folder, OomKills& oom_kills) {
   RunSigns run;
   // Or was told to, at once.
   run.has_ended = [&] { return is_to_end_at_once() || folder.tells_an_end(); };
   // As the rank itself is, where no mpirun starts it.
   run.is_alive = [&] { return !start.is_mpirun || folder.is_held(); };
+  run.count = [&](size_t num_processes) { oom_kills.sample_beside(num_processes); };
   return run_and_wait(start, run);
 }
 
@@ -303,8 +304,8 @@ std::string host_of_end(const std::optional<RunStatus>& status, const LauncherEn
 /// One start, with what decides on another one.
 StartEnd start_and_judge(const Start& start, RunFolder& folder, HostPool& pool) {
   folder.expect_start();
-  const OomKills oom_kills;
-  const LauncherEnd launcher = start_once(start, folder);
+  OomKills oom_kills;
+  const LauncherEnd launcher = start_once(start, folder, oom_kills);
   const std::optional<bool> has_begun = folder.has_begun();
   StartEnd end;
   end.has_begun = has_begun.value_or(true);

@@ -19,7 +19,8 @@ mpirun and srun merge the statuses of ranks: the run's status.json holds the tru
 
 Environment: TRIGA_DATA_DIR (data sets; default data/), TRIGA_DATA_MIRROR (folder to take downloads from),
 TRIGA_CACHE_DIR, TRIGA_PLUGIN_PATH (folders with plugins, ':' between), TRIGA_GRACE_SECONDS (from a signal to the
-end of a job by force: a run warns when it needs longer to save), NO_COLOR.
+end of a job by force) and TRIGA_KILL_WAIT_SECONDS (the same where it is cancelled): a run warns when it needs longer
+to save; NO_COLOR.
 
 Start with:  triga check EXPERIMENT.yaml;  triga launch EXPERIMENT.yaml. Experiments to begin with lie in experiments/ of the sources
 and share/triga/experiments of an install.)";

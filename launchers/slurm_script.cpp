@@ -52,6 +52,12 @@ read -r step_before saved_before <<<"$(reached)"
 if [[ ${start[0]} == --fresh ]]; then step_before=0 saved_before=0; fi
 echo "triga: job $SLURM_JOB_ID, start $((${SLURM_RESTART_COUNT:-0} + 1)), on $SLURM_JOB_NODELIST: $run_dir from step $saved_before"
 
+# From SIGTERM to SIGKILL when the job is cancelled, requeued or preempted: a run warns when it needs longer.
+if [[ -z ${TRIGA_KILL_WAIT_SECONDS-} ]]; then
+  kill_wait=$(timeout 10 scontrol show config 2>/dev/null | sed -n 's/^KillWait *= *\([0-9]\{1,\}\) sec.*/\1/p')
+  if [[ -n $kill_wait ]]; then export TRIGA_KILL_WAIT_SECONDS=$kill_wait; fi
+fi
+
 # Ranks that were killed could not give the run's folder up: it is theirs until they are silent for a minute.
 for ((i = 0; i < 40; ++i)); do
   if [[ -n $asked ]]; then break; fi

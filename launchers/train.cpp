@@ -44,15 +44,20 @@ void catch_signals(const Placement& placement) {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-/// From a signal to the end by force, as the job's script knows it. Throws: ConfigError.
-std::optional<double> grace_seconds() {
-  const auto text = environment_variable("TRIGA_GRACE_SECONDS");
+/// Throws: ConfigError.
+std::optional<double> seconds_of(const char* name) {
+  const auto text = environment_variable(name);
   if (!text) return std::nullopt;
   double seconds = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
   if (error != std::errc() || end != text->data() + text->size() || !(seconds >= 0))
-    throw ConfigError(fmt::format("TRIGA_GRACE_SECONDS: '{}' is not a number of seconds", *text));
+    throw ConfigError(fmt::format("{}: '{}' is not a number of seconds", name, *text));
   return seconds;
+}
+
+/// As the job's script knows them. Throws: ConfigError.
+JobTimes job_times() {
+  return {seconds_of("TRIGA_GRACE_SECONDS"), seconds_of("TRIGA_KILL_WAIT_SECONDS")};
 }
 
 /// How the user starts the run again.
@@ -94,7 +99,7 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
   prepare_to_compute(environment.placement.local_size);
   const LoadedExperiment loaded(environment, arguments, LoadedExperiment::Purpose::kCompute);
   loaded.check_grid(environment.placement.world_size);
-  const std::optional<double> grace = grace_seconds();
+  const JobTimes times = job_times();
   const CheckedWorld checked = open_world(environment, loaded, leave);
   Communicator* const world = checked.world.get();
   // After MPI, which has a handler of its own.
@@ -120,7 +125,7 @@ ExitStatus train(const CommandEnvironment& environment, const ExperimentArgument
                              {},
                              {}};
   options.start_notes = checked.notes;
-  options.grace_seconds = grace;
+  options.job_times = times;
   options.start.directory = RunDirectory{loaded.run_directory()};
   options.start.resume = arguments.resume;
   options.start.fresh = arguments.fresh;

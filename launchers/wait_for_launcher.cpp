@@ -37,7 +37,9 @@ int wait_for_launcher(ChildProcess& launcher, const RunSigns& run,
     if (Clock::now() < next_look) continue;
     next_look = Clock::now() + kLookEvery;
     const bool asks = ++num_looks % kLooksPerQuestion == 0;
-    if (!living_children(pid).empty()) {
+    const size_t num_children = living_children(pid).size();
+    run.count(num_children);
+    if (num_children > 0) {
       had_children = true;
       last_seen = Clock::now();
     } else if (had_children && asks && Clock::now() - last_seen > patience.without_ranks &&

@@ -25,6 +25,8 @@ struct RunSigns {
   std::function<bool()> has_ended;  // it has said its last word
   /// A rank lives, on whatever host: started by an ssh that did not wait for it.
   std::function<bool()> is_alive = [] { return false; };
+  /// Told several times a second: how many processes live that the launcher started, on this host.
+  std::function<void(size_t num_processes)> count = [](size_t) {};
 };
 
 /// The exit status of a child process that starts ranks; 128 and the signal that ended it. Throws:

@@ -45,6 +45,16 @@ void OomKills::sample(Clock::time_point now) {
   while (samples_[1].taken <= now - kLately) samples_.pop_front();  // the last one is of now
 }
 
+void OomKills::sample_beside(size_t num_living, Clock::time_point now) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (num_living < num_living_) last_death_ = now;
+    num_living_ = num_living;
+    if (last_death_ && now - *last_death_ < kAfterADeath) return;
+  }
+  sample(now);
+}
+
 OomKills::Counts OomKills::count() const {
   Counts counts;
   const ControlGroups groups = control_groups("memory", root_);
@@ -56,11 +66,6 @@ OomKills::Counts OomKills::count() const {
       counts.of_groups[folder] = *kills;
   counts.of_host = number_of(root_ + "/proc/vmstat", "oom_kill").value_or(0);
   return counts;
-}
-
-std::optional<std::string> OomKills::since() const {
-  const auto killer = lately();
-  return killer ? std::optional(killer->name) : std::nullopt;
 }
 
 std::optional<OomKills::Killer> OomKills::lately() const {

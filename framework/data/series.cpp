@@ -15,10 +15,13 @@
 
 #include "base/files.h"
 #include "data/file_list.h"
+#include "data/utf8.h"
 #include "triga/error.h"
 
 namespace triga {
 namespace {
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // spreadsheets begin a file with it
 
 std::vector<std::string_view> cells_of(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
@@ -70,6 +73,7 @@ Series read_csv_series(const std::string& path, const std::vector<std::string>& 
   } catch (const FileError& error) {
     throw DataError(error.what());
   }
+  if (content.starts_with(kByteOrderMark)) content.erase(0, kByteOrderMark.size());
   std::vector<std::string_view> lines;
   for (size_t begin = 0; begin < content.size();) {
     const size_t end = std::min(content.find('\n', begin), content.size());
@@ -82,7 +86,14 @@ Series read_csv_series(const std::string& path, const std::vector<std::string>& 
   const std::vector<std::string_view> names = cells_of(lines[0]);
   const std::vector<size_t> wanted = wanted_cells(names, cells_of(lines[1]), columns, path);
   Series series;
-  for (const size_t cell : wanted) series.columns.emplace_back(names[cell]);
+  for (const size_t cell : wanted) {
+    if (find_invalid_utf8(names[cell]))  // it is written into files of the model
+      throw DataError(
+          fmt::format("{}:1: the name of column {} is not UTF-8 text; convert the file "
+                      "(iconv -t UTF-8)",
+                      path, cell + 1));
+    series.columns.emplace_back(names[cell]);
+  }
   series.values = at::empty(
       {static_cast<int64_t>(lines.size()) - 1, static_cast<int64_t>(wanted.size())}, at::kDouble);
   double* next = series.values.mutable_data_ptr<double>();

@@ -22,15 +22,23 @@ std::string GracePeriod::take_warning() {
   if (!seconds_ || longest_save_ == 0 || needed <= *seconds_ || needed < kWorse * warned_of_)
     return "";
   warned_of_ = needed;
+  const std::string need = fmt::format(
+      "and may need {:.1f} s: two steps of {:.1f} s, {} of {:.1f} s. What is not saved by then is "
+      "trained again",
+      needed, longest_step_, num_saves_ == 1 ? "a save" : "the save under way and a last one",
+      longest_save_);
+  if (signal_ == Signal::kOfTheEnd)
+    return fmt::format(
+        "a job that is cancelled, requeued or preempted has {:g} s until its ranks are killed "
+        "(Slurm: KillWait), {}, from the newest checkpoint: checkpoint.every_minutes says how "
+        "old that may be",
+        *seconds_, need);
   const double enough = std::ceil(kWorse * needed / 10) * 10;
   return fmt::format(
-      "the job has {:g} s from a signal to its end, and may need {:.1f} s: two steps of {:.1f} s, "
-      "{} of {:.1f} s. What is not saved by then is trained again. Give it more: "
+      "the job has {:g} s from a signal to its end, {}. Give it more: "
       "launch.save_before_seconds: {:g} (in a script of your own: --signal=B:USR1@{:g} and "
       "TRIGA_GRACE_SECONDS={:g})",
-      *seconds_, needed, longest_step_,
-      num_saves_ == 1 ? "a save" : "the save under way and a last one", longest_save_, enough,
-      enough, enough);
+      *seconds_, need, enough, enough, enough);
 }
 
 }  // namespace triga

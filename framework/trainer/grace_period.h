@@ -1,5 +1,5 @@
-// GracePeriod: whether a job is given enough time, from the signal that asks it to stop to its end by
-// force, for the step that is under way and the save after it.
+// GracePeriod: whether a job is given enough time, from a signal to its end by force, for the steps
+// that are under way and the save after them.
 #pragma once
 
 #include <optional>
@@ -7,10 +7,20 @@
 
 namespace triga {
 
+/// What is known of the job that a run is in; nothing: not known.
+struct JobTimes {
+  std::optional<double> grace_seconds;      // from the signal before its end to its end by force
+  std::optional<double> kill_wait_seconds;  // from SIGTERM to SIGKILL, where it is cancelled
+};
+
 class GracePeriod {
  public:
+  enum class Signal {
+    kBeforeTheEnd,  // sent early enough, as launch.save_before_seconds says
+    kOfTheEnd,      // of scancel, a requeue, preemption: SIGKILL follows by a clock of the site's
+  };
   /// `seconds`: what the job is given; nothing: not known.
-  explicit GracePeriod(std::optional<double> seconds) : seconds_(seconds) {}
+  GracePeriod(Signal signal, std::optional<double> seconds) : signal_(signal), seconds_(seconds) {}
 
   void step_took(double seconds);
   /// `in_background`: one may be under way when the signal comes, and is waited for.
@@ -25,6 +35,7 @@ class GracePeriod {
   /// of the next one.
   double longest_end() const { return 2 * longest_step_ + num_saves_ * longest_save_; }
 
+  const Signal signal_;
   const std::optional<double> seconds_;
   double longest_step_ = 0, longest_save_ = 0, warned_of_ = 0;
   int num_saves_ = 1;  // between a signal and the end

@@ -36,7 +36,8 @@ RunSaves::RunSaves(const TrainerInputs& inputs, Strategy& strategy, const std::s
       writer_(inputs.files, inputs.directory.checkpoints(),
               writer_options(inputs.experiment, inputs.lease), inputs.grid.rank() == 0),
       background_(writer_),
-      grace_(inputs.grace_seconds),
+      grace_{GracePeriod(GracePeriod::Signal::kBeforeTheEnd, inputs.job_times.grace_seconds),
+             GracePeriod(GracePeriod::Signal::kOfTheEnd, inputs.job_times.kill_wait_seconds)},
       saved_step_(first_step > 0 ? first_step : -1) {
   if (!is_first()) return;
   if (inputs.gone_back_to) writer_.remove_after(first_step);
@@ -146,9 +147,11 @@ void RunSaves::is_saved(int64_t step, bool in_background) {
   if (watch_) watch_->end();
   saved_step_ = step;
   const std::chrono::duration<double> passed = Clock::now() - began_at_;
-  grace_.save_took(passed.count(), in_background);
-  const std::string warning = grace_.take_warning();
-  if (is_first() && !warning.empty()) log_warning("checkpoint", warning);
+  for (GracePeriod& grace : grace_) {
+    grace.save_took(passed.count(), in_background);
+    const std::string warning = grace.take_warning();
+    if (is_first() && !warning.empty()) log_warning("checkpoint", warning);
+  }
   if (is_first())
     log(LogLevel::kDebug, "checkpoint",
         c10::str("step ", step, " is saved, ", num_steps_, " steps later"));

@@ -3,6 +3,7 @@
 // travels with the votes of a step. Rank 0 says when a save lasts longer than anything should.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -34,7 +35,9 @@ class RunSaves {
   /// Their sums, when the step is over: goes on with the save that is under way.
   void take_votes(std::span<const double, kNumVotes> votes);
 
-  void step_took(double seconds) { grace_.step_took(seconds); }
+  void step_took(double seconds) {
+    for (GracePeriod& grace : grace_) grace.step_took(seconds);
+  }
 
   /// Whether the checkpoint of `step`, which was just trained, is due.
   bool is_due(int64_t step) const;
@@ -69,7 +72,7 @@ class RunSaves {
   HostBuffers buffers_;
   std::unique_ptr<SaveWatch> watch_;  // of rank 0; null elsewhere
   BackgroundWriter background_;
-  GracePeriod grace_;
+  std::array<GracePeriod, 2> grace_;
   int64_t saved_step_;
   int64_t num_failed_ = 0;
   int64_t num_steps_ = 0;                      // since the last save began

@@ -12,6 +12,7 @@
 #include "comm/process_grid.h"
 #include "config/experiment.h"
 #include "trainer/assembly.h"
+#include "trainer/grace_period.h"
 #include "trainer/lease.h"
 #include "trainer/run_directory.h"
 #include "trainer/step_clock.h"
@@ -37,8 +38,7 @@ struct TrainerInputs {
   /// Of the checkpoint that the run went back to: its metrics. It is saved anew at once, with what
   /// is left out from now on.
   std::optional<std::map<std::string, double>> gone_back_to;
-  /// From a signal to the end by force; nothing: not known.
-  std::optional<double> grace_seconds = {};
+  JobTimes job_times = {};
 };
 
 }  // namespace triga

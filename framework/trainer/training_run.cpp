@@ -371,7 +371,7 @@ ExitStatus Run::train(const StartDecision& decision) {
                        options_.profile_steps,
                        fingerprints_,
                        std::nullopt,
-                       options_.grace_seconds};
+                       options_.job_times};
   make_trainer(inputs, state);
   if (is_first_) atomic_write(options_.files, directory_.resolved(), trainer_->resolved());
   open_sinks(state);

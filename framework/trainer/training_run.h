@@ -11,6 +11,7 @@
 #include "base/terminal.h"
 #include "comm/communicator.h"
 #include "config/resolve.h"
+#include "trainer/grace_period.h"
 #include "trainer/resume.h"
 #include "triga/plugin.h"
 
@@ -35,8 +36,7 @@ struct TrainingRunOptions {
   /// process here, for threads that hang (a disk that does not answer) would keep it. May be empty.
   std::function<void(const Error&)> on_failure;
   std::vector<std::string> start_notes = {};  // that the checks before it found, for the log
-  /// As in TrainerInputs.
-  std::optional<double> grace_seconds = {};
+  JobTimes job_times = {};
 };
 
 /// Requires: check_ranks (start_checks.h) has been through. Collective over `world`. Returns kDone,

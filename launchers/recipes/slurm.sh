@@ -14,6 +14,7 @@
 step=''
 trap 'if [[ -n $step ]]; then kill -USR1 "$step"; fi' INT TERM USR1 USR2  # two minutes before the time limit: save and stop
 export TRIGA_GRACE_SECONDS=120                                            # so that a run warns when its saves take longer
+export TRIGA_KILL_WAIT_SECONDS=30                                         # the same for scancel and preemption: KillWait of scontrol show config
 
 triga=/opt/triga/bin/triga   # of an install that every host sees
 experiment=$PWD/experiment.yaml

@@ -148,6 +148,8 @@ class SlurmTest(TrigaTest):
         expected = self.uninterrupted()
         job = self.submit("killed", LONG, TWO_NODES, {"launch.time": 20})
         self.wait_for_step("killed", 100)
+        self.assertIn(b"TRIGA_KILL_WAIT_SECONDS=10", (self.rank_on(NODES[1]) / "environ").read_bytes().split(b"\0"),
+                      "KillWait of the cluster")
         self.kill_rank_on(NODES[1])
         wait_until("the job's script has said what became of the run",
                    lambda: "goes back into the queue" in self.log("killed", job), timeout=60)
@@ -155,14 +157,18 @@ class SlurmTest(TrigaTest):
         run = self.wait_for_end("killed", job)
         self.assertEqual(state_hash(run.directory), expected)
 
-    def kill_rank_on(self, node):
+    def rank_on(self, node):
+        """The one rank there: its folder in the node's /proc."""
         (rank,) = self.ranks_on(node)
         root = pathlib.Path(f"/proc/{self.cluster.first_process(node)}/root/proc")
         (number,) = (entry.name for entry in root.iterdir() if entry.name.isdigit()
                      and (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip() == rank)
-        status = (root / number / "status").read_text()
-        os.kill(self.number_here(node, int(number)), signal.SIGKILL)
-        self.assertIn("triga", status)
+        return root / number
+
+    def kill_rank_on(self, node):
+        rank = self.rank_on(node)
+        self.assertIn("triga", (rank / "status").read_text())
+        os.kill(self.number_here(node, int(rank.name)), signal.SIGKILL)
 
     def number_here(self, node, number):
         """The process that a node numbers so, as this machine numbers it."""

@@ -64,6 +64,9 @@ class CommandTest(TrigaTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("has 0.0001 s from a signal to its end, and may need ", done.stdout + done.stderr)
         self.assertIn("launch.save_before_seconds: 10 ", done.stdout + done.stderr)
+        done = self.command("train", "tiny.yaml", "--fresh", "--set", "train.max_steps=25", env=environment(TRIGA_KILL_WAIT_SECONDS="1e-4"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("has 0.0001 s until its ranks are killed (Slurm: KillWait), and may need ", done.stdout + done.stderr)
         self.assertIn("TRIGA_GRACE_SECONDS: '2m' is not a number of seconds",
                       self.refused("train", "tiny.yaml", env=environment(TRIGA_GRACE_SECONDS="2m")))
 

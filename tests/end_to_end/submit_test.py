@@ -29,6 +29,10 @@ eval "$OUTCOME"
 """
 
 SCONTROL = """#!/bin/bash
+if [[ "$1 $2" == "show config" ]]; then
+  printf 'KeepAliveTime           = SYSTEM_DEFAULT\\nKillOnBadExit           = 0\\nKillWait                = 45 sec\\n'
+  exit
+fi
 if [[ $1 == show ]]; then
   echo "JobId=$4 JobName=tiny JobState=${JOB_STATE-RUNNING} Reason=None"
   exit
@@ -297,6 +301,11 @@ class Script(SubmitCase):
             self.assertIn(f"Slurm has ended the job ({state})", said)
             (self.run_dir / "status.json").unlink()
         self.check("status stopped 10 75; exit 75", 75, "requeue 42", JOB_STATE="TIMEOUT")
+
+    def test_ranks_hear_how_long_slurm_waits_before_it_kills(self):
+        outcome = "echo $TRIGA_GRACE_SECONDS $TRIGA_KILL_WAIT_SECONDS >$STAND_INS/times.called; status finished 50 0"
+        self.check(outcome, 0, None)
+        self.assertEqual(self.called("times"), "120 45")
 
     def test_signals_reach_the_step_as_usr1(self):
         outcome = "trap 'status stopped 10 75; exit 75' USR1; touch $STAND_INS/ready; while :; do sleep 0.1; done"

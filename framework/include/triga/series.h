@@ -17,7 +17,8 @@ struct Series {
 };
 
 /// A file whose first line names the columns, with commas between. `columns`: which, in this order;
-/// empty: all whose first value is a number. Throws: DataError with file and line.
+/// empty: all whose first value is a number. Names are UTF-8; a byte order mark is left out. Throws:
+/// DataError with file and line.
 Series read_csv_series(const std::string& path, const std::vector<std::string>& columns);
 
 /// Mean and standard deviation of each column, of rows [from, to): what a series is standardised

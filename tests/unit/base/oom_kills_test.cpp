@@ -20,6 +20,11 @@ class OomKillsTest : public ::testing::Test {
     root_.write("sys/fs/cgroup" + group + "/memory.max", limit + "\n");
   }
 
+  static std::string name_of(const OomKills& kills) {
+    const auto killer = kills.lately();
+    return killer ? killer->name : "nobody";
+  }
+
   const test::TemporaryFolder root_;
 };
 
@@ -28,7 +33,7 @@ TEST_F(OomKillsTest, OfBeforeDoNotCount) {
   set_version2("/job", 5, "1048576");
   set_host(9);
   const OomKills kills(root_.path().string());
-  EXPECT_EQ(kills.since(), std::nullopt);
+  EXPECT_EQ(kills.lately(), std::nullopt);
 }
 
 TEST_F(OomKillsTest, NameTheSmallestGroupWithALimit) {
@@ -42,7 +47,7 @@ TEST_F(OomKillsTest, NameTheSmallestGroupWithALimit) {
   set_version2("/job/step", 1, "2097152");
   set_version2("/job", 4, "4194304");
   set_host(4);
-  EXPECT_EQ(kills.since(), "the out-of-memory killer of control group /job/step (limit 2.0 MB)");
+  EXPECT_EQ(name_of(kills), "the out-of-memory killer of control group /job/step (limit 2.0 MB)");
 }
 
 TEST_F(OomKillsTest, OfVersion1StandInAnotherFile) {
@@ -52,14 +57,14 @@ TEST_F(OomKillsTest, OfVersion1StandInAnotherFile) {
   root_.write(control, "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
   const OomKills kills(root_.path().string());
   root_.write(control, "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
-  EXPECT_EQ(kills.since(), "the out-of-memory killer of control group /memory/old (limit 3.0 MB)");
+  EXPECT_EQ(name_of(kills), "the out-of-memory killer of control group /memory/old (limit 3.0 MB)");
 }
 
 TEST_F(OomKillsTest, OfNoGroupAreTheHosts) {
   set_host(1);
   const OomKills kills(root_.path().string());
   set_host(2);
-  EXPECT_EQ(kills.since(),
+  EXPECT_EQ(name_of(kills),
             "the out-of-memory killer of this host, which has too little memory for all that runs");
 }
 
@@ -73,6 +78,20 @@ TEST_F(OomKillsTest, OfDaysAgoDoNotExplainADeathOfToday) {
   set_host(3);
   for (int second = 31; second <= 35; ++second) kills.sample(start + std::chrono::seconds(second));
   EXPECT_NE(kills.lately(), std::nullopt) << "a large process takes a while to end";
+}
+
+TEST_F(OomKillsTest, ExplainADeathUntilAllThatFollowItHaveEnded) {
+  const auto start = OomKills::Clock::now();
+  const auto at = [&](int second) { return start + std::chrono::seconds(second); };
+  set_host(1);
+  OomKills kills(root_.path().string());
+  for (int second = 1; second <= 20; ++second) kills.sample_beside(2, at(second));
+  set_host(2);
+  for (int second = 21; second <= 25; ++second) kills.sample_beside(2, at(second));
+  for (int second = 26; second <= 80; ++second) kills.sample_beside(1, at(second));
+  EXPECT_NE(kills.lately(), std::nullopt) << "the last one takes a minute to end";
+  for (int second = 81; second <= 140; ++second) kills.sample_beside(1, at(second));
+  EXPECT_EQ(kills.lately(), std::nullopt) << "nothing came of it";
 }
 
 TEST_F(OomKillsTest, AreOursOnlyInAGroupWithALimit) {
@@ -89,7 +108,7 @@ TEST_F(OomKillsTest, AreOursOnlyInAGroupWithALimit) {
 }
 
 TEST_F(OomKillsTest, WithoutCountersAreNotKnown) {
-  EXPECT_EQ(OomKills(root_.path().string()).since(), std::nullopt);
+  EXPECT_EQ(OomKills(root_.path().string()).lately(), std::nullopt);
 }
 
 }  // namespace

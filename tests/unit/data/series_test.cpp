@@ -51,6 +51,13 @@ TEST_F(SeriesTest, TakesColumnsOfNumbersOrThoseNamed) {
   EXPECT_EQ(one.values[1][0].item<double>(), 400);
 }
 
+TEST_F(SeriesTest, NamesOfColumnsAreUtf8) {
+  EXPECT_THAT(read("\xEF\xBB\xBFT\xC3\xA9m,b\n1,2\n").columns, ElementsAre("T\xC3\xA9m", "b"));
+  EXPECT_THAT(refusal("T\xE9m,b\n1,2\n"),
+              HasSubstr("a.csv:1: the name of column 1 is not UTF-8 text"));
+  EXPECT_THAT(read("T\xE9m,b\n1,2\n", {"b"}).columns, ElementsAre("b"));
+}
+
 TEST_F(SeriesTest, NamesTheLineThatIsWrong) {
   EXPECT_THAT(refusal("a,b\n1,2\n3\n"), HasSubstr("a.csv:3: column 'b' is ''; expected a number"));
   EXPECT_THAT(refusal("a\n1\nx\n"), HasSubstr("a.csv:3: column 'a' is 'x'"));

@@ -1,5 +1,6 @@
 #include "launchers/wait_for_launcher.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -7,12 +8,15 @@
 #include <fstream>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/process_stat.h"
 #include "tests/support/temporary_folder.h"
 
 namespace triga {
 namespace {
+
+using ::testing::ElementsAre;
 
 int run(const std::string& script, const std::function<bool()>& has_ended,
         const LauncherPatience& patience = {}, bool is_alive = false) {
@@ -39,6 +43,18 @@ TEST(WaitForLauncher, EndsOneThatHasLostAllAndStays) {
   const LauncherPatience patience{.without_ranks = std::chrono::milliseconds(300)};
   // Its child ends after a second; then it stands still.
   EXPECT_EQ(run("sleep 1 & wait; kill -STOP $$", never, patience), 128 + SIGKILL);
+}
+
+TEST(WaitForLauncher, CountsTheProcessesThatLive) {
+  std::vector<size_t> counts;
+  RunSigns signs{never};
+  signs.count = [&](size_t number) {
+    if (counts.empty() || counts.back() != number) counts.push_back(number);
+  };
+  ChildProcess launcher({"/bin/sh", "-c", "sleep 2 & sleep 4 & wait; exec sleep 1"},
+                        ChildProcess::Streams::kOurs);
+  EXPECT_EQ(wait_for_launcher(launcher, signs), 0);
+  EXPECT_THAT(counts, ElementsAre(2, 1, 0));
 }
 
 TEST(WaitForLauncher, LeavesOneWhoseRanksLiveElsewhere) {

@@ -10,7 +10,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(GracePeriodTest, SaysWhenTwoStepsAndASaveDoNotFit) {
-  GracePeriod grace(60);
+  GracePeriod grace(GracePeriod::Signal::kBeforeTheEnd, 60);
   grace.step_took(20);
   EXPECT_EQ(grace.take_warning(), "") << "no save was measured";
   grace.save_took(19, false);
@@ -27,14 +27,25 @@ TEST(GracePeriodTest, SaysWhenTwoStepsAndASaveDoNotFit) {
 }
 
 TEST(GracePeriodTest, ASaveInTheBackgroundMayBeUnderWay) {
-  GracePeriod grace(60);
+  GracePeriod grace(GracePeriod::Signal::kBeforeTheEnd, 60);
   grace.step_took(1);
   grace.save_took(35, true);
   EXPECT_THAT(grace.take_warning(), HasSubstr("the save under way and a last one of 35.0 s"));
 }
 
+TEST(GracePeriodTest, OfAJobThatIsCancelledIsTheSites) {
+  GracePeriod grace(GracePeriod::Signal::kOfTheEnd, 30);
+  grace.step_took(1);
+  grace.save_took(28, false);
+  EXPECT_EQ(grace.take_warning(), "");
+  grace.save_took(29, false);
+  EXPECT_THAT(grace.take_warning(),
+              AllOf(HasSubstr("has 30 s until its ranks are killed"), HasSubstr("need 31.0 s"),
+                    HasSubstr("checkpoint.every_minutes")));
+}
+
 TEST(GracePeriodTest, IsSilentWhereNobodyKnowsIt) {
-  GracePeriod grace(std::nullopt);
+  GracePeriod grace(GracePeriod::Signal::kBeforeTheEnd, std::nullopt);
   grace.step_took(1e6);
   grace.save_took(1e6, true);
   EXPECT_EQ(grace.take_warning(), "");
