@@ -42,8 +42,7 @@ void apply_override(ConfigNode& root, const std::string& setting);
 /// Replaces the variables in every value. Throws: ConfigError.
 void expand_variables(ConfigNode& node, const Variables& variables);
 
-/// Makes values survive expand_variables as they are: `$$` for `$` where that would begin a
-/// variable.
+/// Makes values survive expand_variables as they are: `$$` for each `$`.
 void escape_variables(ConfigNode& node);
 
 }  // namespace triga

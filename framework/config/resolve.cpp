@@ -6,10 +6,12 @@
 #include <filesystem>
 #include <map>
 
+#include "base/utf8.h"
 #include "config/experiment_schema.h"
 #include "config/find_kind.h"
 #include "config/kind_sections.h"
 #include "config/load.h"
+#include "config/resume_difference.h"
 #include "config/scalar.h"
 #include "config/yaml.h"
 
@@ -92,6 +94,34 @@ bool is_left_to_the_limit(const ConfigNode& resolved) {
   return steps != nullptr && steps->kind == NodeKind::kNull;
 }
 
+/// A run that goes on reads what it was told, with absolute paths and defaults, which is more than its
+/// file holds.
+void check_is_read_again(const ConfigNode& resolved, const ConfigNode& root) {
+  ConfigNode again;
+  try {
+    again = read_resolved(write_resolved(resolved), "resolved.yaml");
+  } catch (const ConfigError& error) {
+    throw config_error(root,
+                       c10::str("with absolute paths and all defaults it is too large to be "
+                                "read when the run is to go on (",
+                                error.what(), "); one pattern, dir/**/*.txt, names many files"));
+  }
+  TRIGA_CHECK(
+      all_differences(resolved, again).empty(),
+      "resolved.yaml reads as another experiment: ", all_differences(resolved, again).at(0).path);
+}
+
+/// What became of paths and of ${env:...}: resolved.yaml is read again when the run goes on. `where`:
+/// a node that knows the file.
+void check_is_utf8(const ConfigNode& resolved, const ConfigNode& where) {
+  if (find_invalid_utf8(resolved.scalar))
+    throw config_error(where.place_of(resolved.path),
+                       c10::str("is '", replace_invalid_utf8(resolved.scalar),
+                                "' in full, which is not UTF-8 text; rename that folder or file"));
+  for (const ConfigNode& item : resolved.items) check_is_utf8(item, where);
+  for (const auto& [key, value] : resolved.entries) check_is_utf8(value, where);
+}
+
 }  // namespace
 
 std::vector<ConfigNode> named_plugins(ConfigNode& root) {
@@ -131,10 +161,12 @@ ResolvedExperiment resolve_experiment(const ConfigNode& root, const Registry& re
     if (const auto found = options.find(section.path); found != options.end())
       set_options(resolved.node, section, found->second);
   set_paths(resolved.node, "");
+  check_is_utf8(resolved.node, root);
   if (experiment.train.max_minutes && is_left_to_the_limit(resolved.node))
     throw config_error(root.place_of(kDecaySteps),
                        "is missing; with train.max_minutes the number of steps, over which the "
                        "learning rate is to fall, is not known");
+  check_is_read_again(resolved.node, root);
   return resolved;
 }
 
@@ -142,6 +174,12 @@ std::string write_resolved(const ConfigNode& resolved) {
   auto escaped = resolved;
   escape_variables(escaped);
   return write_yaml(escaped);
+}
+
+ConfigNode read_resolved(std::string_view text, const std::string& name) {
+  ConfigNode resolved = parse_yaml(text, name);
+  expand_variables(resolved, {});
+  return resolved;
 }
 
 std::optional<int64_t> decay_steps(const ConfigNode& resolved) {
@@ -188,7 +226,10 @@ void set_partition_cuts(ConfigNode& resolved, const std::vector<int64_t>& cuts) 
 }
 
 void set_sample_inputs(ConfigNode& resolved, const ConfigNode& inputs) {
-  *find_path(resolved, kSampleInputs) = inputs;
+  ConfigNode& place = *find_path(resolved, kSampleInputs);
+  place = inputs;
+  set_paths(place, std::string(kSampleInputs));
+  check_is_utf8(place, resolved);
 }
 
 }  // namespace triga

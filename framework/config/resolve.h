@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/experiment.h"
@@ -26,8 +27,10 @@ struct ResolvedExperiment {
 /// Throws: ConfigError with all that is wrong, in the order of the file.
 ResolvedExperiment resolve_experiment(const ConfigNode& root, const Registry& registry);
 
-/// The text of resolved.yaml; load_config reads it.
+/// The text of resolved.yaml, which load_config reads as it reads any experiment.
 std::string write_resolved(const ConfigNode& resolved);
+/// What it was written from. `name`: of the file. Throws: ConfigError.
+ConfigNode read_resolved(std::string_view text, const std::string& name);
 
 /// learning_rate_schedule.decay_steps of a resolved experiment: it is the limit of the run's
 /// *first* start, and stays when the limit grows. Nothing where the schedule has none, or it was
@@ -48,7 +51,8 @@ void set_bucket_bytes(ConfigNode& resolved, int64_t bytes);
 std::optional<std::vector<int64_t>> partition_cuts(const ConfigNode& resolved);
 void set_partition_cuts(ConfigNode& resolved, const std::vector<int64_t>& cuts);
 
-/// Those of log.samples as its sampler resolved them. Requires: there is log.samples.
+/// Those of log.samples as its sampler resolved them. Requires: there is log.samples. Throws:
+/// ConfigError when they are not UTF-8.
 void set_sample_inputs(ConfigNode& resolved, const ConfigNode& inputs);
 
 }  // namespace triga

@@ -6,8 +6,8 @@
 #include <list>
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.h"
 #include "data/byte_level.h"
-#include "data/utf8.h"
 #include "triga/error.h"
 
 namespace triga {

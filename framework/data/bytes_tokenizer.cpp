@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.h"
 #include "data/byte_bpe_model.h"
 #include "data/byte_level.h"
-#include "data/utf8.h"
 #include "triga/error.h"
 
 namespace triga {

@@ -6,11 +6,11 @@
 #include <charconv>
 
 #include "base/files.h"
+#include "base/utf8.h"
 #include "data/cached_tokens.h"
 #include "data/file_list.h"
 #include "data/fingerprint.h"
 #include "data/take.h"
-#include "data/utf8.h"
 
 namespace triga {
 namespace {

@@ -14,8 +14,8 @@
 #include <optional>
 
 #include "base/files.h"
+#include "base/utf8.h"
 #include "data/file_list.h"
-#include "data/utf8.h"
 #include "triga/error.h"
 
 namespace triga {

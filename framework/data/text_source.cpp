@@ -8,9 +8,9 @@
 #include <filesystem>
 
 #include "base/files.h"
+#include "base/utf8.h"
 #include "data/file_list.h"
 #include "data/fingerprint.h"
-#include "data/utf8.h"
 #include "triga/error.h"
 
 namespace triga {

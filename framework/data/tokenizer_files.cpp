@@ -1,7 +1,7 @@
 #include "data/tokenizer_files.h"
 
+#include "base/utf8.h"
 #include "data/cache_entry.h"
-#include "data/utf8.h"
 #include "triga/log.h"
 
 namespace triga {

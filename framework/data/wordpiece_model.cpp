@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "data/tokenizer_json.h"
-#include "data/utf8.h"
 
 namespace triga {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <list>
 
-#include "data/utf8.h"
+#include "base/utf8.h"
 #include "triga/error.h"
 
 namespace triga {

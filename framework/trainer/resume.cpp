@@ -9,7 +9,6 @@
 #include "checkpoint/reader.h"
 #include "config/kind_sections.h"
 #include "config/resume_difference.h"
-#include "config/yaml.h"
 #include "metrics/run_status.h"
 #include "trainer/lease.h"
 
@@ -54,7 +53,7 @@ bool is_empty_directory(FileSystem& files, const Path& root) {
 ConfigNode experiment_of_run(FileSystem& files, const RunDirectory& directory,
                              const ConfigNode& resolved) {
   ConfigNode old =
-      parse_yaml(read_text(files, directory.resolved()), directory.resolved().string());
+      read_resolved(read_text(files, directory.resolved()), directory.resolved().string());
   const std::vector<ConfigDifference> differences = differences_for_resume(old, resolved);
   if (!differences.empty()) refuse(directory, differences);
   return old;
@@ -106,7 +105,7 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
     decision.checkpoint = chosen.directory;
     const Path file = chosen.directory / "training" / "resolved.yaml";
     if (exists(files, file))
-      keep_choices(parse_yaml(read_text(files, file), file.string()), decision);
+      keep_choices(read_resolved(read_text(files, file), file.string()), decision);
     return decision;
   }
   if (request.fresh || !is_there || !exists(files, directory.resolved())) return decision;

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "comm/host_leaders.h"
-#include "config/yaml.h"
+#include "config/resolve.h"
 #include "trainer/from_first_rank.h"
 #include "trainer/lease.h"
 
@@ -62,8 +62,8 @@ std::vector<std::string> check_ranks(Communicator& world, RankFacts facts,
     if (const std::string misfit = find_misfit(ranks); !misfit.empty()) throw ConfigError(misfit);
     if (other != 0) {
       const auto of_other =
-          parse_yaml(experiments[static_cast<size_t>(other)], fmt::format("rank {}", other));
-      const auto differences = all_differences(parse_yaml(experiments[0], "rank 0"), of_other);
+          read_resolved(experiments[static_cast<size_t>(other)], fmt::format("rank {}", other));
+      const auto differences = all_differences(read_resolved(experiments[0], "rank 0"), of_other);
       throw ConfigError(another_experiment(ranks, other, differences));
     }
     return "";

@@ -59,6 +59,15 @@ class CommandTest(TrigaTest):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertRegex(done.stdout + done.stderr, rf"1 rank on CPU, {threads} threads? each")
 
+    def test_a_folder_whose_name_is_no_text_is_refused_before_a_run_that_could_not_go_on(self):
+        folder = os.fsencode(self.folder) + b"/caf\xe9"  # Latin-1
+        os.mkdir(folder)
+        shutil.copy(self.folder / "tiny.yaml", folder + b"/tiny.yaml")
+        for name in ("check", "train"):
+            done = subprocess.run([TRIGA, name, "tiny.yaml"], cwd=folder, env=environment(), capture_output=True, timeout=60)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertRegex(done.stderr.decode(), r"tiny\.yaml:\d+: data\.train\.files(\[0\])?: is '.*/caf\ufffd/.*' in full, which is not UTF-8")
+
     def test_a_job_that_is_given_too_little_time_to_save_is_told(self):
         done = self.command("train", "tiny.yaml", "--set", "train.max_steps=25", env=environment(TRIGA_GRACE_SECONDS="1e-4"))
         self.assertEqual(done.returncode, 0, done.stderr)

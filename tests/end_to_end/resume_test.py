@@ -34,6 +34,19 @@ class ResumeTest(TrigaTest):
             self.assertEqual(run.column(column), straight.column(column), column)
         self.assertEqual(run.column("loss", "validation"), straight.column("loss", "validation"))
 
+    def test_dollars_do_not_make_another_experiment(self):
+        """`$` ends most patterns of parameters, and `$$` stands for it in resolved.yaml."""
+        folder = self.folder / "a$b ${c}"
+        folder.mkdir()
+        for name in ("tiny.yaml", "text.txt", "held_out.txt"):
+            shutil.copy(self.folder / name, folder)
+        line = [TRIGA, "train", "tiny.yaml", "--run-dir", "run", "--set", "optimizer.groups=[{match: 'bias$', weight_decay: 0}]", *STEPS]
+        for limit in (10, 20):
+            done = subprocess.run([*map(str, line), "--set", f"train.max_steps={limit}", "--set", "checkpoint.every_steps=10"], cwd=folder,
+                                  env=environment(), capture_output=True, text=True, timeout=300)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("goes on", done.stdout + done.stderr)
+
     def test_keeps_the_number_of_threads(self):
         """Another one gives other last bits; a run that moves to hosts with more cores must not get them unasked."""
         one, two = (("--set", f"parallel.threads={number}") for number in (1, 2))

@@ -27,6 +27,10 @@ struct Elsewhere {
 constexpr Elsewhere kElsewhere[] = {
     {"plugins/rnn/forecast_sampler.cpp", "but the model was trained on",
      "tests/end_to_end/families_test.py", "but the model was trained on load,heat"},
+    {"framework/config/resolve.cpp", "too large to be", "tests/unit/config/resolve_test.cpp",
+     "too large to be read"},
+    {"framework/config/resolve.cpp", "is not UTF-8", "tests/end_to_end/command_test.py",
+     "which is not UTF-8"},
     {"launchers/status.cpp", "no such folder", "tests/faults/troubled_test.py", "no such folder"},
     {"framework/config/config_file.cpp", "there is no folder", "tests/unit/config/load_test.cpp",
      "there is no folder"},

@@ -9,11 +9,13 @@
 #include "config/load.h"
 #include "config/resume_difference.h"
 #include "config/yaml.h"
+#include "tests/support/message_of.h"
 #include "tests/unit/config/test_registry.h"
 
 namespace triga {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
@@ -69,6 +71,24 @@ TEST(Experiment, ResolvedTextGivesTheSameExperiment) {
   const auto again = resolve_experiment(root, test_registry());
   EXPECT_EQ(write_resolved(again.node), text);
   EXPECT_EQ(again.experiment.optimizer.groups.at(0).match, "wpe$");
+}
+
+TEST(Experiment, ReadsWhatWasWrittenAsItWas) {
+  const auto resolved = resolve({"optimizer.groups[0].match=wpe$",
+                                 "data.test={kind: text, files: "
+                                 "['$${a}/$$1.txt']}"});
+  const auto again = read_resolved(write_resolved(resolved.node), "resolved.yaml");
+  EXPECT_TRUE(differences_for_resume(again, resolved.node).empty());
+  EXPECT_EQ(find_path(again, "optimizer.groups")->items[0].find("match")->scalar, "wpe$");
+  EXPECT_THAT(find_path(again, "data.test.files")->items[0].scalar, EndsWith("/${a}/$1.txt"));
+}
+
+TEST(Experiment, ThatCouldNotBeReadAgainIsRefused) {
+  std::string files;
+  for (int i = 0; i < 9970; ++i) files += c10::str(i == 0 ? "" : ", ", i, ".txt");
+  EXPECT_THAT(test::message_of<ConfigError>([&] { resolve({"data.train.files=[" + files + "]"}); }),
+              AllOf(HasSubstr("too large to be read when the run is to go on"),
+                    HasSubstr("more than 10000 values"), HasSubstr("dir/**/*.txt")));
 }
 
 TEST(Experiment, NamesItsPlugins) {

@@ -1,5 +1,5 @@
 // One step decides how many bytes at an offset belong together; both functions walk with it.
-#include "data/utf8.h"
+#include "base/utf8.h"
 
 #include <cstdint>
 #include <cstring>
