@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/absolute_path.h"
 #include "comm/host.h"
 
 namespace triga {
@@ -54,7 +55,7 @@ const char* in_words(Reach reach) {
 
 /// The path itself, or the nearest one above it that is there.
 fs::path nearest_there(fs::path directory) {
-  directory = fs::absolute(directory).lexically_normal();
+  directory = absolute_path(directory);
   std::error_code error;
   while (!fs::exists(directory, error) && directory.has_relative_path())
     directory = directory.parent_path();

@@ -55,10 +55,13 @@ int num_cores_of(pid_t process) {
 }
 
 fs::path cache_folder() {
-  if (const auto own = environment_variable("TRIGA_CACHE_DIR")) return *own;
-  if (const auto xdg = environment_variable("XDG_CACHE_HOME")) return fs::path(*xdg) / "triga";
-  if (const auto home = environment_variable("HOME")) return fs::path(*home) / ".cache" / "triga";
-  return fs::temp_directory_path() / "triga-cache";
+  const auto folder = [](const char* name) { return environment_variable(name).value_or(""); };
+  if (const auto own = folder("TRIGA_CACHE_DIR"); !own.empty()) return own;
+  if (const auto xdg = folder("XDG_CACHE_HOME"); !xdg.empty()) return fs::path(xdg) / "triga";
+  if (const auto home = folder("HOME"); !home.empty()) return fs::path(home) / ".cache" / "triga";
+  std::error_code error;
+  const fs::path temporary = fs::temp_directory_path(error);
+  return (error ? fs::path("/tmp") : temporary) / "triga-cache";
 }
 
 /// The install's, then the user's.

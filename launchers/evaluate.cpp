@@ -40,7 +40,7 @@ ExitStatus evaluate(const CommandEnvironment& environment, const EvaluateArgumen
                                  {"loss", result.loss.mean()}};
   for (const auto& [name, value] : result.metrics) json[name] = value;
   if (arguments.as_json) {
-    std::cout << json.dump() << std::endl;
+    std::cout << json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
     return ExitStatus::kDone;
   }
   for (const auto& [key, value] : json.items())

@@ -26,7 +26,8 @@ void ExperimentArguments::add_to(CLI::App& app) {
   app.add_option("--run-dir", run_dir, "Folder of the run. Default: runs/<name of the experiment>");
   auto* resume_option = app.add_option(
       "--resume", resume,
-      "auto: go on where this run directory stopped; or the PATH of a checkpoint to start from");
+      "auto: go on where this run directory stopped; or the PATH of a checkpoint to start from (of "
+      "a run: of its best). Given again, it goes on, too");
   resume_option->capture_default_str();
   app.add_flag("--fresh", fresh, "Start anew; a run that is there is moved aside, never deleted")
       ->excludes(resume_option);
@@ -50,7 +51,7 @@ void ExperimentArguments::add_site_to(CLI::App& app) {
 }
 
 std::vector<std::string> ExperimentArguments::to_command_line() const {
-  std::vector<std::string> line = {file};
+  std::vector<std::string> line = {file.starts_with('-') ? "./" + file : file};
   if (progress != "auto") line.insert(line.end(), {"--progress", progress});
   for (const std::string& override : overrides) line.insert(line.end(), {"--set", override});
   if (!run_dir.empty()) line.insert(line.end(), {"--run-dir", run_dir});

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "base/absolute_path.h"
 #include "base/files.h"
 #include "launchers/command.h"
 #include "metrics/gradient_log.h"
@@ -21,7 +22,7 @@ ExitStatus gradients(const GradientArguments& arguments) {
   FileSystem& files = posix_files();
   std::vector<GradientPanel> panels;
   for (const std::string& run : arguments.runs) {
-    const Path root = std::filesystem::absolute(run).lexically_normal();
+    const Path root = absolute_path(run);
     const Path table = RunDirectory{root}.gradients();
     if (!exists(files, table))
       throw DataError(

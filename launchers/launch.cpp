@@ -409,8 +409,7 @@ ExitStatus launch(const CommandEnvironment& given, const LaunchArguments& argume
                                          folder, pool);
     if (!restarts.again(end)) return last_status(end, places, pool);
     if (!wanted.hosts.empty() && !choose_anew(pool, loaded, wanted, places)) return end.status;
-    of_start.experiment.resume = "auto";
-    of_start.experiment.fresh = false;
+    of_start.experiment.fresh = false;  // --resume stays: the run goes on where it had begun
   }
 }
 
@@ -435,10 +434,15 @@ void add_launch(CLI::App& app, Command& command) {
       sub->add_option("--hosts", arguments->hosts,
                       "Hosts to run on, by ssh: --hosts a,b; with a number of ranks each: a:2,b:2")
           ->delimiter(',')
+          ->allow_extra_args(false)
+          ->take_all()
           ->type_name("HOST[:N]");
   sub->add_option("--hostfile", arguments->host_file,
                   "The same from a file, a line each: HOST, or HOST slots=N")
       ->type_name("FILE")
+      ->check([](const std::string& file) {
+        return file.empty() ? std::string("'' is no file") : std::string();
+      })
       ->excludes(hosts);
   sub->add_option("--mpirun", arguments->mpirun_arguments,
                   "Further arguments for mpirun, each with its own --mpirun")

@@ -58,7 +58,11 @@ LoadedExperiment::LoadedExperiment(const CommandEnvironment& environment,
 }
 
 std::filesystem::path LoadedExperiment::run_directory() const {
-  if (!arguments_.run_dir.empty()) return arguments_.run_dir;
+  if (!arguments_.run_dir.empty()) {  // of "runs/a/", what is beside it is named after "a"
+    std::filesystem::path folder = arguments_.run_dir;
+    while (!folder.has_filename() && folder.has_relative_path()) folder = folder.parent_path();
+    return folder;
+  }
   return std::filesystem::path("runs") / experiment().name;
 }
 

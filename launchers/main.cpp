@@ -1,5 +1,7 @@
 // The triga command. Only main() catches, prints and exits; statuses are those of
 // triga::ExitStatus.
+#include <fcntl.h>
+
 #include <cstdio>
 #include <iostream>
 
@@ -65,12 +67,25 @@ int run(int argc, char** argv) {
                 ExitStatus::kUsage);
   }
   triga::say_crashes();
-  return static_cast<int>(command.run());
+  const ExitStatus status = command.run();
+  // A run is what it has written into its folder; of other commands this is all.
+  const bool is_run = app.got_subcommand("train") || app.got_subcommand("launch");
+  if (!std::cout.flush() && !is_run && status == ExitStatus::kDone)
+    return fail("what it prints cannot be written: is the disk full?", ExitStatus::kInternal);
+  return static_cast<int>(status);
+}
+
+/// Else what is opened first takes the place of the one that is closed, and is written or read as if
+/// it were that.
+void open_what_is_closed() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor)
+    if (::fcntl(descriptor, F_GETFD) < 0) ::open("/dev/null", O_RDWR);  // takes the lowest number
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_what_is_closed();
   const auto run_all = [&] {
     try {
       return run(argc, argv);

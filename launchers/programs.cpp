@@ -15,7 +15,9 @@ fs::path find_program(const std::string& name) {
   for (size_t begin = 0; begin <= path.size();) {
     const size_t end = std::min(path.find(':', begin), path.size());
     const fs::path candidate = fs::path(path.substr(begin, end - begin)) / name;
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    std::error_code ignored;
+    if (::access(candidate.c_str(), X_OK) == 0 && !fs::is_directory(candidate, ignored))
+      return candidate;
     begin = end + 1;
   }
   return {};
@@ -49,12 +51,8 @@ std::string shell_line(const std::vector<std::string>& words) {
 
 std::string command_to_go_on(const std::vector<std::string>& words) {
   std::vector<std::string> kept = {"triga"};
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--resume")
-      ++i;  // and its value
-    else if (words[i] != "--fresh" && words[i] != "--print" && !words[i].starts_with("--resume="))
-      kept.push_back(words[i]);
-  }
+  for (const std::string& word : words)
+    if (!word.starts_with("--fresh") && !word.starts_with("--print")) kept.push_back(word);
   return shell_line(kept);
 }
 

@@ -24,8 +24,8 @@ std::optional<std::string> run_program(const std::vector<std::string>& line,
 std::string shell_word(const std::string& text);
 std::string shell_line(const std::vector<std::string>& words);
 
-/// What goes on with a run that these words of a command line started: all but --fresh and --resume,
-/// which hold for a first start, and --print.
+/// What goes on with a run that these words of a command line started: all but --fresh, which
+/// holds for a first start, and --print.
 std::string command_to_go_on(const std::vector<std::string>& words);
 
 /// The words that start the command `triga`: in the container, where there is one.

@@ -45,7 +45,7 @@ at_first=$run_dir.first-$SLURM_JOB_ID
 start=("${first[@]}")
 if ((${SLURM_RESTART_COUNT:-0} == 0)); then
   mkdir -p "${run_dir%/*}" && echo "$stamp" >"$at_first"
-elif [[ ! -e $at_first || $(<"$at_first") != "$stamp" ]]; then
+elif [[ ${start[0]} != --resume ]] && [[ ! -e $at_first || $(<"$at_first") != "$stamp" ]]; then
   start=(--resume auto)
 fi
 read -r step_before saved_before <<<"$(reached)"

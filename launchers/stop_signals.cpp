@@ -20,6 +20,8 @@ bool is_ignored(int signal) {
 }  // namespace
 
 void catch_stop_signals(void (*handler)(int signal)) {
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
     if (signal == SIGHUP && is_ignored(signal)) continue;
     struct sigaction action = {};

@@ -7,7 +7,9 @@
 namespace triga {
 
 /// Calls `handler` for SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2; but SIGHUP stays ignored where
-/// it is: who starts a program with nohup wants it to outlive the terminal.
+/// it is: who starts a program with nohup wants it to outlive the terminal. SIGPIPE and SIGXFSZ are
+/// ignored: that nobody reads what is printed ends no run, and a limit of file sizes (ulimit -f) is an
+/// error of the write that meets it.
 void catch_stop_signals(void (*handler)(int signal));
 
 /// Counts requests. Schedulers and `timeout` send one signal to a launcher and to all that it

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "base/absolute_path.h"
 #include "launchers/check.h"
 #include "launchers/command.h"
 #include "launchers/doctor_files.h"
@@ -34,14 +35,14 @@ SlurmJob make_job(const CommandEnvironment& environment, const SubmitArguments& 
   job.name = loaded.experiment().name;
   job.launch = loaded.experiment().launch;
   job.working_directory = fs::current_path();
-  job.run_directory = fs::absolute(loaded.run_directory()).lexically_normal();
+  job.run_directory = absolute_path(loaded.run_directory());
   if (job.run_directory.filename().empty()) job.run_directory = job.run_directory.parent_path();
   job.sbatch = arguments.sbatch;
   for (const char* name : kTrigaVariables)
     if (const auto value = environment_variable(name)) job.variables[name] = *value;
   job.variables[kStartCommandVariable] = command_to_go_on(environment.words);
   job.program = rank_program(job.launch, environment.executable);
-  job.arguments = {"train", fs::absolute(experiment.file).lexically_normal().string(), "--progress",
+  job.arguments = {"train", absolute_path(experiment.file).string(), "--progress",
                    experiment.progress == "bar" ? "bar" : "lines"};
   for (const std::string& setting : experiment.overrides)
     job.arguments.insert(job.arguments.end(), {"--set", setting});
@@ -50,7 +51,7 @@ SlurmJob make_job(const CommandEnvironment& environment, const SubmitArguments& 
                          {"--profile", std::to_string(experiment.profile_steps)});
   if (experiment.fresh) job.first_arguments = {"--fresh"};
   if (experiment.resume != "auto")
-    job.first_arguments = {"--resume", fs::absolute(experiment.resume).lexically_normal().string()};
+    job.first_arguments = {"--resume", absolute_path(experiment.resume).string()};
   job.written_by = fmt::format("A job of Triga, by {}", environment.executable.string());
   return job;
 }

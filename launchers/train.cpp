@@ -41,7 +41,6 @@ void request_stop(int signal) {
 void catch_signals(const Placement& placement) {
   second_signal_ends = placement.launcher != "PMIx";
   catch_stop_signals(request_stop);
-  ::signal(SIGPIPE, SIG_IGN);
 }
 
 /// Throws: ConfigError.
@@ -69,6 +68,7 @@ std::string command_of(const CommandEnvironment& environment,
                          : fmt::format("triga launch -n {}", environment.placement.world_size);
   line += " " + shell_word(arguments.file);
   for (const std::string& override : arguments.overrides) line += " --set " + shell_word(override);
+  if (arguments.resume != "auto") line += " --resume " + shell_word(arguments.resume);
   if (!arguments.run_dir.empty()) line += " --run-dir " + shell_word(arguments.run_dir);
   return line;
 }

@@ -4,6 +4,7 @@
 
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "triga/error.h"
 
@@ -31,6 +32,11 @@ void rethrow_as_error() {
     const std::string message = error.what_without_backtrace();
     if (is_out_of_memory(message)) throw OutOfMemoryError("out of memory: " + message);
     throw Error(message);
+  } catch (const std::system_error& error) {
+    if (error.code() != std::errc::resource_unavailable_try_again) throw Error(error.what());
+    throw OutOfMemoryError(
+        "no further thread can be started: a limit of processes (ulimit -u, that of the job or its "
+        "container) or of memory (ulimit -v) is reached");
   } catch (const std::exception& error) {
     throw Error(error.what());
   } catch (...) {

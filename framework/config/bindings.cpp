@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/absolute_path.h"
 #include "config/scalar.h"
 #include "config/vocabulary.h"
 #include "config/yaml.h"
@@ -157,7 +158,7 @@ class PathBinding final : public Binding {
       throw config_error(node, c10::str("'~' is for the shell only; write ${env:HOME}",
                                         node.scalar.substr(1), " or an absolute path"));
     const fs::path folder = node.line > 0 ? fs::path(node.file).parent_path() : fs::path();
-    value_.path = fs::absolute(folder / node.scalar).lexically_normal().string();
+    value_.path = absolute_path(folder / node.scalar).string();
   }
   ConfigNode write() const override { return ConfigNode::make_scalar(value_.path, true); }
   ConfigNode schema() const override { return type_schema("string"); }

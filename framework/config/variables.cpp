@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "base/absolute_path.h"
 #include "config/load.h"
 #include "config/vocabulary.h"
 
@@ -11,8 +12,7 @@ namespace {
 
 std::string value_of(const std::string& variable, const ConfigNode& node,
                      const Variables& variables) {
-  if (variable == "data")
-    return std::filesystem::absolute(variables.data_dir).lexically_normal().string();
+  if (variable == "data") return absolute_path(variables.data_dir).string();
   if (!variable.starts_with("env:"))
     throw config_error(node, c10::str("unknown variable ${", variable,
                                       "}; there are ${data} and ${env:NAME}, and $$ is a plain $"));

@@ -54,6 +54,20 @@ std::string kept_table(FileSystem& files, const Path& path, int64_t last_step) {
   return kept;
 }
 
+/// Of a table that something else has changed: it is put aside, and another one begins.
+std::vector<GradientPanel> panels_of(FileSystem& files, const Path& path, std::string& table) {
+  try {
+    return gradient_panels(table, path.string());
+  } catch (const DataError& error) {
+    const Path aside = path.string() + ".damaged";
+    files.rename(path, aside);
+    log_warning("metrics", error.what(), "; it is now ", aside.string(),
+                ", and another one begins");
+    table = kHeader;
+    return {};
+  }
+}
+
 /// Writes what is kept; gives the path.
 std::string rewritten(FileSystem& files, const Path& path, const std::string& table) {
   atomic_write(files, path, table);
@@ -97,7 +111,7 @@ GradientLog::GradientLog(FileSystem& files, GradientFiles paths, std::string tit
       paths_(std::move(paths)),
       title_(std::move(title)),
       kept_(kept_table(files, paths_.table, last_step)),
-      panels_(gradient_panels(kept_, paths_.table.string())),
+      panels_(panels_of(files, paths_.table, kept_)),
       file_(rewritten(files, paths_.table, kept_)) {}
 
 void GradientLog::record_gradients(int64_t step, const GradientNorms& norms) {

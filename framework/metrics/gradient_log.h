@@ -33,7 +33,7 @@ class GradientLog final : public MetricSink {
   FileSystem& files_;
   const GradientFiles paths_;
   const std::string title_;
-  const std::string kept_;             // of a table that was there
+  std::string kept_;                   // of a table that was there
   std::vector<GradientPanel> panels_;  // all curves so far
   AppendFile file_;
   bool has_failed_ = false;

@@ -13,9 +13,9 @@ namespace triga {
 class JsonLinesSink final : public MetricSink {
  public:
   /// Goes on with the file that is there, as a run that continues after `last_step` steps: lines of
-  /// later steps, and a last line that a crash cut, are dropped, so that the curve has no zigzag.
-  /// Throws: Error.
-  JsonLinesSink(FileSystem& files, const Path& path, int64_t last_step);
+  /// later steps, of evaluations after that of `last_evaluation` (they are made again), and a last
+  /// line that a crash cut, are dropped, so that the curve has no zigzag. Throws: Error.
+  JsonLinesSink(FileSystem& files, const Path& path, int64_t last_step, int64_t last_evaluation);
 
   void record(const MetricRecord& record) override;
 

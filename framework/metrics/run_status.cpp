@@ -32,7 +32,8 @@ void write_run_status(FileSystem& files, const Path& path, const RunStatus& stat
 std::optional<RunStatus> read_run_status(FileSystem& files, const Path& path) {
   if (!exists(files, path)) return std::nullopt;
   const std::string text = read_text(files, path);
-  if (text.empty()) return std::nullopt;
+  // Renamed into place without fsync: a loss of power may leave it empty, or cut.
+  if (!nlohmann::json::accept(text)) return std::nullopt;
   try {
     const auto object = nlohmann::json::parse(text);
     const auto* state =

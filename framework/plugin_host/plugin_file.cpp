@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/absolute_path.h"
 #include "plugin_host/elf_file.h"
 #include "plugin_host/stamp.h"
 #include "triga/error.h"
@@ -85,7 +86,7 @@ PluginFile PluginFile::inspect(const std::filesystem::path& path) {
   try {
     const auto bytes = read_bytes(path);
     check_stamp(ElfFile(bytes));
-    return {std::filesystem::absolute(path).lexically_normal(), hash_of(bytes)};
+    return {absolute_path(path), hash_of(bytes)};
   } catch (const PluginError& error) {
     throw PluginError(c10::str(path.string(), " can not be opened as a plugin: ", error.what()));
   }

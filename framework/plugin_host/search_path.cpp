@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/absolute_path.h"
 #include "config/vocabulary.h"
 #include "triga/error.h"
 
@@ -15,8 +16,7 @@ std::vector<PluginSearchPath::Found> plugins_in(const fs::path& folder) {
   std::error_code error;  // a folder that is not there, or that may not be read, has none
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const auto& path = it->path();
-    if (path.extension() == ".so")
-      found.push_back({path.stem().string(), fs::absolute(path).lexically_normal()});
+    if (path.extension() == ".so") found.push_back({path.stem().string(), absolute_path(path)});
   }
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -41,8 +41,7 @@ std::vector<PluginSearchPath::Found> PluginSearchPath::all() const {
 }
 
 fs::path PluginSearchPath::find(const std::string& name_or_path) const {
-  if (name_or_path.find('/') != std::string::npos)
-    return fs::absolute(name_or_path).lexically_normal();
+  if (name_or_path.find('/') != std::string::npos) return absolute_path(name_or_path);
   if (given_ && given_->name == name_or_path) return given_->path;
   fs::path found;
   for (const auto& plugin : all()) {

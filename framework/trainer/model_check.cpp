@@ -141,7 +141,8 @@ std::vector<size_t> stage_bounds(const ParallelConfig& parallel, size_t num_laye
   return bounds;
 }
 
-int64_t check_model(const Experiment& experiment, const Assembly& assembly, FileSystem& files) {
+int64_t check_model(const Experiment& experiment, const Assembly& assembly, FileSystem& files,
+                    bool begins) {
   const std::vector<LayerSpec> layers = layers_of(*assembly.architecture);
   check_layers(layers);
   stage_bounds(experiment.parallel, layers.size());
@@ -150,7 +151,7 @@ int64_t check_model(const Experiment& experiment, const Assembly& assembly, File
   check_metrics(experiment, assembly);
   check_streams(experiment, assembly);
   check_samples(experiment, *assembly.architecture);
-  if (const auto& init = experiment.model.init)
+  if (const auto& init = experiment.model.init; init && begins)
     placed(init->place, [&] {
       plan_weights(*assembly.architecture, declared, files, init->from.path,
                    {init->strict, init->reinitialize});

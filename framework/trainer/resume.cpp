@@ -4,8 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <sstream>
+#include <nlohmann/json.hpp>
 
+#include "base/absolute_path.h"
 #include "checkpoint/reader.h"
 #include "config/kind_sections.h"
 #include "config/resume_difference.h"
@@ -14,6 +15,8 @@
 
 namespace triga {
 namespace {
+
+using Json = nlohmann::json;
 
 /// Beside the old place, named by the time of the move; never an existing name.
 Path move_aside(FileSystem& files, const Path& root) {
@@ -34,19 +37,54 @@ bool is_empty_directory(FileSystem& files, const Path& root) {
   return true;
 }
 
+/// The path of a checkpoint that is asked for, as it is written into the run's folder.
+std::string origin_of(const StartRequest& request) {
+  return request.resume == "auto" ? "" : absolute_path(request.resume).string();
+}
+
+/// "": the run there began from no other.
+std::string read_origin(FileSystem& files, const RunDirectory& directory) {
+  return exists(files, directory.origin()) ? read_text(files, directory.origin()) : "";
+}
+
+/// The same command may be given again: it names the checkpoint that the run there began from.
+bool asks_to_go_on(FileSystem& files, const StartRequest& request) {
+  const std::string origin = origin_of(request);
+  return origin.empty() || origin == read_origin(files, request.directory);
+}
+
 [[noreturn]] void refuse(const RunDirectory& directory,
                          const std::vector<ConfigDifference>& differences) {
   std::vector<std::string> lines;
-  for (const ConfigDifference& difference : differences)
+  bool keeps_state = true;  // other parameters and another optimizer have another one
+  for (const ConfigDifference& difference : differences) {
+    for (const char* key : {"model", "optimizer.kind", "optimizer.groups", "train.ema_decay"})
+      keeps_state = keeps_state && !difference.path.starts_with(key);
     lines.push_back(
         fmt::format("{}: {} before, {} now", difference.path, difference.before, difference.now));
-  throw ConfigError(
-      fmt::format("{}: holds a run of another experiment; these keys differ:\n  {}\n  To keep "
-                  "both: --run-dir ANOTHER_DIR. To start "
-                  "from its state with the new values: --run-dir ANOTHER_DIR --resume "
-                  "{}/checkpoints/latest. To start anew here: "
-                  "--fresh, which moves the old run aside.",
-                  directory.root.string(), fmt::join(lines, "\n  "), directory.root.string()));
+  }
+  throw ConfigError(fmt::format(
+      "{}: holds a run of another experiment; these keys differ:\n  {}\n  To keep "
+      "both: --run-dir ANOTHER_DIR. To start "
+      "from its {} with the new values: --run-dir ANOTHER_DIR {}"
+      "{}/checkpoints/latest. To start anew here: "
+      "--fresh, which moves the old run aside.",
+      directory.root.string(), fmt::join(lines, "\n  "), keeps_state ? "state" : "weights",
+      keeps_state ? "--resume " : "--set model.init.from=", directory.root.string()));
+}
+
+/// A new run would write over them.
+void refuse_orphans(FileSystem& files, const RunDirectory& directory) {
+  const bool has_checkpoints =
+      !checkpoints_of_run(files, directory.root).value_or(std::vector<Path>()).empty();
+  if (!has_checkpoints && !exists(files, directory.metrics())) return;
+  if (!read_origin(files, directory).empty()) return;  // its own first one
+  throw ConfigError(fmt::format(
+      "{0}: holds {1}, but no resolved.yaml that says of which experiment. To go on from the "
+      "newest "
+      "checkpoint elsewhere: --run-dir ANOTHER_DIR --resume {0}/checkpoints/latest. To start anew "
+      "here: --fresh, which moves what is there aside.",
+      directory.root.string(), has_checkpoints ? "checkpoints" : "metrics.jsonl"));
 }
 
 /// What the run that is there was told. Throws: ConfigError when `resolved` is another experiment.
@@ -57,6 +95,11 @@ ConfigNode experiment_of_run(FileSystem& files, const RunDirectory& directory,
   const std::vector<ConfigDifference> differences = differences_for_resume(old, resolved);
   if (!differences.empty()) refuse(directory, differences);
   return old;
+}
+
+/// Of a path, which may be no UTF-8 and hold anything.
+std::vector<unsigned char> bytes_of(const std::string& text) {
+  return {text.begin(), text.end()};
 }
 
 /// What an earlier start decided once and for all.
@@ -92,14 +135,20 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
     decision.notes.push_back("the old run was moved to " +
                              move_aside(files, directory.root).string());
   }
-  if (request.resume != "auto") {
-    if (is_there && exists(files, directory.resolved()))
-      throw ConfigError(
-          fmt::format("{}: holds a run already, so --resume PATH cannot start there.\n  Choose "
-                      "another directory (--run-dir DIR), or "
-                      "go on with the run that is there by leaving --resume out.",
-                      directory.root.string()));
-    const ChosenCheckpoint chosen = choose_checkpoint(files, request.resume);
+  const bool has_begun = !request.fresh && is_there && exists(files, directory.resolved());
+  if (has_begun && !asks_to_go_on(files, request))
+    throw ConfigError(
+        fmt::format("{}: holds a run already, so --resume PATH cannot start there.\n  Choose "
+                    "another directory (--run-dir DIR), or "
+                    "go on with the run that is there by leaving --resume out.",
+                    directory.root.string()));
+  if (!has_begun && !request.fresh) refuse_orphans(files, directory);
+  if (!has_begun) {
+    decision.origin = origin_of(request);
+    // It died before it had a checkpoint of its own.
+    if (decision.origin.empty() && !request.fresh) decision.origin = read_origin(files, directory);
+    if (decision.origin.empty()) return decision;
+    const ChosenCheckpoint chosen = choose_checkpoint(files, decision.origin);
     for (const std::string& sentence : chosen.passed_over) decision.notes.push_back(sentence);
     decision.kind = StartDecision::Kind::kResume;
     decision.checkpoint = chosen.directory;
@@ -108,7 +157,6 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
       keep_choices(read_resolved(read_text(files, file), file.string()), decision);
     return decision;
   }
-  if (request.fresh || !is_there || !exists(files, directory.resolved())) return decision;
 
   const ConfigNode old = experiment_of_run(files, directory, resolved);
   keep_choices(old, decision);
@@ -133,41 +181,39 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
 }
 
 std::string to_text(const StartDecision& decision) {
-  const auto number = [](std::optional<int64_t> value) {
-    return value ? std::to_string(*value) : std::string();
-  };
-  return fmt::format(
-      "{}\n{}\n{}\n{}\n{}\n", static_cast<int>(decision.kind),
-      decision.checkpoint ? decision.checkpoint->string() : "", number(decision.decay_steps),
-      number(decision.bucket_bytes),
-      decision.partition ? fmt::format("cuts {}", fmt::join(*decision.partition, " ")) : "");
+  Json json = {{"kind", static_cast<int>(decision.kind)},
+               {"checkpoint", nullptr},
+               {"origin", bytes_of(decision.origin)},
+               {"decay_steps", nullptr},
+               {"bucket_bytes", nullptr},
+               {"partition", nullptr}};
+  if (decision.checkpoint) json["checkpoint"] = bytes_of(decision.checkpoint->string());
+  if (decision.decay_steps) json["decay_steps"] = *decision.decay_steps;
+  if (decision.bucket_bytes) json["bucket_bytes"] = *decision.bucket_bytes;
+  if (decision.partition) json["partition"] = *decision.partition;
+  return json.dump();
 }
 
 StartDecision start_decision_from_text(const std::string& text) {
-  std::istringstream lines(text);
-  std::string kind, checkpoint, decay_steps, bucket_bytes, partition;
-  std::getline(lines, kind);
-  std::getline(lines, checkpoint);
-  std::getline(lines, decay_steps);
-  std::getline(lines, bucket_bytes);
-  std::getline(lines, partition);
+  const Json json = Json::parse(text);
+  const auto text_of = [&](const char* key) {
+    const auto bytes = json.at(key).get<std::vector<unsigned char>>();
+    return std::string(bytes.begin(), bytes.end());
+  };
   StartDecision decision;
-  decision.kind = static_cast<StartDecision::Kind>(std::stoi(kind));
-  if (!checkpoint.empty()) decision.checkpoint = checkpoint;
-  if (!decay_steps.empty()) decision.decay_steps = std::stoll(decay_steps);
-  if (!bucket_bytes.empty()) decision.bucket_bytes = std::stoll(bucket_bytes);
-  if (!partition.empty()) {
-    decision.partition.emplace();
-    std::istringstream cuts(partition.substr(partition.find(' ')));
-    for (int64_t cut; cuts >> cut;) decision.partition->push_back(cut);
-  }
+  decision.kind = static_cast<StartDecision::Kind>(json.at("kind").get<int>());
+  decision.origin = text_of("origin");
+  if (!json.at("checkpoint").is_null()) decision.checkpoint = text_of("checkpoint");
+  if (const Json& steps = json.at("decay_steps"); !steps.is_null()) decision.decay_steps = steps;
+  if (const Json& bytes = json.at("bucket_bytes"); !bytes.is_null()) decision.bucket_bytes = bytes;
+  if (const Json& cuts = json.at("partition"); !cuts.is_null())
+    decision.partition = cuts.get<std::vector<int64_t>>();
   return decision;
 }
 
 bool goes_on(FileSystem& files, const StartRequest& request, const ConfigNode& resolved) {
-  return !request.fresh && request.resume == "auto" &&
-         exists(files, request.directory.resolved()) &&
-         !is_finished_run(files, request.directory, resolved);
+  return !request.fresh && exists(files, request.directory.resolved()) &&
+         asks_to_go_on(files, request) && !is_finished_run(files, request.directory, resolved);
 }
 
 bool is_finished_run(FileSystem& files, const RunDirectory& directory, const ConfigNode& resolved) {

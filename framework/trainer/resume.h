@@ -22,6 +22,7 @@ struct StartDecision {
   enum class Kind { kStart, kResume, kFinished };
   Kind kind = Kind::kStart;
   std::optional<Path> checkpoint;  // to go on from
+  std::string origin;              // what a run that begins from another one's was told; "": none
   /// learning_rate_schedule.decay_steps of the first start, where the experiment leaves it to the
   /// limit.
   std::optional<int64_t> decay_steps;
@@ -42,7 +43,7 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
 /// decide_start does.
 bool goes_on(FileSystem& files, const StartRequest& request, const ConfigNode& resolved);
 
-/// What a decision of rank 0 looks like as text, for the other ranks: a line a value, without notes.
+/// What a decision of rank 0 looks like as text, for the other ranks, without notes.
 std::string to_text(const StartDecision& decision);
 StartDecision start_decision_from_text(const std::string& text);
 

@@ -12,6 +12,8 @@ struct RunDirectory {
   Path root;
 
   Path resolved() const { return root / "resolved.yaml"; }
+  /// Of a run that began from a checkpoint of another one: the path that was asked for.
+  Path origin() const { return root / "resumed_from"; }
   Path status() const { return root / "status.json"; }
   Path metrics() const { return root / "metrics.jsonl"; }
   Path gradients() const { return root / "gradients.csv"; }

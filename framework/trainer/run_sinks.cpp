@@ -40,7 +40,8 @@ std::vector<std::unique_ptr<MetricSink>> open_sinks(const SinkInputs& inputs,
   const LogConfig& log = inputs.experiment.log;
   std::vector<std::unique_ptr<MetricSink>> sinks;
   if (inputs.terminal != nullptr) sinks.push_back(console_sink(inputs, state));
-  sinks.push_back(std::make_unique<JsonLinesSink>(inputs.files, directory.metrics(), state.step));
+  sinks.push_back(std::make_unique<JsonLinesSink>(inputs.files, directory.metrics(), state.step,
+                                                  state.evaluated_step));
   sinks.push_back(std::make_unique<TensorBoardSink>(directory.tensorboard().string(), state.step));
   if (log.gradient_norms_every_steps > 0)
     sinks.push_back(std::make_unique<GradientLog>(

@@ -71,6 +71,12 @@ std::optional<int64_t> step_limit(const Experiment& experiment, const BatchPlan&
 
 }  // namespace
 
+bool is_out_of_patience(const Experiment& experiment, const TrainingState& state) {
+  const int64_t patience = experiment.eval.patience;
+  return patience > 0 && state.evaluated_step == state.step &&
+         state.evaluations_without_improvement >= patience;
+}
+
 Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const TrainingState& state)
     : inputs_(inputs),
       strategy_(strategy),
@@ -103,6 +109,7 @@ Trainer::Trainer(const TrainerInputs& inputs, Strategy& strategy, const Training
     samples_.emplace(inputs.experiment, inputs.assembly, inputs.grid, inputs.files,
                      inputs.directory);
   state_.data = inputs.data;
+  out_of_patience_ = is_out_of_patience(inputs.experiment, state_);
 }
 
 std::optional<int64_t> Trainer::last_step_that_learns() const {
@@ -117,6 +124,11 @@ std::optional<int64_t> Trainer::last_step_that_learns() const {
 Outcome Trainer::run() {
   const Experiment& experiment = inputs_.experiment;
   started_ = Clock::now();
+  if (out_of_patience_ && inputs_.grid.rank() == 0)
+    log_info("train", "it stopped early at step ", state_.step,
+             " (eval.patience), and trains no further. To go on from its state: --run-dir "
+             "ANOTHER_DIR --resume ",
+             (inputs_.directory.checkpoints() / "latest").string());
   if (inputs_.gone_back_to) save(/*is_last=*/false);  // what it leaves out is known from now on
   if (state_.step > 0 && is_due(experiment.eval.every_steps) &&
       state_.evaluated_step != state_.step) {  // it was stopped before this evaluation
@@ -331,6 +343,10 @@ void Trainer::take_settled() {
     state_.settled_rollbacks = state_.rollbacks;
 }
 
+void Trainer::save_first() {
+  save(/*is_last=*/true);
+}
+
 void Trainer::save(bool is_last) {
   take_settled();
   TrainingState saved = state_;
@@ -428,8 +444,7 @@ void Trainer::evaluate() {
   } else {
     ++state_.evaluations_without_improvement;
   }
-  const int64_t patience = inputs_.experiment.eval.patience;
-  out_of_patience_ = patience > 0 && state_.evaluations_without_improvement >= patience;
+  out_of_patience_ = is_out_of_patience(inputs_.experiment, state_);
 
   if (inputs_.grid.rank() != 0) return;
   MetricRecord line;
@@ -442,7 +457,8 @@ void Trainer::evaluate() {
   if (out_of_patience_)
     log_info("train", "stops early: validation/loss did not improve on ",
              state_.best_value ? fmt::format("{:.4f}", *state_.best_value) : "any finite value",
-             " (step ", state_.best_step, ") for ", patience, " evaluations");
+             " (step ", state_.best_step, ") for ", state_.evaluations_without_improvement,
+             " evaluations");
 }
 
 /// What the model generates by now, if it is due and not there yet. As with an evaluation, a signal

@@ -22,6 +22,9 @@ namespace triga {
 /// kSpikes: too many in a row; to go on, the run must go back to a checkpoint from before them.
 enum class Outcome { kDone, kStoppedEarly, kStopped, kSpikes };
 
+/// The last evaluation was one too many without an improvement (eval.patience).
+bool is_out_of_patience(const Experiment& experiment, const TrainingState& state);
+
 class Trainer {
  public:
   /// `strategy`: with its values; `state`: where the run goes on (all zero for a new one).
@@ -31,6 +34,10 @@ class Trainer {
   /// unless there are too many spikes. Throws: DivergedError; CheckpointError when the last state
   /// could not be saved; what data and communication throw.
   Outcome run();
+
+  /// Before run(): the state of another run's checkpoint, in this run's. Collective. Throws:
+  /// CheckpointError.
+  void save_first();
 
   const TrainingState& state() const { return state_; }
   /// The step at which the run ends, if it is known.

@@ -85,6 +85,7 @@ class Run {
   Outcome go_back(TrainerInputs& inputs);
   TrainingState load(const StartDecision& decision);
   void make_trainer(const TrainerInputs& inputs, const TrainingState& state);
+  void begin_from(const std::string& origin);
   void open_sinks(const TrainingState& state);
   int64_t choose_bucket_bytes(const ProcessGrid& grid, const StartDecision& decision,
                               ConfigNode& resolved);
@@ -218,6 +219,12 @@ void Run::make_trainer(const TrainerInputs& inputs, const TrainingState& state) 
   });
 }
 
+/// The run is one of its own from its first checkpoint on, whatever becomes of the other one.
+void Run::begin_from(const std::string& origin) {
+  if (is_first_) atomic_write(options_.files, directory_.origin(), origin);
+  trainer_->save_first();
+}
+
 void Run::open_sinks(const TrainingState& state) {
   if (!is_first_) return;
   sinks_ = triga::open_sinks({experiment_, options_.files, directory_, options_.terminal,
@@ -329,7 +336,7 @@ ExitStatus Run::train(const StartDecision& decision) {
   // The cache of tokens may have to be made on one host alone.
   assembly_ = at_the_pace_of_files(world_, timeout_, "reading the data", [&] {
     Assembly made = assemble(experiment_, options_.registry, assembly_options);
-    num_parameters_ = check_model(experiment_, made, options_.files);
+    num_parameters_ = check_model(experiment_, made, options_.files, !decision.checkpoint);
     fingerprints_ = data_fingerprints(world_, made);
     return made;
   });
@@ -351,8 +358,10 @@ ExitStatus Run::train(const StartDecision& decision) {
                                          Strategy::Groups{world_, grid_->data(), grid_->pipeline()},
                                          strategy_options, assembly_->make_optimizer());
   strategy_->add_metrics(assembly_->make_metrics());
-  const TrainingState state =
+  TrainingState state =
       at_the_pace_of_files(world_, timeout_, "reading the state", [&] { return load(decision); });
+  if (!decision.origin.empty() && is_out_of_patience(experiment_, state))
+    state.evaluations_without_improvement = 0;  // who begins from its end wants to go on
   step_ = state.step;
   world_.set_step(step_);
 
@@ -373,6 +382,7 @@ ExitStatus Run::train(const StartDecision& decision) {
                        std::nullopt,
                        options_.job_times};
   make_trainer(inputs, state);
+  if (!decision.origin.empty()) begin_from(decision.origin);
   if (is_first_) atomic_write(options_.files, directory_.resolved(), trainer_->resolved());
   open_sinks(state);
   say_start(state, MemoryMeter::use(world_.device()).now_bytes - bytes_before);

@@ -79,6 +79,21 @@ class CommandTest(TrigaTest):
         self.assertIn("TRIGA_GRACE_SECONDS: '2m' is not a number of seconds",
                       self.refused("train", "tiny.yaml", env=environment(TRIGA_GRACE_SECONDS="2m")))
 
+    def test_closed_streams_and_readers_that_leave_end_no_run(self):
+        for number, (closed, step) in enumerate(((">&- <&-", 20), ("<&- 2>&-", 20), (">&- <&- 2>&-", 20))):
+            line = f"'{TRIGA}' launch tiny.yaml -n 2 --run-dir closed{number} --set train.max_steps={step} {closed}"
+            done = subprocess.run(["bash", "-c", line], cwd=self.folder, env=environment(), timeout=100)
+            self.assertEqual(done.returncode, 0, closed)
+            status = json.loads((self.folder / f"closed{number}" / "status.json").read_text())
+            self.assertEqual((status["state"], status["step"]), ("finished", step))
+
+    def test_output_that_cannot_be_written_is_no_success(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([TRIGA, "submit", "tiny.yaml", "--print"], cwd=self.folder, env=environment(), stdout=full,
+                                  stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("what it prints cannot be written", done.stderr)
+
     def test_launch_needs_mpirun_and_no_launcher_around_it(self):
         self.assertIn("mpirun is not in PATH", self.refused("launch", "tiny.yaml", env=environment(PATH="/nowhere")))
         inside = environment(OMPI_COMM_WORLD_SIZE=2, OMPI_COMM_WORLD_RANK=0)

@@ -163,6 +163,80 @@ class ResumeTest(TrigaTest):
         self.assertEqual(min(other.column("loss")), 11)
         self.assertEqual(state_hash(self.folder / "run"), state_hash(other.directory))
 
+    def test_a_run_from_a_path_is_one_of_its_own_from_the_beginning(self):
+        """Killed before a checkpoint was due, it goes on by the same command, and without the other run."""
+        constant = ("--set", "learning_rate_schedule={kind: constant}")
+        other = self.launch(1, "other", *STEPS, *constant, "--set", "train.max_steps=20")
+        origin = ("--resume", other.directory / "checkpoints" / "step-00000010")
+        settings = ("--run-dir", "own/", *constant, "--set", "checkpoint.every_steps=1000000", "--set", "train.max_steps=1000000")
+        for number, (words, way) in enumerate(((origin, signal.SIGKILL), (origin, signal.SIGKILL), ((), signal.SIGTERM))):
+            metrics = self.folder / "own" / "metrics.jsonl"
+            metrics.unlink(missing_ok=True)
+            run = subprocess.Popen([*map(str, (TRIGA, "train", "tiny.yaml", *settings, *words))], cwd=self.folder, env=environment(),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while not metrics.exists() or metrics.read_text().count("\n") < 5:
+                self.assertIsNone(run.poll(), f"start {number}")
+                time.sleep(0.02)
+            run.send_signal(way)
+            self.assertEqual(run.wait(), 75 if way == signal.SIGTERM else -way)
+            lines = [json.loads(line) for line in metrics.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            self.assertEqual(lines[0]["step"], 11)
+            losses = other.column("loss")
+            for line in lines[:5]:
+                self.assertEqual(line["loss"], losses[line["step"]])
+            if number == 0:
+                shutil.move(other.directory / "checkpoints" / "step-00000010", self.folder / "moved")
+
+    def test_a_run_from_a_path_asks_for_the_same_one(self):
+        other = self.launch(1, "other", *STEPS, "--set", "train.max_steps=20")
+        settings = (*STEPS, "--set", "train.max_steps=20", "--resume")
+        self.launch(1, "own", *settings, other.directory / "checkpoints" / "step-00000010")
+        again = self.launch(1, "own", *settings, other.directory / "checkpoints" / "step-00000010")
+        self.assertIn("is finished", again.out + again.err)
+        refused = self.launch(1, "own", *settings, other.directory / "checkpoints" / "step-00000020", check=False)
+        self.assertEqual(refused.status, 2, str(refused))
+
+    def test_a_run_from_a_path_with_nothing_to_train_has_a_checkpoint(self):
+        other = self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")
+        own = self.launch(1, "own", *STEPS, "--set", "train.max_steps=10", "--resume", other.directory / "checkpoints" / "latest")
+        self.assertEqual(state_hash(own.directory), state_hash(other.directory))
+        longer = self.launch(1, "own", *STEPS, "--set", "train.max_steps=12")
+        self.assertEqual(min(longer.column("loss")), 11)
+
+    def test_a_run_that_stopped_early_stays_so(self):
+        """Also where it dies between its last checkpoint and the word that it is done."""
+        settings = ("--set", "optimizer={kind: sgd, learning_rate: 10.0}", "--set", "learning_rate_schedule={kind: constant}", "--set",
+                    "eval={every_steps: 3, patience: 2}")
+        run = self.launch(1, "run", *settings)
+        expected, steps = state_hash(run.directory), run.column("loss")
+        self.assertLess(max(steps), 50)
+        (run.directory / "status.json").unlink()
+        again = self.launch(1, "run", *settings)
+        self.assertEqual((state_hash(again.directory), again.column("loss")), (expected, steps))
+        self.assertIn("it stopped early at step", (run.directory / "log" / "rank-0.log").read_text())
+        other = self.launch(1, "other", *settings, "--resume", run.directory / "checkpoints" / "latest")
+        self.assertGreater(max(other.column("loss")), max(steps), "who begins from its end wants to go on")
+
+    def test_weights_that_it_began_with_are_needed_once(self):
+        other = self.launch(1, "other", *STEPS, "--set", "train.max_steps=10")
+        settings = (*STEPS, "--set", f"model.init.from={other.directory / 'checkpoints' / 'latest'}")
+        self.launch(1, "run", *settings, "--set", "train.max_steps=10")
+        shutil.rmtree(other.directory)
+        self.launch(1, "run", *settings, "--set", "train.max_steps=20")
+
+    def test_checkpoints_of_nobody_are_not_written_over(self):
+        run = self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")
+        (run.directory / "resolved.yaml").unlink()
+        before = state_hash(run.directory)
+        again = self.launch(1, "run", *STEPS, "--set", "train.max_steps=10", check=False)
+        self.assertEqual(again.status, 2, str(again))
+        self.assertIn("holds checkpoints, but no resolved.yaml", again.err)
+        self.assertEqual(state_hash(run.directory), before)
+        fresh = self.command("train", "tiny.yaml", "--run-dir", "run/", "--fresh", "--set", "train.max_steps=3")
+        self.assertEqual(fresh.returncode, 0, fresh.stderr)
+        (aside,) = self.folder.glob("run.*")
+        self.assertEqual(state_hash(aside), before)
+
     def test_other_data_is_refused(self):
         self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")
         make_text(self.folder / "held_out.txt", num_documents=23, seed=8)

@@ -261,6 +261,13 @@ class Script(SubmitCase):
         self.check("status stopped 20 75; exit 75", 75, "requeue 42", restart=2)
         self.assertEqual(self.called("srun").splitlines()[-2:], ["--resume", "auto"])
 
+    def test_a_checkpoint_to_begin_from_is_named_in_every_start(self):
+        """The run may die before it has a checkpoint of its own."""
+        self.script.write_text(self.submit("--print", "--resume", "other/checkpoints/latest").stdout)
+        for restart in (0, 1):
+            self.check(f"status stopped 1{restart} 75; exit 75", 75, "requeue 42", restart=restart)
+            self.assertEqual(self.called("srun").splitlines()[-2:], ["--resume", str(self.folder / "other/checkpoints/latest")])
+
     def test_a_signal_before_the_ranks_are_started_is_not_forgotten(self):
         (self.folder / "here.yaml").write_text("launch: {setup: ['touch $STAND_INS/ready', 'sleep 1']}\n")
         self.script.write_text(self.submit("--print", "--site", "here.yaml").stdout)

@@ -27,6 +27,8 @@ struct Elsewhere {
 constexpr Elsewhere kElsewhere[] = {
     {"plugins/rnn/forecast_sampler.cpp", "but the model was trained on",
      "tests/end_to_end/families_test.py", "but the model was trained on load,heat"},
+    {"framework/trainer/resume.cpp", "but no resolved.yaml", "tests/end_to_end/resume_test.py",
+     "but no resolved.yaml"},
     {"framework/config/resolve.cpp", "too large to be", "tests/unit/config/resolve_test.cpp",
      "too large to be read"},
     {"framework/config/resolve.cpp", "is not UTF-8", "tests/end_to_end/command_test.py",

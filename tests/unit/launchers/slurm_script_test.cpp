@@ -151,9 +151,11 @@ TEST(CommandToGoOn, LeavesOutWhatHoldsForAFirstStart) {
   EXPECT_EQ(command_to_go_on({"launch", "--fresh", "a b.yaml", "-n", "2", "--set", "x={y: 1}"}),
             "triga launch 'a b.yaml' -n 2 --set 'x={y: 1}'");
   EXPECT_EQ(command_to_go_on({"submit", "a.yaml", "--print", "--resume", "auto"}),
-            "triga submit a.yaml");
-  EXPECT_EQ(command_to_go_on({"train", "--resume=c/step-5", "a.yaml"}), "triga train a.yaml");
-  EXPECT_EQ(command_to_go_on({"train", "a.yaml", "--resume"}), "triga train a.yaml");
+            "triga submit a.yaml --resume auto");
+  EXPECT_EQ(command_to_go_on({"submit", "a.yaml", "--fresh=true"}), "triga submit a.yaml");
+  EXPECT_EQ(command_to_go_on({"train", "--resume", "c/step-5", "a.yaml"}),
+            "triga train --resume c/step-5 a.yaml")
+      << "the run may die before it has a checkpoint of its own";
 }
 
 }  // namespace

@@ -60,6 +60,16 @@ TEST(GradientLog, DropsLaterStepsAndATornLineWhenARunGoesOn) {
             "10,rnn.0.hidden,1,2\n11,rnn.0.hidden,0,3\n");
 }
 
+TEST(GradientLog, PutsATableAsideThatSomebodyHasChanged) {
+  const TemporaryFolder folder;
+  const std::string changed = "step,name,place,norm\n1,rnn.0.hidden,1,2\n";
+  atomic_write(posix_files(), files_in(folder).table, changed);
+  GradientLog log(posix_files(), files_in(folder), "run", 10);
+  log.record_gradients(11, {{"rnn.0.hidden", {3}}});
+  EXPECT_EQ(content(files_in(folder).table), "step,name,place,norm\n11,rnn.0.hidden,0,3\n");
+  EXPECT_EQ(content(folder / "gradients.csv.damaged"), changed);
+}
+
 TEST(GradientPanels, RefusesWhatIsNoTable) {
   EXPECT_THAT(message_of<DataError>([] { gradient_panels("a,b\n", "x.csv"); }),
               HasSubstr("x.csv is no table of gradients"));

@@ -23,7 +23,7 @@ std::string content(const std::string& path) {
 TEST(JsonLinesSink, WritesOneObjectARecord) {
   const TemporaryFolder folder;
   const std::string path = folder / "run/metrics.jsonl";
-  JsonLinesSink sink(posix_files(), path, 0);
+  JsonLinesSink sink(posix_files(), path, 0, 0);
   sink.record({.step = 10,
                .split = "",
                .values = {{"loss", 2.5}, {"grad_norm", 0.1}, {"learning_rate", 6e-4}}});
@@ -36,7 +36,7 @@ TEST(JsonLinesSink, WritesOneObjectARecord) {
 TEST(JsonLinesSink, KeepsEveryBitOfANumber) {
   const TemporaryFolder folder;
   const double third = 1.0 / 3, tiny = 4.9e-324;
-  JsonLinesSink(posix_files(), folder / "m.jsonl", 0)
+  JsonLinesSink(posix_files(), folder / "m.jsonl", 0, 0)
       .record({.step = 1, .split = "", .values = {{"a", third}, {"b", tiny}}});
   const auto object = nlohmann::json::parse(content(folder / "m.jsonl"));
   EXPECT_EQ(object["a"], third);
@@ -45,7 +45,7 @@ TEST(JsonLinesSink, KeepsEveryBitOfANumber) {
 
 TEST(JsonLinesSink, WritesNullForWhatIsNotFinite) {
   const TemporaryFolder folder;
-  JsonLinesSink sink(posix_files(), folder / "m.jsonl", 0);
+  JsonLinesSink sink(posix_files(), folder / "m.jsonl", 0, 0);
   sink.record({.step = 1,
                .split = "",
                .values = {{"loss", std::numeric_limits<double>::quiet_NaN()},
@@ -55,7 +55,7 @@ TEST(JsonLinesSink, WritesNullForWhatIsNotFinite) {
 
 TEST(JsonLinesSink, ShowsANameThatIsNotUtf8AsSuch) {
   const TemporaryFolder folder;
-  JsonLinesSink sink(posix_files(), folder / "m.jsonl", 0);
+  JsonLinesSink sink(posix_files(), folder / "m.jsonl", 0, 0);
   sink.record({.step = 1, .split = "", .values = {{"qualit\xe9", 0.5}}});
   EXPECT_EQ(content(folder / "m.jsonl"), "{\"step\":1,\"qualit\xEF\xBF\xBD\":0.5}\n");
 }
@@ -68,16 +68,24 @@ TEST(JsonLinesSink, DropsLaterStepsAndATornLineWhenARunGoesOn) {
   const auto path = folder.write("m.jsonl", before +
                                                 "{\"step\":30,\"loss\":1}\n{\"step\":30,\"split\":"
                                                 "\"validation\",\"loss\":1}\n{\"step\":40,\"lo");
-  JsonLinesSink sink(posix_files(), path, 20);
+  JsonLinesSink sink(posix_files(), path, 20, 20);
   EXPECT_EQ(content(path), before);
   sink.record({.step = 30, .split = "", .values = {{"loss", 1.5}}});
   EXPECT_EQ(content(path), before + "{\"step\":30,\"loss\":1.5}\n");
 }
 
+TEST(JsonLinesSink, DropsAnEvaluationThatIsMadeAgain) {
+  const TemporaryFolder folder;
+  const std::string first = "{\"step\":10,\"split\":\"validation\"}\n{\"step\":20}\n";
+  const Path path = folder.write("m.jsonl", first + "{\"step\":20,\"split\":\"validation\"}\n");
+  JsonLinesSink sink(posix_files(), path, 20, 10);
+  EXPECT_EQ(read_text(posix_files(), path), first);
+}
+
 TEST(JsonLinesSink, DropsATornLineOfAStepThatIsKept) {
   const TemporaryFolder folder;
   const auto path = folder.write("m.jsonl", "{\"step\":10,\"loss\":3}\n{\"step\":20,\"loss\":2}");
-  JsonLinesSink sink(posix_files(), path, 20);  // without its end the number may be 2 of 2.5
+  JsonLinesSink sink(posix_files(), path, 20, 20);  // without its end the number may be 2 of 2.5
   EXPECT_EQ(content(path), "{\"step\":10,\"loss\":3}\n");
 }
 
@@ -85,7 +93,7 @@ TEST(JsonLinesSink, DoesNotTouchAFileThatIsWhole) {
   const TemporaryFolder folder;
   const auto path = folder.write("m.jsonl", "{\"step\":10,\"loss\":3}\n");
   const auto time = std::filesystem::last_write_time(path);
-  JsonLinesSink sink(posix_files(), path, 10);
+  JsonLinesSink sink(posix_files(), path, 10, 10);
   EXPECT_EQ(std::filesystem::last_write_time(path), time);
 }
 

@@ -1,0 +1,27 @@
+#include "base/absolute_path.h"
+
+#include <system_error>
+
+namespace triga {
+
+namespace fs = std::filesystem;
+
+fs::path absolute_path(const fs::path& path) {
+  const fs::path whole = fs::absolute(path);
+  fs::path walked;
+  bool leaves_a_link = false;
+  std::error_code error;  // what cannot be looked at is no link
+  for (const fs::path& part : whole) {
+    if (part == ".." && fs::is_symlink(walked, error)) {
+      const fs::path target = fs::canonical(walked, error);
+      if (!error) {
+        walked = target;
+        leaves_a_link = true;
+      }
+    }
+    walked = part == ".." ? walked.parent_path() : walked / part;
+  }
+  return (leaves_a_link ? walked : whole).lexically_normal();
+}
+
+}  // namespace triga
