@@ -34,7 +34,7 @@ void check_launch(const LoadedExperiment& loaded) {
 }  // namespace
 
 std::string check_experiment(const CommandEnvironment& environment, const LoadedExperiment& loaded,
-                             std::optional<int> num_ranks) {
+                             std::optional<int> num_ranks, bool begins) {
   const auto launch_ranks = static_cast<int>(loaded.experiment().launch.num_ranks());
   if (num_ranks)
     loaded.check_grid(*num_ranks);
@@ -43,7 +43,7 @@ std::string check_experiment(const CommandEnvironment& environment, const Loaded
   const Assembly assembly = loaded.assemble(environment, {"train", "validation", "test"});
   assembly.make_optimizer();
   assembly.make_schedule(loaded.experiment().train.max_steps.value_or(1));
-  const int64_t num_parameters = check_model(loaded.experiment(), assembly, posix_files());
+  const int64_t num_parameters = check_model(loaded.experiment(), assembly, posix_files(), begins);
   const ParallelConfig& parallel = loaded.experiment().parallel;
   first_schedule(loaded.experiment(), assembly,
                  resolve_grid(num_ranks.value_or(launch_ranks), parallel.dp, parallel.pp));

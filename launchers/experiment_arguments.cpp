@@ -28,7 +28,10 @@ void ExperimentArguments::add_to(CLI::App& app) {
       "--resume", resume,
       "auto: go on where this run directory stopped; or the PATH of a checkpoint to start from (of "
       "a run: of its best). Given again, it goes on, too");
-  resume_option->capture_default_str();
+  resume_option->capture_default_str()->check([](const std::string& path) {
+    return path.empty() ? std::string("'' is no path; allowed: auto, or that of a checkpoint")
+                        : std::string();
+  });
   app.add_flag("--fresh", fresh, "Start anew; a run that is there is moved aside, never deleted")
       ->excludes(resume_option);
   app.add_option("--progress", progress, "auto: a bar on a terminal, lines elsewhere")

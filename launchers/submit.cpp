@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "base/absolute_path.h"
+#include "checkpoint/reader.h"
 #include "launchers/check.h"
 #include "launchers/command.h"
 #include "launchers/doctor_files.h"
@@ -94,10 +95,16 @@ ExitStatus submit(const CommandEnvironment& environment, const SubmitArguments& 
     throw ConfigError(problem);
   const LoadedExperiment loaded(environment, arguments.experiment,
                                 LoadedExperiment::Purpose::kLook);
-  std::cerr << check_experiment(environment, loaded, std::nullopt) << "\n";
   const SlurmJob job = make_job(environment, arguments, loaded);
-  const bool goes_on = !arguments.experiment.fresh && arguments.experiment.resume == "auto";
-  if (job.launch.array.empty() && goes_on &&
+  const StartRequest start{RunDirectory{job.run_directory}, arguments.experiment.resume,
+                           arguments.experiment.fresh};
+  const bool goes_on = job.launch.array.empty() && asks_to_go_on(posix_files(), start);
+  const auto checkpoints = checkpoints_of_run(posix_files(), job.run_directory);
+  const bool has_checkpoints = goes_on && checkpoints && !checkpoints->empty();
+  std::cerr << check_experiment(environment, loaded, std::nullopt,
+                                /*begins=*/!has_checkpoints && start.resume == "auto")
+            << "\n";
+  if (goes_on &&
       is_finished_run(posix_files(), RunDirectory{job.run_directory}, loaded.resolved().node)) {
     std::cout << job.run_directory.string()
               << ": finished already. To train longer, raise its limit; to start anew: --fresh\n";

@@ -12,9 +12,11 @@ fs::path absolute_path(const fs::path& path) {
   bool leaves_a_link = false;
   std::error_code error;  // what cannot be looked at is no link
   for (const fs::path& part : whole) {
+    if (part.empty() || part == ".") continue;
     if (part == ".." && fs::is_symlink(walked, error)) {
       const fs::path target = fs::canonical(walked, error);
-      if (!error) {
+      // One that points beside itself leads out to the same place: that stays as it was written.
+      if (!error && !fs::equivalent(target.parent_path(), walked.parent_path(), error)) {
         walked = target;
         leaves_a_link = true;
       }

@@ -34,9 +34,10 @@ void rethrow_as_error() {
     throw Error(message);
   } catch (const std::system_error& error) {
     if (error.code() != std::errc::resource_unavailable_try_again) throw Error(error.what());
-    throw OutOfMemoryError(
-        "no further thread can be started: a limit of processes (ulimit -u, that of the job or its "
-        "container) or of memory (ulimit -v) is reached");
+    throw OutOfMemoryError(c10::str(
+        error.what(),
+        ": no further thread or process can be started; a limit of processes "
+        "(ulimit -u, that of the job or its container) or of memory (ulimit -v) is reached"));
   } catch (const std::exception& error) {
     throw Error(error.what());
   } catch (...) {

@@ -11,7 +11,6 @@
 #include "config/find_kind.h"
 #include "config/kind_sections.h"
 #include "config/load.h"
-#include "config/resume_difference.h"
 #include "config/scalar.h"
 #include "config/yaml.h"
 
@@ -94,21 +93,17 @@ bool is_left_to_the_limit(const ConfigNode& resolved) {
   return steps != nullptr && steps->kind == NodeKind::kNull;
 }
 
-/// A run that goes on reads what it was told, with absolute paths and defaults, which is more than its
-/// file holds.
-void check_is_read_again(const ConfigNode& resolved, const ConfigNode& root) {
-  ConfigNode again;
+/// As a run that goes on will read what it was told, with absolute paths and defaults, which is more
+/// than its file holds.
+ConfigNode read_back(const ConfigNode& resolved, const ConfigNode& root) {
   try {
-    again = read_resolved(write_resolved(resolved), "resolved.yaml");
+    return read_resolved(write_resolved(resolved), "resolved.yaml");
   } catch (const ConfigError& error) {
     throw config_error(root,
-                       c10::str("with absolute paths and all defaults it is too large to be "
-                                "read when the run is to go on (",
+                       c10::str("with absolute paths and all defaults it cannot be read when "
+                                "the run is to go on (",
                                 error.what(), "); one pattern, dir/**/*.txt, names many files"));
   }
-  TRIGA_CHECK(
-      all_differences(resolved, again).empty(),
-      "resolved.yaml reads as another experiment: ", all_differences(resolved, again).at(0).path);
 }
 
 /// What became of paths and of ${env:...}: resolved.yaml is read again when the run goes on. `where`:
@@ -166,7 +161,7 @@ ResolvedExperiment resolve_experiment(const ConfigNode& root, const Registry& re
     throw config_error(root.place_of(kDecaySteps),
                        "is missing; with train.max_minutes the number of steps, over which the "
                        "learning rate is to fall, is not known");
-  check_is_read_again(resolved.node, root);
+  resolved.node = read_back(resolved.node, root);
   return resolved;
 }
 
@@ -230,6 +225,7 @@ void set_sample_inputs(ConfigNode& resolved, const ConfigNode& inputs) {
   place = inputs;
   set_paths(place, std::string(kSampleInputs));
   check_is_utf8(place, resolved);
+  resolved = read_back(resolved, resolved);
 }
 
 }  // namespace triga

@@ -19,8 +19,7 @@ std::vector<ConfigNode> named_plugins(ConfigNode& root);
 
 struct ResolvedExperiment {
   Experiment experiment;
-  /// Every key with its value, paths absolute: what resolved.yaml holds. Reading it gives the same
-  /// experiment.
+  /// Every key with its value, paths absolute: what resolved.yaml holds, as it is read from there.
   ConfigNode node;
 };
 
@@ -52,7 +51,7 @@ std::optional<std::vector<int64_t>> partition_cuts(const ConfigNode& resolved);
 void set_partition_cuts(ConfigNode& resolved, const std::vector<int64_t>& cuts);
 
 /// Those of log.samples as its sampler resolved them. Requires: there is log.samples. Throws:
-/// ConfigError when they are not UTF-8.
+/// ConfigError when the run could not go on with them (not UTF-8, too many).
 void set_sample_inputs(ConfigNode& resolved, const ConfigNode& inputs);
 
 }  // namespace triga

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "base/files.h"
+#include "base/foreign_errors.h"
 
 namespace triga {
 namespace {
@@ -16,6 +17,9 @@ std::string outcome_of(const std::function<std::string()>& work, std::exception_
       return "=" + work();
     } catch (const FileError& error) {
       throw CheckpointError(fmt::format("the run's folder cannot be used: {}", error.what()));
+    } catch (...) {
+      rethrow_as_error();  // whatever it is, the others wait for it
+      throw;
     }
   } catch (const Error& error) {
     problem = std::current_exception();

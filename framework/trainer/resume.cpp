@@ -39,18 +39,14 @@ bool is_empty_directory(FileSystem& files, const Path& root) {
 
 /// The path of a checkpoint that is asked for, as it is written into the run's folder.
 std::string origin_of(const StartRequest& request) {
-  return request.resume == "auto" ? "" : absolute_path(request.resume).string();
+  if (request.resume == "auto") return "";
+  const Path path = absolute_path(request.resume);
+  return (path.has_filename() ? path : path.parent_path()).string();
 }
 
 /// "": the run there began from no other.
 std::string read_origin(FileSystem& files, const RunDirectory& directory) {
   return exists(files, directory.origin()) ? read_text(files, directory.origin()) : "";
-}
-
-/// The same command may be given again: it names the checkpoint that the run there began from.
-bool asks_to_go_on(FileSystem& files, const StartRequest& request) {
-  const std::string origin = origin_of(request);
-  return origin.empty() || origin == read_origin(files, request.directory);
 }
 
 [[noreturn]] void refuse(const RunDirectory& directory,
@@ -73,17 +69,16 @@ bool asks_to_go_on(FileSystem& files, const StartRequest& request) {
       keeps_state ? "--resume " : "--set model.init.from=", directory.root.string()));
 }
 
-/// A new run would write over them.
-void refuse_orphans(FileSystem& files, const RunDirectory& directory) {
-  const bool has_checkpoints =
-      !checkpoints_of_run(files, directory.root).value_or(std::vector<Path>()).empty();
+/// A new run would write over them. Its own first one, from `origin`, is not meant.
+void refuse_orphans(FileSystem& files, const RunDirectory& directory, const std::string& origin) {
+  const auto checkpoints = checkpoints_of_run(files, directory.root);
+  const bool has_checkpoints = checkpoints && !checkpoints->empty();
   if (!has_checkpoints && !exists(files, directory.metrics())) return;
-  if (!read_origin(files, directory).empty()) return;  // its own first one
+  if (!origin.empty() && origin == read_origin(files, directory)) return;
   throw ConfigError(fmt::format(
-      "{0}: holds {1}, but no resolved.yaml that says of which experiment. To go on from the "
-      "newest "
-      "checkpoint elsewhere: --run-dir ANOTHER_DIR --resume {0}/checkpoints/latest. To start anew "
-      "here: --fresh, which moves what is there aside.",
+      "{0}: holds {1}, but no resolved.yaml that says of which experiment.\n  To go on elsewhere "
+      "from the newest checkpoint: --run-dir ANOTHER_DIR --resume {0}/checkpoints/latest. To start "
+      "anew here: --fresh, which moves what is there aside.",
       directory.root.string(), has_checkpoints ? "checkpoints" : "metrics.jsonl"));
 }
 
@@ -107,6 +102,22 @@ void keep_choices(const ConfigNode& resolved, StartDecision& decision) {
   decision.decay_steps = decay_steps(resolved);
   decision.bucket_bytes = bucket_bytes(resolved);
   decision.partition = partition_cuts(resolved);
+}
+
+/// From a checkpoint of another run; from the copy of it, where an earlier start came as far.
+void begin_from(FileSystem& files, const RunDirectory& directory, const std::string& origin,
+                StartDecision& decision) {
+  decision.kind = StartDecision::Kind::kResume;
+  decision.checkpoint = find_checkpoint(files, directory.root).directory;
+  if (!decision.checkpoint) {
+    const ChosenCheckpoint chosen = choose_checkpoint(files, origin);
+    for (const std::string& sentence : chosen.passed_over) decision.notes.push_back(sentence);
+    decision.checkpoint = chosen.directory;
+    decision.origin = origin;
+  }
+  const Path file = *decision.checkpoint / "training" / "resolved.yaml";
+  if (exists(files, file))
+    keep_choices(read_resolved(read_text(files, file), file.string()), decision);
 }
 
 /// It ended regularly, and no limit was raised since.
@@ -136,25 +147,19 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
                              move_aside(files, directory.root).string());
   }
   const bool has_begun = !request.fresh && is_there && exists(files, directory.resolved());
-  if (has_begun && !asks_to_go_on(files, request))
-    throw ConfigError(
-        fmt::format("{}: holds a run already, so --resume PATH cannot start there.\n  Choose "
-                    "another directory (--run-dir DIR), or "
-                    "go on with the run that is there by leaving --resume out.",
-                    directory.root.string()));
-  if (!has_begun && !request.fresh) refuse_orphans(files, directory);
+  if (has_begun && !asks_to_go_on(files, request)) {
+    const std::string origin = read_origin(files, directory);
+    throw ConfigError(fmt::format(
+        "{}: holds a run already{}, so --resume PATH cannot start there.\n  Choose another "
+        "directory (--run-dir DIR), or go on with the run that is there by leaving --resume out.",
+        directory.root.string(), origin.empty() ? "" : ", begun from " + origin));
+  }
   if (!has_begun) {
-    decision.origin = origin_of(request);
-    // It died before it had a checkpoint of its own.
-    if (decision.origin.empty() && !request.fresh) decision.origin = read_origin(files, directory);
-    if (decision.origin.empty()) return decision;
-    const ChosenCheckpoint chosen = choose_checkpoint(files, decision.origin);
-    for (const std::string& sentence : chosen.passed_over) decision.notes.push_back(sentence);
-    decision.kind = StartDecision::Kind::kResume;
-    decision.checkpoint = chosen.directory;
-    const Path file = chosen.directory / "training" / "resolved.yaml";
-    if (exists(files, file))
-      keep_choices(read_resolved(read_text(files, file), file.string()), decision);
+    if (request.fresh && request.resume == "auto") return decision;
+    const std::string origin =
+        request.resume == "auto" ? read_origin(files, directory) : origin_of(request);
+    refuse_orphans(files, directory, origin);
+    if (!origin.empty()) begin_from(files, directory, origin, decision);
     return decision;
   }
 
@@ -173,6 +178,8 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
           "{}: no checkpoint is whole:\n  {}\n  Start anew with --fresh, or from another "
           "run's checkpoint with --run-dir DIR --resume PATH.",
           directory.checkpoints().string(), fmt::join(search.passed_over, "\n  ")));
+    if (const std::string origin = read_origin(files, directory); !origin.empty())
+      begin_from(files, directory, origin, decision);
     return decision;  // it ended before its first checkpoint
   }
   decision.kind = StartDecision::Kind::kResume;
@@ -209,6 +216,11 @@ StartDecision start_decision_from_text(const std::string& text) {
   if (const Json& cuts = json.at("partition"); !cuts.is_null())
     decision.partition = cuts.get<std::vector<int64_t>>();
   return decision;
+}
+
+bool asks_to_go_on(FileSystem& files, const StartRequest& request) {
+  const std::string origin = origin_of(request);
+  return !request.fresh && (origin.empty() || origin == read_origin(files, request.directory));
 }
 
 bool goes_on(FileSystem& files, const StartRequest& request, const ConfigNode& resolved) {

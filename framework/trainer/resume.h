@@ -22,7 +22,7 @@ struct StartDecision {
   enum class Kind { kStart, kResume, kFinished };
   Kind kind = Kind::kStart;
   std::optional<Path> checkpoint;  // to go on from
-  std::string origin;              // what a run that begins from another one's was told; "": none
+  std::string origin;              // with that of another run: what was asked for; else ""
   /// learning_rate_schedule.decay_steps of the first start, where the experiment leaves it to the
   /// limit.
   std::optional<int64_t> decay_steps;
@@ -33,10 +33,15 @@ struct StartDecision {
 
 /// Looks, and with `fresh` moves the old run aside (to `<dir>.<time of its start>`). Rank 0 calls
 /// it, the others get the result. Throws: ConfigError when the run there is of another experiment
-/// (with each key that differs, and the cures); CheckpointError when there are checkpoints and none
-/// is whole.
+/// (with each key that differs, and the cures), when it did not begin from the checkpoint that is
+/// asked for, and when there are checkpoints of nobody; CheckpointError when there are checkpoints and
+/// none is whole.
 StartDecision decide_start(FileSystem& files, const StartRequest& request,
                            const ConfigNode& resolved);
+
+/// Whether this is a request for what goes on in its folder: also when it names the checkpoint that
+/// the run there began from, so that the same command may be given again.
+bool asks_to_go_on(FileSystem& files, const StartRequest& request);
 
 /// Whether a run is there that this start is to go on with: it has not ended regularly, as far as can
 /// be told without reading its checkpoints. Throws: ConfigError when it is of another experiment, as

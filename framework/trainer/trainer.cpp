@@ -343,7 +343,8 @@ void Trainer::take_settled() {
     state_.settled_rollbacks = state_.rollbacks;
 }
 
-void Trainer::save_first() {
+void Trainer::save_first(const std::map<std::string, double>& metrics) {
+  last_metrics_ = metrics;
   save(/*is_last=*/true);
 }
 

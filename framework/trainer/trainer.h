@@ -35,9 +35,9 @@ class Trainer {
   /// could not be saved; what data and communication throw.
   Outcome run();
 
-  /// Before run(): the state of another run's checkpoint, in this run's. Collective. Throws:
-  /// CheckpointError.
-  void save_first();
+  /// Before run(): the state of another run's checkpoint, in this run's. `metrics`: of its
+  /// evaluation. Collective. Throws: CheckpointError.
+  void save_first(const std::map<std::string, double>& metrics);
 
   const TrainingState& state() const { return state_; }
   /// The step at which the run ends, if it is known.

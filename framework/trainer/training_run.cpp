@@ -105,6 +105,7 @@ class Run {
   int64_t num_parameters_ = 0;  // of the whole model
   Environment environment_;
   Fingerprints fingerprints_;
+  std::map<std::string, double> first_metrics_;  // of another run's checkpoint that it began from
   Trace trace_;
   StepClock clock_{trace_, world_.progress()};
   std::unique_ptr<LogOutputs> log_;
@@ -144,10 +145,11 @@ StartDecision Run::decide() {
 
 ExitStatus Run::say_finished() {
   if (is_first_ && options_.terminal != nullptr)
-    options_.terminal->print_line(
-        fmt::format("The run in {} is finished. To train longer, raise its limit (--set "
-                    "train.max_steps=N); to start anew, --fresh.",
-                    directory_.root.string()));
+    options_.terminal->print_line(fmt::format(
+        "The run in {} is finished. To train longer, raise its limit (--set "
+        "train.max_steps=N), or, if it stopped early, begin another one from its state "
+        "(--run-dir ANOTHER_DIR --resume {}/checkpoints/latest); to start anew, --fresh.",
+        directory_.root.string(), directory_.root.string()));
   return ExitStatus::kDone;
 }
 
@@ -192,6 +194,9 @@ TrainingState Run::load(const StartDecision& decision) {
         num_microbatches_of_step(experiment_, *assembly.architecture, *assembly.train);
     restore_sequence_state(strategy, checkpoint,
                            share_of_rank(num_microbatches, grid_->dp_rank(), grid_->dp()));
+    if (const auto data = state.data.find("validation");
+        data != state.data.end() && data->second == fingerprints_["validation"])
+      first_metrics_ = checkpoint.manifest().metrics;
     strategy.optimizer().set_num_updates(state.step - state.skipped_steps);
     if (is_first_) {
       log_info("train", "goes on from ", decision.checkpoint->string(), " (step ", state.step, ")");
@@ -222,7 +227,7 @@ void Run::make_trainer(const TrainerInputs& inputs, const TrainingState& state) 
 /// The run is one of its own from its first checkpoint on, whatever becomes of the other one.
 void Run::begin_from(const std::string& origin) {
   if (is_first_) atomic_write(options_.files, directory_.origin(), origin);
-  trainer_->save_first();
+  trainer_->save_first(first_metrics_);
 }
 
 void Run::open_sinks(const TrainingState& state) {

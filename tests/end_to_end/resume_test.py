@@ -195,12 +195,31 @@ class ResumeTest(TrigaTest):
         self.assertIn("is finished", again.out + again.err)
         refused = self.launch(1, "own", *settings, other.directory / "checkpoints" / "step-00000020", check=False)
         self.assertEqual(refused.status, 2, str(refused))
+        self.assertIn(f"begun from {other.directory}/checkpoints/step-00000010", refused.err)
+
+    def test_a_run_from_a_path_that_dies_in_its_first_moment(self):
+        """Before resolved.yaml is there: it goes on from its own copy of that checkpoint, or from none but that one."""
+        other = self.launch(1, "other", *STEPS, "--set", "train.max_steps=20")
+        origin = other.directory / "checkpoints" / "step-00000010"
+        own = self.launch(2, "own", *STEPS, "--set", "train.max_steps=10", "--resume", origin)
+        for name in ("resolved.yaml", "metrics.jsonl", "status.json"):
+            (own.directory / name).unlink(missing_ok=True)
+        refused = self.launch(1, "own", *STEPS, "--resume", other.directory / "checkpoints" / "step-00000020", check=False)
+        self.assertEqual(refused.status, 2, str(refused))
+        self.assertIn("holds checkpoints, but no resolved.yaml", refused.err)
+        shutil.move(origin, self.folder / "moved")
+        own = self.launch(2, "own", *STEPS, "--set", "train.max_steps=20")
+        self.assertEqual(min(own.column("loss")), 11)
+        shutil.rmtree(own.directory / "checkpoints")
+        gone = self.launch(1, "own", *STEPS, "--set", "train.max_steps=30", check=False)
+        self.assertEqual(gone.status, 5, "not from the beginning: " + str(gone))
 
     def test_a_run_from_a_path_with_nothing_to_train_has_a_checkpoint(self):
         other = self.launch(1, "run", *STEPS, "--set", "train.max_steps=10")
-        own = self.launch(1, "own", *STEPS, "--set", "train.max_steps=10", "--resume", other.directory / "checkpoints" / "latest")
+        own = self.launch(2, "own", *STEPS, "--set", "train.max_steps=10", "--resume", other.directory / "checkpoints" / "latest")
         self.assertEqual(state_hash(own.directory), state_hash(other.directory))
-        longer = self.launch(1, "own", *STEPS, "--set", "train.max_steps=12")
+        self.assertEqual(os.readlink(own.directory / "checkpoints" / "best"), "step-00000010", "with what its evaluation found")
+        longer = self.launch(2, "own", *STEPS, "--set", "train.max_steps=12")
         self.assertEqual(min(longer.column("loss")), 11)
 
     def test_a_run_that_stopped_early_stays_so(self):

@@ -24,6 +24,14 @@ TEST(AbsolutePath, LeadsOutOfWhereALinkPointsTo) {
   fs::create_directory_symlink("../real/sub", root / "here" / "link");
   fs::create_directory_symlink("missing", root / "here" / "dangling");
   EXPECT_EQ(absolute_path(root / "here/link/../a.yaml"), root / "real" / "a.yaml");
+  EXPECT_EQ(absolute_path(root / "here/link/./../a.yaml"), root / "real" / "a.yaml");
+  fs::create_directory_symlink("here", root / "there");
+  EXPECT_EQ(absolute_path(root / "there/../a"), root / "a");
+  EXPECT_EQ(absolute_path(root / "there/./link/./../b/./../c"), root / "real" / "c");
+  fs::create_directory_symlink("link", root / "here" / "beside");
+  fs::create_directory(root / "here" / "v2");
+  fs::create_directory_symlink("v2", root / "here" / "v");
+  EXPECT_EQ(absolute_path(root / "there/v/../c"), root / "there" / "c") << "as it was written";
   EXPECT_EQ(absolute_path(root / "here/link/a.yaml"), root / "here/link/a.yaml");
   EXPECT_EQ(absolute_path(root / "here/dangling/../a"), root / "here/a");
 }

@@ -87,7 +87,7 @@ TEST(Experiment, ThatCouldNotBeReadAgainIsRefused) {
   std::string files;
   for (int i = 0; i < 9970; ++i) files += c10::str(i == 0 ? "" : ", ", i, ".txt");
   EXPECT_THAT(test::message_of<ConfigError>([&] { resolve({"data.train.files=[" + files + "]"}); }),
-              AllOf(HasSubstr("too large to be read when the run is to go on"),
+              AllOf(HasSubstr("cannot be read when the run is to go on"),
                     HasSubstr("more than 10000 values"), HasSubstr("dir/**/*.txt")));
 }
 
