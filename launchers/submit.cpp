@@ -100,9 +100,10 @@ ExitStatus submit(const CommandEnvironment& environment, const SubmitArguments& 
                            arguments.experiment.fresh};
   const bool goes_on = job.launch.array.empty() && asks_to_go_on(posix_files(), start);
   const auto checkpoints = checkpoints_of_run(posix_files(), job.run_directory);
-  const bool has_checkpoints = goes_on && checkpoints && !checkpoints->empty();
+  const bool has_state = goes_on && ((checkpoints && !checkpoints->empty()) ||
+                                     exists(posix_files(), start.directory.origin()));
   std::cerr << check_experiment(environment, loaded, std::nullopt,
-                                /*begins=*/!has_checkpoints && start.resume == "auto")
+                                /*begins=*/!has_state && start.resume == "auto")
             << "\n";
   if (goes_on &&
       is_finished_run(posix_files(), RunDirectory{job.run_directory}, loaded.resolved().node)) {

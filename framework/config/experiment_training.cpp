@@ -302,7 +302,9 @@ void describe(Fields& fields, EvalConfig& config) {
       .known_as({"eval_steps", "eval_interval", "eval_iters", "val_check_interval", "valid_freq",
                  "validation_interval", "evaluation_strategy", "eval_strategy"});
   fields.field("patience", config.patience)
-      .help("Stop after so many evaluations in a row that were not better than the best. 0: never.")
+      .help(
+          "Stop after so many evaluations in a row that were not better than the best. 0: never. "
+          "A larger limit does not open such a run again")
       .unit("evaluations")
       .at_least(0)
       .known_as({"early_stopping_patience", "early_stopping"});

@@ -93,11 +93,21 @@ bool is_left_to_the_limit(const ConfigNode& resolved) {
   return steps != nullptr && steps->kind == NodeKind::kNull;
 }
 
+/// Nobody wrote these lines yet.
+void clear_places(ConfigNode& node) {
+  node.file.clear();
+  node.line = node.key_line = 0;
+  for (ConfigNode& item : node.items) clear_places(item);
+  for (auto& [key, value] : node.entries) clear_places(value);
+}
+
 /// As a run that goes on will read what it was told, with absolute paths and defaults, which is more
 /// than its file holds.
 ConfigNode read_back(const ConfigNode& resolved, const ConfigNode& root) {
   try {
-    return read_resolved(write_resolved(resolved), "resolved.yaml");
+    ConfigNode again = read_resolved(write_resolved(resolved), "resolved.yaml");
+    clear_places(again);
+    return again;
   } catch (const ConfigError& error) {
     throw config_error(root,
                        c10::str("with absolute paths and all defaults it cannot be read when "

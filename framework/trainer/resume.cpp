@@ -107,8 +107,10 @@ void keep_choices(const ConfigNode& resolved, StartDecision& decision) {
 /// From a checkpoint of another run; from the copy of it, where an earlier start came as far.
 void begin_from(FileSystem& files, const RunDirectory& directory, const std::string& origin,
                 StartDecision& decision) {
+  const CheckpointSearch own = find_checkpoint(files, directory.root);
+  decision.notes.insert(decision.notes.end(), own.passed_over.begin(), own.passed_over.end());
   decision.kind = StartDecision::Kind::kResume;
-  decision.checkpoint = find_checkpoint(files, directory.root).directory;
+  decision.checkpoint = own.directory;
   if (!decision.checkpoint) {
     const ChosenCheckpoint chosen = choose_checkpoint(files, origin);
     for (const std::string& sentence : chosen.passed_over) decision.notes.push_back(sentence);
@@ -164,7 +166,6 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
   }
 
   const ConfigNode old = experiment_of_run(files, directory, resolved);
-  keep_choices(old, decision);
   const CheckpointSearch search = find_checkpoint(files, directory.root);
   // A run whose last checkpoint was damaged since is not finished: it goes on from an older one.
   if (is_finished(files, directory, old, resolved) && search.passed_over.empty()) {
@@ -180,8 +181,10 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
           directory.checkpoints().string(), fmt::join(search.passed_over, "\n  ")));
     if (const std::string origin = read_origin(files, directory); !origin.empty())
       begin_from(files, directory, origin, decision);
+    keep_choices(old, decision);
     return decision;  // it ended before its first checkpoint
   }
+  keep_choices(old, decision);
   decision.kind = StartDecision::Kind::kResume;
   decision.checkpoint = search.directory;
   return decision;
@@ -216,6 +219,20 @@ StartDecision start_decision_from_text(const std::string& text) {
   if (const Json& cuts = json.at("partition"); !cuts.is_null())
     decision.partition = cuts.get<std::vector<int64_t>>();
   return decision;
+}
+
+bool is_evaluated_alike(FileSystem& files, const Path& checkpoint, const ConfigNode& resolved,
+                        const TrainingState& state,
+                        const std::map<std::string, std::string>& fingerprints) {
+  const auto then = state.data.find("validation"), now = fingerprints.find("validation");
+  if (then == state.data.end() || now == fingerprints.end() || then->second != now->second)
+    return false;
+  const Path file = checkpoint / "training" / "resolved.yaml";
+  if (!exists(files, file)) return false;
+  for (const ConfigDifference& difference :
+       differences_for_resume(read_resolved(read_text(files, file), file.string()), resolved))
+    if (difference.path.starts_with("eval.metrics")) return false;
+  return true;
 }
 
 bool asks_to_go_on(FileSystem& files, const StartRequest& request) {

@@ -2,11 +2,13 @@
 // and `--fresh`.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/files.h"
+#include "checkpoint/snapshot.h"
 #include "config/resolve.h"
 #include "trainer/run_directory.h"
 
@@ -42,6 +44,12 @@ StartDecision decide_start(FileSystem& files, const StartRequest& request,
 /// Whether this is a request for what goes on in its folder: also when it names the checkpoint that
 /// the run there began from, so that the same command may be given again.
 bool asks_to_go_on(FileSystem& files, const StartRequest& request);
+
+/// Whether what an evaluation of a checkpoint found holds for this experiment, whose data have
+/// `fingerprints`, too. Throws: CheckpointError, ConfigError.
+bool is_evaluated_alike(FileSystem& files, const Path& checkpoint, const ConfigNode& resolved,
+                        const TrainingState& state,
+                        const std::map<std::string, std::string>& fingerprints);
 
 /// Whether a run is there that this start is to go on with: it has not ended regularly, as far as can
 /// be told without reading its checkpoints. Throws: ConfigError when it is of another experiment, as

@@ -194,8 +194,9 @@ TrainingState Run::load(const StartDecision& decision) {
         num_microbatches_of_step(experiment_, *assembly.architecture, *assembly.train);
     restore_sequence_state(strategy, checkpoint,
                            share_of_rank(num_microbatches, grid_->dp_rank(), grid_->dp()));
-    if (const auto data = state.data.find("validation");
-        data != state.data.end() && data->second == fingerprints_["validation"])
+    if (!decision.origin.empty() &&
+        is_evaluated_alike(options_.files, *decision.checkpoint, options_.resolved.node, state,
+                           fingerprints_))
       first_metrics_ = checkpoint.manifest().metrics;
     strategy.optimizer().set_num_updates(state.step - state.skipped_steps);
     if (is_first_) {
