@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "base/absolute_path.h"
 #include "base/progress_bar.h"
 #include "comm/process_grid.h"
 #include "config/load.h"
@@ -58,11 +59,7 @@ LoadedExperiment::LoadedExperiment(const CommandEnvironment& environment,
 }
 
 std::filesystem::path LoadedExperiment::run_directory() const {
-  if (!arguments_.run_dir.empty()) {  // of "runs/a/", what is beside it is named after "a"
-    std::filesystem::path folder = arguments_.run_dir;
-    while (!folder.has_filename() && folder.has_relative_path()) folder = folder.parent_path();
-    return folder;
-  }
+  if (!arguments_.run_dir.empty()) return without_slash_at_end(arguments_.run_dir);
   return std::filesystem::path("runs") / experiment().name;
 }
 

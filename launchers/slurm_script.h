@@ -5,7 +5,8 @@
 //   - before the time limit, and where a site preempts with send_user_signal, Slurm signals the
 //     script alone (--signal=B:USR1@N). srun passes SIGUSR1 on to all ranks, which save and stop;
 //   - `scontrol requeue`, `scancel` and the time limit itself send SIGTERM to the script, to srun and
-//     to the ranks alike, and SIGKILL after KillWait: ranks save on the first. `scontrol show config` tells how long that is;
+//     to the ranks alike, and SIGKILL after KillWait: ranks save on the first.
+//     `scontrol show config` tells how long that is;
 //   - --kill-on-bad-exit: ranks whose peer died are ended (SIGTERM, SIGKILL after KillWait), not
 //     left waiting for it;
 //   - a job that Slurm ends (scancel, a requeue by somebody) has another state than RUNNING when its

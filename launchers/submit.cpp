@@ -36,8 +36,7 @@ SlurmJob make_job(const CommandEnvironment& environment, const SubmitArguments& 
   job.name = loaded.experiment().name;
   job.launch = loaded.experiment().launch;
   job.working_directory = fs::current_path();
-  job.run_directory = absolute_path(loaded.run_directory());
-  if (job.run_directory.filename().empty()) job.run_directory = job.run_directory.parent_path();
+  job.run_directory = without_slash_at_end(absolute_path(loaded.run_directory()));
   job.sbatch = arguments.sbatch;
   for (const char* name : kTrigaVariables)
     if (const auto value = environment_variable(name)) job.variables[name] = *value;

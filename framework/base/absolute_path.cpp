@@ -26,4 +26,9 @@ fs::path absolute_path(const fs::path& path) {
   return (leaves_a_link ? walked : whole).lexically_normal();
 }
 
+fs::path without_slash_at_end(fs::path path) {
+  while (!path.has_filename() && path.has_relative_path()) path = path.parent_path();
+  return path;
+}
+
 }  // namespace triga

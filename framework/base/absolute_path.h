@@ -10,4 +10,7 @@ namespace triga {
 /// to, as it does for the kernel.
 std::filesystem::path absolute_path(const std::filesystem::path& path);
 
+/// "runs/a" of "runs/a/": what lies beside it, or in a link's place, is named after "a".
+std::filesystem::path without_slash_at_end(std::filesystem::path path);
+
 }  // namespace triga

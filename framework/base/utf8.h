@@ -11,6 +11,9 @@ namespace triga {
 /// nothing: all of it does.
 std::optional<size_t> find_invalid_utf8(std::string_view bytes);
 
+/// The text behind a byte order mark, with which some editors and spreadsheets begin a file.
+std::string_view without_byte_order_mark(std::string_view text);
+
 /// The text with U+FFFD for each maximal part that is not well-formed, as Python's
 /// `errors="replace"` does.
 std::string replace_invalid_utf8(std::string_view bytes);

@@ -24,7 +24,7 @@ std::string_view check_text(std::string_view text, const std::string& name, bool
     throw error_at(
         name, 0,
         c10::str("has more than ", YamlLimits::kBytes, " bytes; this is no experiment file"));
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  text = without_byte_order_mark(text);
   const size_t invalid = find_invalid_utf8(text).value_or(text.size());
   int line = has_lines ? 1 : 0;
   bool is_indentation = true;  // nothing but spaces so far in this line

@@ -21,8 +21,6 @@
 namespace triga {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // spreadsheets begin a file with it
-
 std::vector<std::string_view> cells_of(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
   std::vector<std::string_view> cells;
@@ -73,11 +71,11 @@ Series read_csv_series(const std::string& path, const std::vector<std::string>& 
   } catch (const FileError& error) {
     throw DataError(error.what());
   }
-  if (content.starts_with(kByteOrderMark)) content.erase(0, kByteOrderMark.size());
+  const std::string_view text = without_byte_order_mark(content);
   std::vector<std::string_view> lines;
-  for (size_t begin = 0; begin < content.size();) {
-    const size_t end = std::min(content.find('\n', begin), content.size());
-    lines.push_back(std::string_view(content).substr(begin, end - begin));
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
     begin = end + 1;
   }
   while (!lines.empty() && (lines.back().empty() || lines.back() == "\r")) lines.pop_back();

@@ -40,8 +40,7 @@ bool is_empty_directory(FileSystem& files, const Path& root) {
 /// The path of a checkpoint that is asked for, as it is written into the run's folder.
 std::string origin_of(const StartRequest& request) {
   if (request.resume == "auto") return "";
-  const Path path = absolute_path(request.resume);
-  return (path.has_filename() ? path : path.parent_path()).string();
+  return without_slash_at_end(absolute_path(request.resume)).string();
 }
 
 /// "": the run there began from no other.
@@ -104,6 +103,13 @@ void keep_choices(const ConfigNode& resolved, StartDecision& decision) {
   decision.partition = partition_cuts(resolved);
 }
 
+/// Nothing: another program made it.
+std::optional<ConfigNode> experiment_of_checkpoint(FileSystem& files, const Path& checkpoint) {
+  const Path file = checkpoint / kResolvedPath;
+  if (!exists(files, file)) return std::nullopt;
+  return read_resolved(read_text(files, file), file.string());
+}
+
 /// From a checkpoint of another run; from the copy of it, where an earlier start came as far.
 void begin_from(FileSystem& files, const RunDirectory& directory, const std::string& origin,
                 StartDecision& decision) {
@@ -117,9 +123,8 @@ void begin_from(FileSystem& files, const RunDirectory& directory, const std::str
     decision.checkpoint = chosen.directory;
     decision.origin = origin;
   }
-  const Path file = *decision.checkpoint / "training" / "resolved.yaml";
-  if (exists(files, file))
-    keep_choices(read_resolved(read_text(files, file), file.string()), decision);
+  if (const auto told = experiment_of_checkpoint(files, *decision.checkpoint))
+    keep_choices(*told, decision);
 }
 
 /// It ended regularly, and no limit was raised since.
@@ -227,10 +232,9 @@ bool is_evaluated_alike(FileSystem& files, const Path& checkpoint, const ConfigN
   const auto then = state.data.find("validation"), now = fingerprints.find("validation");
   if (then == state.data.end() || now == fingerprints.end() || then->second != now->second)
     return false;
-  const Path file = checkpoint / "training" / "resolved.yaml";
-  if (!exists(files, file)) return false;
-  for (const ConfigDifference& difference :
-       differences_for_resume(read_resolved(read_text(files, file), file.string()), resolved))
+  const auto told = experiment_of_checkpoint(files, checkpoint);
+  if (!told) return false;
+  for (const ConfigDifference& difference : differences_for_resume(*told, resolved))
     if (difference.path.starts_with("eval.metrics")) return false;
   return true;
 }

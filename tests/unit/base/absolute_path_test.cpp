@@ -16,6 +16,13 @@ TEST(AbsolutePath, IsOfTextAlone) {
   EXPECT_EQ(absolute_path("a/"), fs::current_path() / "a/");
 }
 
+TEST(AbsolutePath, CanBeNamedAfterItsLastFolder) {
+  for (const char* path : {"runs/a", "runs/a/", "runs/a//"})
+    EXPECT_EQ(without_slash_at_end(path).string(), "runs/a");
+  EXPECT_EQ(without_slash_at_end("/").string(), "/");
+  EXPECT_EQ(without_slash_at_end("").string(), "");
+}
+
 TEST(AbsolutePath, LeadsOutOfWhereALinkPointsTo) {
   const test::TemporaryFolder folder;
   const fs::path root = fs::canonical(folder.path());
