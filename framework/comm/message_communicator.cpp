@@ -70,10 +70,8 @@ std::unique_ptr<Communicator> make_world(std::shared_ptr<Fabric> fabric,
   std::vector<int> ranks;
   for (int rank = 0; rank < fabric->size(); ++rank) ranks.push_back(rank);
   Group group = make_group("world", std::move(ranks), fabric->rank(), /*id=*/0, places);
-  Progress progress(table, fabric->rank());
-  auto world = std::make_shared<MessageCommunicator::World>(
-      MessageCommunicator::World{std::move(fabric), std::move(table), std::move(places), 1,
-                                 std::move(progress), std::make_shared<TracePointer>()});
+  auto world = std::make_shared<MessageCommunicator::World>(std::move(fabric), std::move(table),
+                                                            std::move(places));
   return std::make_unique<MessageCommunicator>(std::move(world), std::move(group), deadline);
 }
 

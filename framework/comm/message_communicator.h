@@ -32,6 +32,13 @@ class MessageCommunicator final : public Communicator {
  public:
   /// What all groups of one rank share.
   struct World {
+    World(std::shared_ptr<Fabric> fabric, std::shared_ptr<ProgressTable> table,
+          std::vector<RankPlace> places)
+        : fabric(std::move(fabric)),
+          table(std::move(table)),
+          places(std::move(places)),
+          progress(this->table, this->fabric->rank()) {}
+
     std::shared_ptr<Fabric> fabric;
     std::shared_ptr<ProgressTable> table;
     std::vector<RankPlace> places;

@@ -1,8 +1,10 @@
 #include "comm/opening.h"
 
-#include <algorithm>
+#include <array>
 #include <cstring>
 #include <string_view>
+
+#include "base/fixed_text.h"
 
 namespace triga {
 namespace {
@@ -76,13 +78,13 @@ bool has_common_numel(OperationKind kind) {
          kind != OperationKind::kSplit;
 }
 
-uint64_t hash(std::string_view text) {  // FNV-1a
+}  // namespace
+
+uint64_t hash(std::string_view bytes) {
   uint64_t value = 14695981039346656037ULL;
-  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  for (const char c : bytes) value = (value ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
   return value;
 }
-
-}  // namespace
 
 std::string name_of(const Operation& operation) {
   return c10::str(word(operation.kind), " \"", operation.what, "\"");
@@ -99,8 +101,8 @@ void OpeningView::write(const Operation& operation, const Bytes& payload) {
   opening.step = operation.step;
   opening.place = operation.place;
   opening.what_hash = hash(operation.what);
-  std::memcpy(opening.what, operation.what.data(),
-              std::min(operation.what.size(), sizeof(opening.what) - 1));
+  const std::string_view beginning = beginning_of(operation.what, sizeof(opening.what) - 1);
+  std::memcpy(opening.what, beginning.data(), beginning.size());
   std::memcpy(bytes_.data, &opening, sizeof(opening));
   if (payload.size > 0) std::memcpy(bytes_.data + sizeof(opening), payload.data, payload.size);
 }
@@ -120,6 +122,18 @@ bool is_same(const Opening& a, const Opening& b) {
   return same_kind && a.type == b.type && (!reduces(a.kind) || a.op == b.op) &&
          (!has_root(a.kind) || a.root == b.root) &&
          (!has_common_numel(a.kind) || a.numel == b.numel) && a.what_hash == b.what_hash;
+}
+
+uint64_t digest_of(const Opening& opening) {
+  const OperationKind kind = opening.kind;
+  const std::array<uint64_t, 6> compared = {
+      static_cast<uint64_t>(kind),
+      opening.type,
+      reduces(kind) ? opening.op : uint64_t{0},
+      has_root(kind) ? static_cast<uint64_t>(opening.root) : 0,
+      has_common_numel(kind) ? static_cast<uint64_t>(opening.numel) : 0,
+      opening.what_hash};
+  return hash({reinterpret_cast<const char*>(compared.data()), sizeof(compared)});
 }
 
 std::string to_text(const Opening& opening) {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <cstring>
+#include <random>
+#include <sstream>
 
 #include "comm/host.h"
 #include "comm/said_problem.h"
@@ -14,9 +14,7 @@ namespace {
 
 constexpr uint64_t kCollectives = 1024;  // of a rank
 constexpr uint64_t kMessages = 128;      // of a rank, a peer and a direction
-constexpr size_t kLine = 64;             // bytes of a cache line
-constexpr size_t kWords = sizeof(Opening) / sizeof(uint64_t);
-static_assert(sizeof(Opening) % sizeof(uint64_t) == 0);
+constexpr uint64_t kFarMessages = 1024;  // the same, of a peer on another host
 
 /// Made by rank `maker`, opened by the others of its host. All ranks have it, or none.
 std::shared_ptr<SharedSegment> share_memory(Communicator& group, int maker, size_t bytes) {
@@ -53,110 +51,60 @@ Opening opening_of(const Operation& operation) noexcept {
 bool fit(const Opening& a, const Opening& b) {
   return a.type == b.type && a.numel == b.numel;
 }
+/// Of what fit() compares.
+uint64_t digest_of_message(const Opening& opening) {
+  const std::array<uint64_t, 2> compared = {opening.type, static_cast<uint64_t>(opening.numel)};
+  return hash({reinterpret_cast<const char*>(compared.data()), sizeof(compared)});
+}
+
+/// Another one in each group of each run.
+uint64_t random_id() {
+  std::random_device random;
+  return (static_cast<uint64_t>(random()) << 32) | random();
+}
 
 }  // namespace
 
-struct OperationLedger::Difference {
-  uint64_t number;
-  Opening own, theirs;
-};
-
-/// The last operations of one kind that a rank has begun, in shared memory.
-class OperationLedger::Ring {
-  // All atomics, all zero at the start.
-  struct alignas(kLine) Count {
-    std::atomic<uint64_t> num_begun;
-  };
-  struct alignas(kLine) Entry {
-    std::atomic<uint64_t> number;  // 0: being written
-    std::array<std::atomic<uint64_t>, kWords> words;
-  };
-
- public:
-  Ring(std::byte* memory, uint64_t capacity)
-      : count_(reinterpret_cast<Count*>(memory)),
-        entries_(reinterpret_cast<Entry*>(memory + sizeof(Count))),
-        capacity_(capacity) {}
-
-  static size_t bytes_for(uint64_t capacity) { return sizeof(Count) + capacity * sizeof(Entry); }
-
-  uint64_t num_begun() const { return count_->num_begun.load(std::memory_order_acquire); }
-
-  /// Its number.
-  uint64_t add(const Opening& opening) noexcept {
-    const uint64_t number = count_->num_begun.load(std::memory_order_relaxed) + 1;
-    std::array<uint64_t, kWords> words;
-    std::memcpy(words.data(), &opening, sizeof(opening));
-    Entry& entry = entry_of(number);
-    entry.number.store(0, std::memory_order_relaxed);
-    for (size_t i = 0; i < kWords; ++i)
-      entry.words[i].store(words[i], std::memory_order_release);  // keeps the 0 before it
-    entry.number.store(number, std::memory_order_release);
-    count_->num_begun.store(number, std::memory_order_release);
-    return number;
-  }
-
-  /// Nothing where it was written over, or is being written.
-  std::optional<Opening> read(uint64_t number) const {
-    const Entry& entry = entry_of(number);
-    if (entry.number.load(std::memory_order_acquire) != number) return std::nullopt;
-    std::array<uint64_t, kWords> words;
-    for (size_t i = 0; i < kWords; ++i) words[i] = entry.words[i].load(std::memory_order_acquire);
-    if (entry.number.load(std::memory_order_relaxed) != number) return std::nullopt;
-    Opening opening;
-    std::memcpy(&opening, words.data(), sizeof(opening));
-    return opening;
-  }
-
-  /// The first number after `compared` under which the two do not agree; moves `compared` to the
-  /// last one before it.
-  template <class Agree>
-  std::optional<Difference> compare(const Ring& other, uint64_t& compared, Agree agree) const {
-    const uint64_t mine = num_begun(), theirs = other.num_begun();
-    const uint64_t ahead = std::max(mine, theirs), last = std::min(mine, theirs);
-    const uint64_t gone = ahead - std::min(ahead, capacity_);
-    for (uint64_t number = std::max(compared, gone) + 1; number <= last; ++number) {
-      const auto one = read(number), another = other.read(number);
-      if (one && another && !agree(*one, *another)) return Difference{number, *one, *another};
-      compared = number;
-    }
-    return std::nullopt;
-  }
-
- private:
-  Entry& entry_of(uint64_t number) const { return entries_[(number - 1) % capacity_]; }
-
-  Count* count_;
-  Entry* entries_;
-  uint64_t capacity_;
-};
-
 std::unique_ptr<OperationLedger> OperationLedger::open(Communicator& group) {
-  const auto places = group.all_gather_text(
-      c10::str(group.progress().rank(), " ", group.host(group.rank()), " ", process_space()),
-      "places of ranks");
-  const auto space_of = [&](int rank) {
-    const std::string& place = places[static_cast<size_t>(rank)];
-    return place.substr(place.find(' '));
-  };
+  const auto places =
+      group.all_gather_text(c10::str(random_id(), " ", group.progress().rank(), " ",
+                                     group.host(group.rank()), " ", process_space()),
+                            "places of ranks");
+  uint64_t id = 0;  // rank 0's
+  std::vector<int> world_ranks;
+  std::vector<std::string> spaces;
+  for (const std::string& place : places) {
+    std::istringstream text(place);
+    uint64_t own_id = 0;
+    int world_rank = 0;
+    text >> own_id >> world_rank;
+    if (world_ranks.empty()) id = own_id;
+    world_ranks.push_back(world_rank);
+    spaces.push_back(place.substr(static_cast<size_t>(text.tellg())));
+  }
+  const std::string& own_space = spaces[static_cast<size_t>(group.rank())];
   std::vector<Rank> ranks;
   int maker = -1, num_local = 0;
   for (int rank = 0; rank < group.size(); ++rank) {
-    const bool is_here = space_of(rank) == space_of(group.rank());
+    const auto place = spaces.begin() + rank;
+    const bool is_here = *place == own_space;
     if (is_here && maker < 0) maker = rank;
-    ranks.push_back({c10::str("rank ", std::stoi(places[static_cast<size_t>(rank)]), " on host ",
-                              group.host(rank)),
-                     group.host(rank), is_here ? num_local++ : -1});
+    const int world_rank = world_ranks[static_cast<size_t>(rank)];
+    const std::string& host = group.host(rank);
+    ranks.push_back({world_rank, host, c10::str("rank ", world_rank, " on host ", host),
+                     std::find(spaces.begin(), place, *place) == place,
+                     is_here ? num_local++ : -1});
   }
   auto segment = share_memory(group, maker, bytes_for(num_local));
   if (segment == nullptr) return nullptr;
   return std::unique_ptr<OperationLedger>(
-      new OperationLedger(group, std::move(ranks), std::move(segment)));
+      new OperationLedger(group, id, std::move(ranks), std::move(segment)));
 }
 
-OperationLedger::OperationLedger(const Communicator& group, std::vector<Rank> ranks,
+OperationLedger::OperationLedger(const Communicator& group, uint64_t id, std::vector<Rank> ranks,
                                  std::shared_ptr<SharedSegment> segment)
     : group_(group.name()),
+      id_(id),
       rank_(group.rank()),
       ranks_(std::move(ranks)),
       segment_(std::move(segment)),
@@ -169,33 +117,61 @@ OperationLedger::OperationLedger(const Communicator& group, std::vector<Rank> ra
 // where it is written: of a pair that sends nothing, none.
 size_t OperationLedger::bytes_for(int num_local) {
   const auto num_ranks = static_cast<size_t>(num_local);
-  return num_ranks * Ring::bytes_for(kCollectives) +
-         2 * num_ranks * num_ranks * Ring::bytes_for(kMessages);
+  return num_ranks * OperationRing::bytes_for(kCollectives) +
+         2 * num_ranks * num_ranks * OperationRing::bytes_for(kMessages);
 }
 
-OperationLedger::Ring OperationLedger::collectives(int rank) const {
-  const auto local = static_cast<size_t>(ranks_[static_cast<size_t>(rank)].local);
-  return {segment_->data() + local * Ring::bytes_for(kCollectives), kCollectives};
+OperationRing OperationLedger::collectives(int rank) const {
+  const auto local = static_cast<size_t>(at(rank).local);
+  return {segment_->data() + local * OperationRing::bytes_for(kCollectives), kCollectives};
 }
 
-OperationLedger::Ring OperationLedger::messages(int rank, int peer, bool is_send) const {
-  const auto from = static_cast<size_t>(ranks_[static_cast<size_t>(rank)].local);
-  const auto to = static_cast<size_t>(ranks_[static_cast<size_t>(peer)].local);
+OperationRing OperationLedger::messages(int rank, int peer, bool is_send) const {
+  const auto from = static_cast<size_t>(at(rank).local);
+  const auto to = static_cast<size_t>(at(peer).local);
   const size_t index = 2 * (from * mine_.size() + to) + (is_send ? 1 : 0);
-  const size_t begin = mine_.size() * Ring::bytes_for(kCollectives);
-  return {segment_->data() + begin + index * Ring::bytes_for(kMessages), kMessages};
+  const size_t begin = mine_.size() * OperationRing::bytes_for(kCollectives);
+  return {segment_->data() + begin + index * OperationRing::bytes_for(kMessages), kMessages};
+}
+
+std::optional<OperationRing> OperationLedger::far_messages(int peer, bool is_send) const {
+  const std::lock_guard lock(far_mutex_);
+  const auto found = far_messages_.find({peer, is_send});
+  return found == far_messages_.end() ? std::nullopt : std::optional(ring_in(found->second));
+}
+
+OperationRing OperationLedger::far_messages_made(int peer, bool is_send) {
+  const std::lock_guard lock(far_mutex_);
+  std::unique_ptr<Line[]>& memory = far_messages_[{peer, is_send}];
+  if (!memory)
+    memory = std::make_unique<Line[]>(OperationRing::bytes_for(kFarMessages) / sizeof(Line));
+  return ring_in(memory);
+}
+
+OperationRing OperationLedger::ring_in(const std::unique_ptr<Line[]>& memory) {
+  return {memory[0].bytes, kFarMessages};
 }
 
 uint64_t OperationLedger::begin(const Operation& operation) noexcept {
-  return collectives(rank_).add(opening_of(operation));
+  const Opening opening = opening_of(operation);
+  return collectives(rank_).add(opening, digest_of(opening));
 }
 
-OperationLedger::Begun OperationLedger::begin_message(const Operation& operation,
-                                                      int peer) noexcept {
-  Begun begun{peer, operation.kind == OperationKind::kSend, 0};
-  if (ranks_[static_cast<size_t>(peer)].local >= 0)
-    begun.number = messages(rank_, peer, begun.is_send).add(opening_of(operation));
-  return begun;
+OperationLedger::Begun OperationLedger::begin_message(const Operation& operation, int peer) {
+  const bool is_send = operation.kind == OperationKind::kSend;
+  OperationRing ring =
+      at(peer).local >= 0 ? messages(rank_, peer, is_send) : far_messages_made(peer, is_send);
+  const Opening opening = opening_of(operation);
+  return {peer, is_send, ring.add(opening, digest_of_message(opening))};
+}
+
+void OperationLedger::end(uint64_t number) noexcept {
+  collectives(rank_).end(number);
+}
+
+void OperationLedger::end(const std::vector<Begun>& begun) {
+  for (const auto& [peer, is_send, number] : begun)
+    if (at(peer).local < 0) far_messages(peer, is_send)->end(number);
 }
 
 std::optional<std::string> OperationLedger::find_difference() {
@@ -207,44 +183,102 @@ std::optional<std::string> OperationLedger::find_difference() {
             collectives(rank_).compare(collectives(peer), compared.collectives, is_same))
       return disagreement(sides(*found, peer));
     for (const bool is_send : {true, false}) {
-      const Ring theirs = messages(peer, rank_, !is_send);
+      const OperationRing theirs = messages(peer, rank_, !is_send);
       if (const auto found =
               messages(rank_, peer, is_send)
                   .compare(theirs, is_send ? compared.sends : compared.receives, fit))
-        return disagreement({{rank_, found->own}, {peer, found->theirs}});
+        return disagreement({{rank_, to_text(found->own)}, {peer, to_text(found->theirs)}});
     }
   }
   return std::nullopt;
 }
 
-OperationLedger::Sides OperationLedger::sides(const Difference& difference, int peer) const {
-  Sides sides;
+std::vector<int> OperationLedger::to_compare_with() const {
+  std::set<int> ranks;
+  for (const Rank& one : ranks_)
+    if (one.local < 0 && one.is_leader && at(rank_).is_leader && (rank_ == 0 || &one == &ranks_[0]))
+      ranks.insert(one.world_rank);
+  const std::lock_guard lock(far_mutex_);
+  for (const auto& [key, memory] : far_messages_) ranks.insert(at(key.first).world_rank);
+  return {ranks.begin(), ranks.end()};
+}
+
+BegunOperation OperationLedger::told(const OperationRing& ring, int from, int to) const {
+  BegunOperation told{id_, from, to, ring.current(), 0, 0, ""};
+  const auto entry = ring.read(told.number);
+  if (!entry) return {};
+  told.before = entry->before;
+  told.digest = entry->digest;
+  told.text = to_text(entry->opening);
+  return told;
+}
+
+std::vector<BegunOperation> OperationLedger::begun() const {
+  std::vector<BegunOperation> all;
+  if (at(rank_).is_leader && mine_.size() < ranks_.size())
+    all.push_back(told(collectives(rank_), -1, -1));
+  {
+    const std::lock_guard lock(far_mutex_);
+    for (const auto& [key, memory] : far_messages_) {
+      const auto& [peer, is_send] = key;
+      all.push_back(told(ring_in(memory), is_send ? rank_ : peer, is_send ? peer : rank_));
+    }
+  }
+  std::erase_if(all, [](const BegunOperation& one) { return one.number == 0; });
+  return all;
+}
+
+std::optional<std::string> OperationLedger::compare(int world_rank,
+                                                    const BegunOperation& theirs) const {
+  const auto said = std::find_if(ranks_.begin(), ranks_.end(),
+                                 [&](const Rank& one) { return one.world_rank == world_rank; });
+  if (theirs.group != id_ || said == ranks_.end()) return std::nullopt;
+  const auto peer = static_cast<int>(said - ranks_.begin());
+  std::optional<OperationRing> ring;
+  if (theirs.from < 0)
+    ring = collectives(rank_);
+  else if (theirs.from == rank_ && theirs.to == peer)
+    ring = far_messages(peer, /*is_send=*/true);
+  else if (theirs.from == peer && theirs.to == rank_)
+    ring = far_messages(peer, /*is_send=*/false);
+  const auto own = ring ? ring->read(theirs.number) : std::nullopt;
+  if (!own || own->digest == theirs.digest) return std::nullopt;
+  const std::string text = to_text(own->opening);
+  if (own->before == theirs.before) return disagreement({{rank_, text}, {peer, theirs.text}});
+  return c10::str("ranks of group ", group_, " disagree on what they have done: ", at(rank_).name,
+                  " and ", said->name, " did not do the same before ", text);
+}
+
+OperationLedger::Sides OperationLedger::sides(const OperationRing::Difference& difference,
+                                              int peer) const {
+  std::vector<std::pair<int, Opening>> sides;
   for (const int rank : mine_) {
     std::optional<Opening> said;
     if (rank == rank_)
       said = difference.own;
     else if (rank == peer)
       said = difference.theirs;
-    else
-      said = collectives(rank).read(difference.number);
+    else if (const auto entry = collectives(rank).read(difference.number))
+      said = entry->opening;
     const auto agrees = [&](const auto& side) { return is_same(side.second, *said); };
     if (said && std::none_of(sides.begin(), sides.end(), agrees)) sides.emplace_back(rank, *said);
   }
-  return sides;
+  Sides words;
+  for (const auto& [rank, opening] : sides) words.emplace_back(rank, to_text(opening));
+  return words;
 }
 
 std::string OperationLedger::disagreement(const Sides& sides) const {
   std::string text = c10::str("ranks of group ", group_, " disagree on what to do next: ");
-  for (const auto& [rank, opening] : sides)
-    text += c10::str(&opening == &sides[0].second ? "" : "; ",
-                     ranks_[static_cast<size_t>(rank)].name, ": ", to_text(opening));
+  for (size_t i = 0; i < sides.size(); ++i)
+    text += c10::str(i == 0 ? "" : "; ", at(sides[i].first).name, ": ", sides[i].second);
   return text;
 }
 
 std::string OperationLedger::missing(uint64_t number) const {
   std::set<int> absent, unseen;
   for (int rank = 0; rank < static_cast<int>(ranks_.size()); ++rank) {
-    if (ranks_[static_cast<size_t>(rank)].local < 0)
+    if (at(rank).local < 0)
       unseen.insert(rank);
     else if (collectives(rank).num_begun() < number)
       absent.insert(rank);
@@ -255,7 +289,7 @@ std::string OperationLedger::missing(uint64_t number) const {
 std::string OperationLedger::missing(const std::vector<Begun>& begun) const {
   std::set<int> absent, unseen;
   for (const auto& [peer, is_send, number] : begun) {
-    if (ranks_[static_cast<size_t>(peer)].local < 0)
+    if (at(peer).local < 0)
       unseen.insert(peer);
     else if (messages(peer, rank_, !is_send).num_begun() < number)
       absent.insert(peer);
@@ -266,15 +300,14 @@ std::string OperationLedger::missing(const std::vector<Begun>& begun) const {
 std::string OperationLedger::in_words(const std::set<int>& absent,
                                       const std::set<int>& unseen) const {
   std::string text;
-  for (const int rank : absent)
-    text += (text.empty() ? "" : ", ") + ranks_[static_cast<size_t>(rank)].name;
+  for (const int rank : absent) text += (text.empty() ? "" : ", ") + at(rank).name;
   if (!absent.empty()) return text + (absent.size() == 1 ? " has" : " have") + " not begun it";
   if (unseen.empty()) return "all ranks have begun it, so it hangs";
   std::set<std::string> hosts;  // own one: of processes that are not seen from here
-  for (const int rank : unseen) hosts.insert(ranks_[static_cast<size_t>(rank)].host);
+  for (const int rank : unseen) hosts.insert(at(rank).host);
   for (const std::string& host : hosts) text += (text.empty() ? "host " : ", host ") + host;
-  return c10::str("all that are seen from host ", ranks_[static_cast<size_t>(rank_)].host,
-                  " have begun it: ranks on ", text, " may be missing, or it hangs");
+  return c10::str("all that are seen from host ", at(rank_).host, " have begun it: ranks on ", text,
+                  " may be missing, or it hangs");
 }
 
 }  // namespace triga

@@ -1,16 +1,21 @@
 // Progress: what this rank tells the other ranks of its host of itself, and what it can say of
 // them. It is how a failure is explained: the trainer says what it is doing, main() says why it
-// ends, and writes to_text() into failure.txt.
+// ends, and writes to_text() into failure.txt. And it knows the ledgers of its groups, of which
+// ranks of other hosts are to be told.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "comm/progress_table.h"
 
 namespace triga {
+
+class OperationLedger;
 
 /// Threads: any thread may call.
 class Progress {
@@ -44,15 +49,13 @@ class Progress {
   std::string whereabouts() const { return table_->whereabouts(rank_); }
 
   /// This rank cannot go on. All who wait for it end at once with CommError "rank 2 on host a
-  /// failed at step 17: cause". The first call counts (a CommError has called it already). Safe in
-  /// a signal handler.
+  /// failed at step 17: cause"; with kCommunication also what other threads of this rank wait for.
+  /// The first call counts (a CommError has called it already). Safe in a signal handler.
   void mark_failed(std::string_view cause, ExitStatus status) noexcept {
     table_->mark_failed(rank_, cause, status);
   }
 
-  /// Has the run failed, as far as can be seen from here? The earliest cause, in one line. A rank
-  /// that is told to stop by a signal asks this first: the launcher sends one to the survivors of a
-  /// crash too.
+  /// Has the run failed, as far as can be seen from here? The earliest cause, in one line.
   std::optional<std::string> find_failure() const { return table_->find_failure(rank_, {}); }
 
   /// See ProgressTable.
@@ -64,6 +67,20 @@ class Progress {
   /// Whether another rank of this host failed of its own, or died.
   bool has_lost_one() const { return table_->has_lost_one(rank_); }
 
+  /// What ranks of other hosts are to compare; while somebody else owns it.
+  void add_ledger(const std::shared_ptr<OperationLedger>& ledger) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(ledgers_, [](const auto& one) { return one.expired(); });
+    ledgers_.push_back(ledger);
+  }
+  std::vector<std::shared_ptr<OperationLedger>> ledgers() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<OperationLedger>> ledgers;
+    for (const auto& one : ledgers_)
+      if (auto ledger = one.lock()) ledgers.push_back(std::move(ledger));
+    return ledgers;
+  }
+
   /// Where every rank is, one line a rank.
   std::string to_text() const { return table_->to_text(); }
   /// Whether `rank` is seen from here: those of other hosts are not.
@@ -72,6 +89,8 @@ class Progress {
  private:
   std::shared_ptr<ProgressTable> table_;
   int rank_;
+  mutable std::mutex mutex_;  // guards what follows
+  std::vector<std::weak_ptr<OperationLedger>> ledgers_;
 };
 
 }  // namespace triga

@@ -319,12 +319,13 @@ std::optional<std::string> ProgressTable::find_failure(int own_rank,
                                                        std::span<const int> needed) const {
   int failed = -1, died = -1, told = -1;  // of its own; without a word; because of others
   for (int rank = 0; rank < size(); ++rank) {
-    if (rank == own_rank || state(rank) == RankState::kAbsent) continue;
-    const bool dead = is_dead(rank);  // asked before its last word is read
+    if (state(rank) == RankState::kAbsent) continue;
+    const bool dead = rank != own_rank && is_dead(rank);  // asked before its last word is read
     const Entry& other = entry(rank);
     if (other.state == RankState::kFailed) {
-      int& earliest =
-          other.status == static_cast<int32_t>(ExitStatus::kCommunication) ? told : failed;
+      const bool is_told = other.status == static_cast<int32_t>(ExitStatus::kCommunication);
+      if (rank == own_rank && !is_told) continue;  // the thread that failed says so itself
+      int& earliest = is_told ? told : failed;
       if (earliest < 0 || other.changed_ns < entry(earliest).changed_ns) earliest = rank;
     } else if (dead && died < 0 && other.state == RankState::kRunning) {
       died = rank;

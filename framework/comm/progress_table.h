@@ -107,8 +107,8 @@ class ProgressTable {
   void end_operation(int rank, ProgressStream stream);
   /// This rank cannot go on: every other rank that waits for it ends with `cause`. The first call
   /// counts. Only the first line of `cause` is kept. `status` kCommunication says that `cause`
-  /// speaks of others (a dead peer). Allocates nothing and takes no lock: may be called in a signal
-  /// handler.
+  /// speaks of others (a dead peer): then what other threads of this rank wait for ends, too.
+  /// Allocates nothing and takes no lock: may be called in a signal handler.
   void mark_failed(int rank, std::string_view cause, ExitStatus status) noexcept;
   /// Unless it failed.
   void mark_finished(int rank) noexcept;
@@ -131,8 +131,8 @@ class ProgressTable {
   /// By SIGSTOP or a debugger: its process lives but does nothing.
   bool is_stopped(int rank) const;
   /// The earliest cause why the run cannot go on, in one line: a rank that failed of its own, else
-  /// one that died, else what another rank found out. Also when a rank of `needed` ended some time
-  /// ago, though it is still waited for.
+  /// one that died, else what another rank found out, or another thread of this one. Also when a
+  /// rank of `needed` ended some time ago, though it is still waited for.
   std::optional<std::string> find_failure(int own_rank, std::span<const int> needed) const;
   /// Called about once a second, so that the death of a rank is explained by what the kernel did
   /// shortly before, and by nothing older. Does nothing once a rank of this host has died.

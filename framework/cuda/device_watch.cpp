@@ -30,12 +30,12 @@ void DeviceWatch::stop() {
 }
 
 void DeviceWatch::add(std::string name, std::shared_ptr<c10::cuda::CUDAEvent> end,
-                      std::chrono::milliseconds deadline, std::function<std::string()> missing) {
+                      std::chrono::milliseconds deadline, Callbacks callbacks) {
   {
     const std::lock_guard lock(mutex_);
     operations_.push_back({std::move(name), std::move(end),
                            std::chrono::steady_clock::now() + deadline, deadline,
-                           std::move(missing)});
+                           std::move(callbacks)});
   }
   changed_.notify_all();
 }
@@ -63,7 +63,7 @@ std::optional<std::string> DeviceWatch::find_problem(
     if (const auto failure = actions_.find_failure()) return failure;
     if (operation && std::chrono::steady_clock::now() > operation->deadline)
       return c10::str(operation->name, " is not done after ", operation->allowed.count() / 1000,
-                      " s: ", operation->missing());
+                      " s: ", operation->callbacks.missing());
   } catch (const std::exception& error) {
     return error.what();
   }
@@ -78,7 +78,10 @@ void DeviceWatch::run() {
     if (is_stopped_) return;
     std::optional<std::string> problem;
     try {
-      while (!operations_.empty() && operations_.front().end->query()) operations_.pop_front();
+      while (!operations_.empty() && operations_.front().end->query()) {
+        operations_.front().callbacks.ended();
+        operations_.pop_front();
+      }
     } catch (const c10::Error& error) {  // the device itself failed
       problem = c10::str("the device failed: ", error.what_without_backtrace());
       has_device_failed_ = true;

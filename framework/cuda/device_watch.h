@@ -35,10 +35,15 @@ class DeviceWatch {
   DeviceWatch(const DeviceWatch&) = delete;
   DeviceWatch& operator=(const DeviceWatch&) = delete;
 
+  struct Callbacks {  // in another thread
+    /// Why it may not be done, in words; asked after the deadline.
+    std::function<std::string()> missing;
+    /// It has ended; called within about 100 ms. Throws nothing.
+    std::function<void()> ended;
+  };
   /// `end`: recorded behind the operation. Operations end in the order in which they are added.
-  /// `missing`: why it may not be done, in words; asked in another thread, after the deadline.
   void add(std::string name, std::shared_ptr<c10::cuda::CUDAEvent> end,
-           std::chrono::milliseconds deadline, std::function<std::string()> missing);
+           std::chrono::milliseconds deadline, Callbacks callbacks);
 
   /// Waits for no operation; the actions are not called any more.
   void stop();
@@ -54,7 +59,7 @@ class DeviceWatch {
     std::shared_ptr<c10::cuda::CUDAEvent> end;
     std::chrono::steady_clock::time_point deadline;
     std::chrono::milliseconds allowed;
-    std::function<std::string()> missing;
+    Callbacks callbacks;
   };
 
   void run();

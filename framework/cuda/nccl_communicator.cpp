@@ -65,6 +65,15 @@ std::string name_at_step(const Operation& operation) {
   return c10::str(name_of(operation), " (step ", operation.step, ")");
 }
 
+/// Of what was begun in the ledger, if there is one.
+template <class Begun>
+DeviceWatch::Callbacks callbacks_for(const std::shared_ptr<OperationLedger>& ledger,
+                                     const Begun& begun) {
+  if (!ledger) return {[]() -> std::string { return kNobodySeen; }, [] {}};
+  return {[ledger, begun] { return ledger->missing(begun); },
+          [ledger, begun] { ledger->end(begun); }};
+}
+
 class DeviceWork final : public Work::State {
  public:
   DeviceWork(std::shared_ptr<DeviceWatch> watch, std::shared_ptr<c10::cuda::CUDAEvent> end)
@@ -100,6 +109,7 @@ NcclCommunicator::NcclCommunicator(std::unique_ptr<Communicator> host,
       deadline_(deadline) {
   if (size() > 1) {
     ledger_ = OperationLedger::open(*host_);
+    if (ledger_) progress().add_ledger(ledger_);
     link();
   }
   watch_ = std::make_shared<DeviceWatch>(
@@ -166,7 +176,7 @@ void NcclCommunicator::call(const std::string& name,
 
 void NcclCommunicator::start_into(const Event& end, const std::string& name,
                                   const std::vector<at::Tensor>& tensors,
-                                  std::function<std::string()> missing, const Body& body) {
+                                  DeviceWatch::Callbacks callbacks, const Body& body) {
   watch_->check();
   const c10::AutoGradMode no_grad(false);
   const c10::cuda::CUDAGuard guard(device_);
@@ -180,7 +190,7 @@ void NcclCommunicator::start_into(const Event& end, const std::string& name,
     body(name);
     end->record(stream_);
   }
-  watch_->add(name, end, deadline_, std::move(missing));
+  watch_->add(name, end, deadline_, std::move(callbacks));
 }
 
 Work NcclCommunicator::start(const Operation& operation, const std::vector<at::Tensor>& tensors,
@@ -189,10 +199,7 @@ Work NcclCommunicator::start(const Operation& operation, const std::vector<at::T
   for (const at::Tensor& tensor : tensors) check_tensor(tensor, operation.what);
   const auto end = std::make_shared<c10::cuda::CUDAEvent>();
   const uint64_t number = ledger_ ? ledger_->begin(operation) : 0;
-  const auto missing = [this, number]() -> std::string {
-    return ledger_ ? ledger_->missing(number) : kNobodySeen;
-  };
-  start_into(end, name_at_step(operation), tensors, missing, body);
+  start_into(end, name_at_step(operation), tensors, callbacks_for(ledger_, number), body);
   return Work(std::make_shared<DeviceWork>(watch_, end));
 }
 
@@ -321,9 +328,6 @@ Work NcclCommunicator::end_group() {
     tensors.push_back(one.tensor);
     if (ledger_) begun.push_back(ledger_->begin_message(one.operation, one.peer));
   }
-  auto missing = [this, begun = std::move(begun)]() -> std::string {
-    return ledger_ ? ledger_->missing(begun) : kNobodySeen;
-  };
   const auto body = [&](const std::string& name) {
     call(name, [&](ncclComm_t communicator) {
       ncclResult_t result = ncclGroupStart();
@@ -339,7 +343,8 @@ Work NcclCommunicator::end_group() {
       return result == ncclSuccess || result == ncclInProgress ? ended : result;
     });
   };
-  start_into(group_end_, name_at_step(transfers[0].operation), tensors, std::move(missing), body);
+  start_into(group_end_, name_at_step(transfers[0].operation), tensors,
+             callbacks_for(ledger_, begun), body);
   return Work(std::make_shared<DeviceWork>(watch_, group_end_));
 }
 

@@ -4,8 +4,8 @@
 //
 // An operation waits on the device for what the calling thread's stream has been given so far;
 // Work::wait() makes that stream wait for the operation, and blocks no host. Nor do ranks wait for
-// each other to compare what they mean: each writes it into a ledger, and the watch of a rank reads
-// those of its host (operation_ledger.h).
+// each other to compare what they mean: each writes it into a ledger (operation_ledger.h). A watch
+// reads those of its host; ranks of other hosts are told in the records of a run.
 #pragma once
 
 #include <c10/cuda/CUDAEvent.h>
@@ -78,9 +78,8 @@ class NcclCommunicator final : public Communicator {
   void check_tensor(const at::Tensor& tensor, std::string_view what) const;
   void call(const std::string& name, const std::function<ncclResult_t(ncclComm_t)>& function);
   Work start(const Operation& operation, const std::vector<at::Tensor>& tensors, const Body& body);
-  /// `missing`: see DeviceWatch::add.
   void start_into(const Event& end, const std::string& name, const std::vector<at::Tensor>& tensors,
-                  std::function<std::string()> missing, const Body& body);
+                  DeviceWatch::Callbacks callbacks, const Body& body);
   void reduce(const at::Tensor& tensor, ReduceOp op, const std::string& name);
   Work add_transfer(OperationKind kind, const at::Tensor& tensor, int peer, std::string_view what);
 
@@ -88,7 +87,7 @@ class NcclCommunicator final : public Communicator {
   const at::Device device_;
   const c10::cuda::CUDAStream stream_;
   std::chrono::milliseconds deadline_;
-  std::unique_ptr<OperationLedger> ledger_;  // null: one rank, or memory cannot be shared
+  std::shared_ptr<OperationLedger> ledger_;  // null: one rank, or memory cannot be shared
   std::unique_ptr<NcclLink> link_;           // of one rank: from its first operation on
   std::shared_ptr<DeviceWatch> watch_;
 

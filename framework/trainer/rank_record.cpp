@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,15 +12,41 @@
 #include <optional>
 #include <thread>
 
+#include "comm/opening.h"
+
 namespace triga {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kBytes = 1024;          // of a file: one line, with spaces at its end
+constexpr size_t kBytes = 1024;          // of a file at least: one line, with spaces at its end
 constexpr size_t kWhatBytes = 300;       // of the words in it
 constexpr double kPatienceSeconds = 10;  // with a rank that is silent
 constexpr double kWaitSeconds = 2;       // shorter waits are those of every step
+
+uint64_t checksum(const BegunOperation& one) {
+  return hash(fmt::format("{} {} {} {} {} {} {}", one.group, one.from, one.to, one.number,
+                          one.before, one.digest, one.text));
+}
+
+Json to_json(const std::vector<BegunOperation>& begun) {
+  Json all = Json::array();
+  for (const BegunOperation& one : begun)
+    all.push_back(
+        {one.group, one.from, one.to, one.number, one.before, one.digest, one.text, checksum(one)});
+  return all;
+}
+
+/// Without those that are not as they were written: a line may be read while it is replaced.
+std::vector<BegunOperation> begun_from(const Json& all) {
+  std::vector<BegunOperation> begun;
+  for (const Json& json : all) {
+    BegunOperation one{json.at(0), json.at(1), json.at(2), json.at(3),
+                       json.at(4), json.at(5), json.at(6)};
+    if (checksum(one) == json.at(7).get<uint64_t>()) begun.push_back(std::move(one));
+  }
+  return begun;
+}
 
 std::string to_line(const RankRecord& record) {
   const OwnWork& work = record.work;
@@ -39,17 +66,19 @@ std::string to_line(const RankRecord& record) {
                      {"num_failed_saves", record.num_failed_saves},
                      {"work",
                       {work.num_steps, work.num_microbatches, work.data_seconds,
-                       work.compute_seconds, work.update_seconds, work.save_seconds}}};
+                       work.compute_seconds, work.update_seconds, work.save_seconds}},
+                     {"begun", to_json(record.begun)}};
   std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   line.resize(std::max(line.size() + 1, kBytes), ' ');
   line.back() = '\n';
   return line;
 }
 
-/// Nothing: it is being written.
-std::optional<RankRecord> from_line(const std::string& line) {
+/// Nothing: it is being written. `text`: a line, perhaps with the end of a longer one after it that
+/// is about to go.
+std::optional<RankRecord> from_text(const std::string& text) {
   try {
-    const Json json = Json::parse(line);
+    const Json json = Json::parse(text.substr(0, text.find('\n')));
     RankRecord record;
     record.rank = json.at("rank");
     record.world_size = json.at("world_size");
@@ -67,6 +96,7 @@ std::optional<RankRecord> from_line(const std::string& line) {
     record.num_failed_saves = json.value("num_failed_saves", int64_t{0});
     const Json& work = json.at("work");
     record.work = {work.at(0), work.at(1), work.at(2), work.at(3), work.at(4), work.at(5)};
+    record.begun = begun_from(json.value("begun", Json::array()));
     return record;
   } catch (const Json::exception&) {
     return std::nullopt;
@@ -76,7 +106,7 @@ std::optional<RankRecord> from_line(const std::string& line) {
 std::optional<RankRecord> read_one(FileSystem& files, const Path& file) {
   for (int attempt = 0; attempt < 5; ++attempt) {
     try {
-      if (auto record = from_line(read_text(files, file))) return record;
+      if (auto record = from_text(read_text(files, file))) return record;
     } catch (const FileError&) {  // it goes when its rank ends
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
@@ -92,8 +122,11 @@ void write_rank_record(const RunDirectory& directory, const RankRecord& record) 
   // Opened and closed each time: closing is what makes a network file system send it.
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor < 0) throw FileError("write", file, errno);
-  const bool is_written =
-      ::pwrite(descriptor, line.data(), line.size(), 0) == static_cast<ssize_t>(line.size());
+  const auto size = static_cast<ssize_t>(line.size());
+  struct stat before {};
+  const bool is_written = ::pwrite(descriptor, line.data(), line.size(), 0) == size &&
+                          ::fstat(descriptor, &before) == 0 &&
+                          (before.st_size == size || ::ftruncate(descriptor, size) == 0);
   const int code = is_written ? 0 : errno;
   if (::close(descriptor) != 0 || !is_written)
     throw FileError("write", file, code != 0 ? code : errno);

@@ -1,6 +1,7 @@
 // RankRecord: what a rank says of itself in a small file of the run directory, about once a second,
 // so that ranks of other hosts, `triga status` and the report of a failure know where it is and
-// that it lives. The file is overwritten in place: nothing of it has to survive a crash.
+// that it lives, and so that ranks of other hosts compare what it does with what they do. The file
+// is overwritten in place: nothing of it has to survive a crash.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "comm/begun_operation.h"
 #include "trainer/run_directory.h"
 
 namespace triga {
@@ -36,6 +38,7 @@ struct RankRecord {
   double every_seconds = 1;         // how often it is written
   int64_t num_failed_saves = 0;     // SaveRecord::num_failed; 0 of other ranks than the first
   OwnWork work;
+  std::vector<BegunOperation> begun;  // for ranks of other hosts to compare
 };
 
 /// Throws: Error (the disk).

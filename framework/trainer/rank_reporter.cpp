@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <set>
 
+#include "comm/operation_ledger.h"
 #include "triga/log.h"
 
 namespace triga {
@@ -71,6 +73,7 @@ void RankReporter::run() {
       progress_.sample_oom_kills();
       write();  // throws where the disk is gone: then nobody is blamed for being silent
       look_for_silent_ranks();
+      compare_operations();
       if (record_.rank == 0 && record_.world_size > 1) look_for_stragglers();
     } catch (const std::exception& error) {
       if (!has_warned_)
@@ -93,6 +96,9 @@ void RankReporter::write() {
   record_.written_at = seconds_since_1970();
   record_.num_failed_saves = num_failed_saves_;
   record_.work = clock_.work();
+  record_.begun.clear();
+  for (const auto& ledger : progress_.ledgers())
+    for (BegunOperation& one : ledger->begun()) record_.begun.push_back(std::move(one));
   write_rank_record(directory_, record_);
 }
 
@@ -109,6 +115,27 @@ void RankReporter::look_for_silent_ranks() {
     progress_.set_silence(one.rank,
                           silent.count() > least ? one.duration : std::chrono::milliseconds(0));
   }
+}
+
+void RankReporter::compare_operations() {
+  const auto ledgers = progress_.ledgers();
+  std::set<int> ranks;
+  for (const auto& ledger : ledgers)
+    for (const int rank : ledger->to_compare_with()) ranks.insert(rank);
+  for (const int rank : ranks) {
+    if (is_stopping()) return;
+    const auto record = read_rank_record(files_, directory_, rank);
+    if (!record) continue;
+    for (const BegunOperation& one : record->begun)
+      for (const auto& ledger : ledgers)
+        if (const auto difference = ledger->compare(rank, one))
+          progress_.mark_failed(*difference, ExitStatus::kCommunication);
+  }
+}
+
+bool RankReporter::is_stopping() {
+  const std::lock_guard lock(mutex_);
+  return is_stopping_;
 }
 
 void RankReporter::look_for_stragglers() {

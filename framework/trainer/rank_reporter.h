@@ -1,6 +1,7 @@
 // RankReporter: writes this rank's record (rank_record.h) about once a second, in a thread of its
-// own, from a run's beginning to its end; on rank 0 it looks for stragglers too, and on one rank of
-// each host for other hosts that are silent. A disk that is full or gone stops the records, never
+// own, from a run's beginning to its end; it compares what ranks of other hosts say there that they
+// have begun (operation_ledger.h), on rank 0 it looks for stragglers too, and on one rank of each
+// host for other hosts that are silent. A disk that is full or gone stops the records, never
 // the run. What a rank leaves that dies stays, for the others' report.
 #pragma once
 
@@ -42,6 +43,8 @@ class RankReporter final : public MetricSink {
   void write();
   void look_for_stragglers();
   void look_for_silent_ranks();
+  void compare_operations();
+  bool is_stopping();
 
   Progress& progress_;
   const Trace& trace_;

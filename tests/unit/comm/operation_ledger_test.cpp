@@ -13,59 +13,23 @@
 #include <vector>
 
 #include "tests/support/local_ranks.h"
+#include "tests/unit/comm/operation_differences.h"
 
 namespace triga {
 namespace {
 
+using testing::all_reduce;
 using ::testing::AllOf;
+using testing::Difference;
+using testing::differences;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::operation;
 using testing::run_ranks;
-
-Operation operation(OperationKind kind, int64_t numel, const std::string& what) {
-  Operation operation;
-  operation.kind = kind;
-  operation.type = at::kFloat;
-  operation.numel = numel;
-  operation.what = what;
-  operation.step = 7;
-  return operation;
-}
-
-Operation all_reduce(int64_t numel) {
-  return operation(OperationKind::kAllReduce, numel, "bucket 3");
-}
 
 std::string difference_in(OperationLedger& ledger) {
   return ledger.find_difference().value_or("");
-}
-
-struct Difference {
-  std::string name;
-  std::function<void(Operation&)> change;  // makes what rank 1 does of what rank 0 does
-  Operation of_rank_0;
-  std::string words_of_rank_0, words_of_rank_1;
-};
-
-std::vector<Difference> differences() {
-  const Operation reduce = all_reduce(5);
-  const Operation broadcast = operation(OperationKind::kBroadcast, 5, "x");
-  const std::string words = "all_reduce sum of 5 fp32 \"bucket 3\" (step 7)";
-  return {
-      {"Kind", [](Operation& other) { other.kind = OperationKind::kAllGather; }, reduce, words,
-       "all_gather of 5 fp32 \"bucket 3\" (step 7)"},
-      {"NumberOfElements", [](Operation& other) { other.numel = 6; }, reduce, words,
-       "all_reduce sum of 6 fp32 \"bucket 3\" (step 7)"},
-      {"Type", [](Operation& other) { other.type = at::kBFloat16; }, reduce, words,
-       "all_reduce sum of 5 bf16 \"bucket 3\" (step 7)"},
-      {"Reduction", [](Operation& other) { other.op = ReduceOp::kMax; }, reduce, words,
-       "all_reduce max of 5 fp32 \"bucket 3\" (step 7)"},
-      {"Name", [](Operation& other) { other.what = "bucket 4"; }, reduce, words,
-       "all_reduce sum of 5 fp32 \"bucket 4\" (step 7)"},
-      {"Root", [](Operation& other) { other.root = 1; }, broadcast,
-       "broadcast from rank 0 of 5 fp32 \"x\" (step 7)",
-       "broadcast from rank 1 of 5 fp32 \"x\" (step 7)"},
-  };
 }
 
 class DifferenceInLedgers : public ::testing::TestWithParam<std::tuple<int, Difference>> {};
@@ -294,10 +258,22 @@ TEST(OperationLedger, SaysOfOtherHostsThatTheyAreNotSeen) {
                   "all that are seen from host a have begun it: ranks on host b may be missing, or "
                   "it hangs");
               const auto sent = ledger->begin_message(operation(OperationKind::kSend, 5, "x"), 2);
-              EXPECT_EQ(sent.number, 0U);
+              EXPECT_EQ(sent.number, 1U);
               EXPECT_THAT(ledger->missing({sent}), HasSubstr("ranks on host b may be missing"));
             },
             {"a", "a", "b"});
+}
+
+TEST(OperationLedger, IsKnownToTheProgressOfItsRankWhileItLives) {
+  run_ranks(1, [](Communicator& world) {
+    std::shared_ptr<OperationLedger> ledger = OperationLedger::open(world);
+    const std::shared_ptr<OperationLedger> other = OperationLedger::open(world);
+    world.progress().add_ledger(ledger);
+    world.progress().add_ledger(other);
+    EXPECT_THAT(world.progress().ledgers(), ElementsAre(ledger, other));
+    ledger.reset();
+    EXPECT_THAT(world.progress().ledgers(), ElementsAre(other));
+  });
 }
 
 TEST(OperationLedger, IsNotThereWhereMemoryCannotBeShared) {

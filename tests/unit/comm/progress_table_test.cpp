@@ -109,6 +109,18 @@ TEST(ProgressTable, PrefersTheCauseToItsConsequences) {
   EXPECT_EQ(table->find_failure(0, {}).value_or(""), "rank 2 on host c failed at step 0: bad file");
 }
 
+TEST(ProgressTable, TellsARankWhatAnotherThreadOfItFoundOut) {
+  const auto table = ProgressTable::in_process({"a", "b"});
+  for (int rank = 0; rank < 2; ++rank) table->join(rank);
+  table->mark_failed(0, "ranks disagree", ExitStatus::kCommunication);
+  EXPECT_EQ(table->find_failure(0, {}).value_or(""), "ranks disagree");
+  table->mark_failed(1, "bad file", ExitStatus::kData);
+  EXPECT_EQ(table->find_failure(1, {}).value_or(""), "ranks disagree")
+      << "the thread that read the file says so itself";
+  EXPECT_EQ(table->find_failure(0, {}).value_or(""), "rank 1 on host b failed at step 0: bad file")
+      << "a cause comes before what was found out";
+}
+
 TEST(ProgressTable, SaysWhatARankDoesAndWhenItMovedLast) {
   const auto table = ProgressTable::create_shared(kHosts);
   table->join(0);

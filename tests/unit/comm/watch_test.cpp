@@ -87,6 +87,11 @@ TEST_F(WatchOfAnotherHost, WaitsLongForOneThatWasHeardShortlyBefore) {
   EXPECT_THAT([this] { wait(); }, ThrowsMessage<CommError>(HasSubstr("missing: somebody")));
 }
 
+TEST_F(WatchOfAnotherHost, EndsByWhatAnotherThreadOfItsRankFoundOut) {
+  table_->mark_failed(0, "ranks disagree", ExitStatus::kCommunication);
+  EXPECT_THAT([this] { wait(); }, ThrowsMessage<CommError>(HasSubstr("ranks disagree")));
+}
+
 TEST_F(WatchTest, TakesWhatARankSentBeforeItFailed) {
   operation_.deadline = std::chrono::seconds(20);
   wait_for_a_message(true);

@@ -74,6 +74,56 @@ TEST_F(RankRecordTest, IsReplacedByOneThatIsShorterAndCutWhenItIsLong) {
   EXPECT_EQ(std::filesystem::file_size(directory_.rank_record(0)), 1024U);
 }
 
+BegunOperation begun_operation(uint64_t number) {
+  return {~uint64_t{0},
+          1,
+          2,
+          number,
+          987654321012345678U,
+          876543210123456789U,
+          "send of 5 fp32 \"x\" (step 7)"};
+}
+
+TEST_F(RankRecordTest, KeepsWhatWasBegunUnlessItIsTorn) {
+  RankRecord record = record_of(0);
+  for (uint64_t number = 1; number <= 40; ++number) record.begun.push_back(begun_operation(number));
+  write_rank_record(directory_, record);
+  EXPECT_GT(std::filesystem::file_size(directory_.rank_record(0)), 1024U);
+  const std::string longer = read_text(posix_files(), directory_.rank_record(0));
+  record.begun = {begun_operation(77), begun_operation(88)};
+  write_rank_record(directory_, record);
+  EXPECT_EQ(std::filesystem::file_size(directory_.rank_record(0)), 1024U);
+  const std::string text = read_text(posix_files(), directory_.rank_record(0));
+  // As it is read before the end of what was longer has gone.
+  folder_.write(".progress/rank-0.json", text + longer.substr(text.size()));
+  auto read = read_rank_record(posix_files(), directory_, 0);
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->begun.size(), 2U);
+  const BegunOperation& one = read->begun[0];
+  EXPECT_EQ(one.group, ~uint64_t{0});
+  EXPECT_EQ(one.from, 1);
+  EXPECT_EQ(one.to, 2);
+  EXPECT_EQ(one.number, 77U);
+  EXPECT_EQ(one.before, 987654321012345678U);
+  EXPECT_EQ(one.digest, 876543210123456789U);
+  EXPECT_EQ(one.text, begun_operation(77).text);
+
+  // As where two writings are mixed, in what stands first.
+  for (const std::string part : {"18446744073709551615,", ",1,2,", ",77,", "987654321012345678,",
+                                 "876543210123456789,", "send of 5"}) {
+    std::string torn = text;
+    const size_t at = torn.find(part, torn.find("\"begun\""));
+    ASSERT_NE(at, std::string::npos) << part;
+    char& digit = torn[at + part.find_last_of("0123456789")];
+    digit = digit == '3' ? '4' : '3';
+    folder_.write(".progress/rank-0.json", torn);
+    read = read_rank_record(posix_files(), directory_, 0);
+    ASSERT_TRUE(read) << part;
+    ASSERT_EQ(read->begun.size(), 1U) << part;
+    EXPECT_EQ(read->begun[0].number, 88U);
+  }
+}
+
 TEST_F(RankRecordTest, ThatIsTornIsLeftOutAndTheOthersAreInOrder) {
   for (const int rank : {10, 2, 1}) write_rank_record(directory_, record_of(rank));
   folder_.write(".progress/rank-3.json", "{\"rank\": 3, \"wor");

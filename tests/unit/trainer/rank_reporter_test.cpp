@@ -1,21 +1,27 @@
 #include "trainer/rank_reporter.h"
 
+#include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <thread>
 
 #include "base/log_outputs.h"
+#include "comm/operation_ledger.h"
 #include "tests/support/local_ranks.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/unit/comm/operation_differences.h"
 
 namespace triga {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class RankReporterTest : public ::testing::Test {
@@ -93,6 +99,39 @@ TEST_F(RankReporterTest, WarnsOfARankThatIsSlowerThanTheOthers) {
   EXPECT_THAT(log(), HasSubstr("is slower than the others"));
   EXPECT_THAT(log(), HasSubstr("most of the difference is in data"));
   EXPECT_THAT(log(), ::testing::Not(HasSubstr("rank 0 on host")));
+}
+
+// Of operations that nobody compares when they begin, as those of NCCL.
+TEST_F(RankReporterTest, EndsARankWhereAnotherHostDoesSomethingElse) {
+  std::atomic<int> num_found{0};
+  std::filesystem::create_directories(directory_.rank_records());
+  testing::run_ranks(
+      2,
+      [&](Communicator& world) {
+        Trace trace;
+        StepClock clock(trace, world.progress());
+        const RankReporter reporter(world, trace, clock, posix_files(), directory_);
+        const std::shared_ptr<OperationLedger> ledger = OperationLedger::open(world);
+        ASSERT_TRUE(ledger);
+        world.progress().add_ledger(ledger);
+        ledger->end(ledger->begin(testing::all_reduce(5)));
+        std::this_thread::sleep_for(milliseconds(2500));
+        world.barrier("nothing is wrong");
+        ledger->begin(testing::all_reduce(world.rank() == 0 ? 5 : 6));
+        const auto words =
+            AllOf(HasSubstr("ranks of group world disagree on what to do next: "),
+                  HasSubstr("rank 0 on host a: all_reduce sum of 5 fp32 \"bucket 3\""),
+                  HasSubstr("rank 1 on host b: all_reduce sum of 6 fp32 \"bucket 3\""));
+        const auto has_failed = [&] { return world.progress().own().state == RankState::kFailed; };
+        EXPECT_TRUE(comes_true(has_failed));
+        ++num_found;
+        EXPECT_TRUE(comes_true([&] { return num_found == 2; })) << "each finds it";
+        const auto wait = [&] {
+          world.recv(at::zeros({1}), 1 - world.rank(), "what nobody sends").wait();
+        };
+        EXPECT_THAT(test::message_of<CommError>(wait), words);
+      },
+      {"a", "b"});
 }
 
 }  // namespace
