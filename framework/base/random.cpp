@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/hash.h"
 #include "base/philox.h"
 #include "triga/error.h"
 
@@ -37,9 +38,7 @@ uint64_t RandomKey::mix(uint64_t a, uint64_t b) {
 }
 
 RandomKey RandomKey::with(std::string_view part) const {
-  uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
-  for (unsigned char byte : part) hash = (hash ^ byte) * 0x100000001b3ULL;
-  return RandomKey(mix(mix(value_, hash), part.size()), Raw{});
+  return RandomKey(mix(mix(value_, hash(part)), part.size()), Raw{});
 }
 
 std::array<uint32_t, 4> philox(RandomKey key, uint64_t counter_high, uint64_t counter_low) {

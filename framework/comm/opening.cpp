@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/fixed_text.h"
+#include "base/hash.h"
 
 namespace triga {
 namespace {
@@ -78,13 +79,19 @@ bool has_common_numel(OperationKind kind) {
          kind != OperationKind::kSplit;
 }
 
-}  // namespace
-
-uint64_t hash(std::string_view bytes) {
-  uint64_t value = 14695981039346656037ULL;
-  for (const char c : bytes) value = (value ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  return value;
+/// What ranks must agree on; a send and a receive match each other.
+std::array<uint64_t, 6> compared(const Opening& opening) {
+  const OperationKind kind =
+      opening.kind == OperationKind::kReceive ? OperationKind::kSend : opening.kind;
+  return {static_cast<uint64_t>(kind),
+          opening.type,
+          reduces(kind) ? opening.op : uint64_t{0},
+          has_root(kind) ? static_cast<uint64_t>(opening.root) : 0,
+          has_common_numel(kind) ? static_cast<uint64_t>(opening.numel) : 0,
+          opening.what_hash};
 }
+
+}  // namespace
 
 std::string name_of(const Operation& operation) {
   return c10::str(word(operation.kind), " \"", operation.what, "\"");
@@ -116,24 +123,11 @@ Opening OpeningView::header() const {
 }
 
 bool is_same(const Opening& a, const Opening& b) {
-  const bool same_kind = a.kind == b.kind ||
-                         (a.kind == OperationKind::kSend && b.kind == OperationKind::kReceive) ||
-                         (a.kind == OperationKind::kReceive && b.kind == OperationKind::kSend);
-  return same_kind && a.type == b.type && (!reduces(a.kind) || a.op == b.op) &&
-         (!has_root(a.kind) || a.root == b.root) &&
-         (!has_common_numel(a.kind) || a.numel == b.numel) && a.what_hash == b.what_hash;
+  return compared(a) == compared(b);
 }
 
 uint64_t digest_of(const Opening& opening) {
-  const OperationKind kind = opening.kind;
-  const std::array<uint64_t, 6> compared = {
-      static_cast<uint64_t>(kind),
-      opening.type,
-      reduces(kind) ? opening.op : uint64_t{0},
-      has_root(kind) ? static_cast<uint64_t>(opening.root) : 0,
-      has_common_numel(kind) ? static_cast<uint64_t>(opening.numel) : 0,
-      opening.what_hash};
-  return hash({reinterpret_cast<const char*>(compared.data()), sizeof(compared)});
+  return hash(compared(opening));
 }
 
 std::string to_text(const Opening& opening) {

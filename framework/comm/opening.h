@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "comm/communicator.h"
 #include "comm/fabric.h"
@@ -83,11 +82,8 @@ class OpeningView {
 
 /// Do both ranks mean the same operation? A send and a receive match each other.
 bool is_same(const Opening& a, const Opening& b);
-/// Of what is_same() compares: collectives that are the same have the same digest, others another.
+/// Of what is_same() compares.
 uint64_t digest_of(const Opening& opening);
-
-/// FNV-1a.
-uint64_t hash(std::string_view bytes);
 
 /// all_reduce sum of 1021 fp32 "gradients of bucket 3" (step 17).
 std::string to_text(const Opening& opening);

@@ -5,6 +5,7 @@
 #include <random>
 #include <sstream>
 
+#include "base/hash.h"
 #include "comm/host.h"
 #include "comm/said_problem.h"
 #include "triga/log.h"
@@ -47,14 +48,15 @@ Opening opening_of(const Operation& operation) noexcept {
   return opening;
 }
 
-/// Do the two ends of a message fit?
-bool fit(const Opening& a, const Opening& b) {
-  return a.type == b.type && a.numel == b.numel;
+/// What the two ends of a message must agree on.
+std::array<uint64_t, 2> compared(const Opening& opening) {
+  return {opening.type, static_cast<uint64_t>(opening.numel)};
 }
-/// Of what fit() compares.
+bool fit(const Opening& a, const Opening& b) {
+  return compared(a) == compared(b);
+}
 uint64_t digest_of_message(const Opening& opening) {
-  const std::array<uint64_t, 2> compared = {opening.type, static_cast<uint64_t>(opening.numel)};
-  return hash({reinterpret_cast<const char*>(compared.data()), sizeof(compared)});
+  return hash(compared(opening));
 }
 
 /// Another one in each group of each run.
@@ -66,19 +68,19 @@ uint64_t random_id() {
 }  // namespace
 
 std::unique_ptr<OperationLedger> OperationLedger::open(Communicator& group) {
-  const auto places =
-      group.all_gather_text(c10::str(random_id(), " ", group.progress().rank(), " ",
-                                     group.host(group.rank()), " ", process_space()),
-                            "places of ranks");
-  uint64_t id = 0;  // rank 0's
+  const auto places = group.all_gather_text(
+      c10::str(group.rank() == 0 ? random_id() : 0, " ", group.progress().rank(), " ",
+               group.host(group.rank()), " ", process_space()),
+      "places of ranks");
+  uint64_t id = 0;
   std::vector<int> world_ranks;
   std::vector<std::string> spaces;
   for (const std::string& place : places) {
     std::istringstream text(place);
-    uint64_t own_id = 0;
+    uint64_t one_id = 0;  // rank 0's, else 0
     int world_rank = 0;
-    text >> own_id >> world_rank;
-    if (world_ranks.empty()) id = own_id;
+    text >> one_id >> world_rank;
+    id |= one_id;
     world_ranks.push_back(world_rank);
     spaces.push_back(place.substr(static_cast<size_t>(text.tellg())));
   }
@@ -142,14 +144,16 @@ std::optional<OperationRing> OperationLedger::far_messages(int peer, bool is_sen
 
 OperationRing OperationLedger::far_messages_made(int peer, bool is_send) {
   const std::lock_guard lock(far_mutex_);
-  std::unique_ptr<Line[]>& memory = far_messages_[{peer, is_send}];
-  if (!memory)
-    memory = std::make_unique<Line[]>(OperationRing::bytes_for(kFarMessages) / sizeof(Line));
-  return ring_in(memory);
+  auto found = far_messages_.find({peer, is_send});
+  if (found == far_messages_.end()) {
+    auto memory = std::make_unique<Line[]>(OperationRing::bytes_for(kFarMessages) / sizeof(Line));
+    found = far_messages_.emplace(std::pair(peer, is_send), std::move(memory)).first;
+  }
+  return ring_in(found->second);
 }
 
 OperationRing OperationLedger::ring_in(const std::unique_ptr<Line[]>& memory) {
-  return {memory[0].bytes, kFarMessages};
+  return {reinterpret_cast<std::byte*>(memory.get()), kFarMessages};
 }
 
 uint64_t OperationLedger::begin(const Operation& operation) noexcept {
@@ -157,7 +161,7 @@ uint64_t OperationLedger::begin(const Operation& operation) noexcept {
   return collectives(rank_).add(opening, digest_of(opening));
 }
 
-OperationLedger::Begun OperationLedger::begin_message(const Operation& operation, int peer) {
+OperationLedger::BegunMessage OperationLedger::begin_message(const Operation& operation, int peer) {
   const bool is_send = operation.kind == OperationKind::kSend;
   OperationRing ring =
       at(peer).local >= 0 ? messages(rank_, peer, is_send) : far_messages_made(peer, is_send);
@@ -169,7 +173,7 @@ void OperationLedger::end(uint64_t number) noexcept {
   collectives(rank_).end(number);
 }
 
-void OperationLedger::end(const std::vector<Begun>& begun) {
+void OperationLedger::end(const std::vector<BegunMessage>& begun) noexcept {
   for (const auto& [peer, is_send, number] : begun)
     if (at(peer).local < 0) far_messages(peer, is_send)->end(number);
 }
@@ -195,37 +199,37 @@ std::optional<std::string> OperationLedger::find_difference() {
 
 std::vector<int> OperationLedger::to_compare_with() const {
   std::set<int> ranks;
-  for (const Rank& one : ranks_)
-    if (one.local < 0 && one.is_leader && at(rank_).is_leader && (rank_ == 0 || &one == &ranks_[0]))
-      ranks.insert(one.world_rank);
+  for (int rank = 0; rank < static_cast<int>(ranks_.size()); ++rank)
+    if (at(rank).local < 0 && at(rank).is_leader && at(rank_).is_leader &&
+        (rank_ == 0 || rank == 0))
+      ranks.insert(at(rank).world_rank);
   const std::lock_guard lock(far_mutex_);
   for (const auto& [key, memory] : far_messages_) ranks.insert(at(key.first).world_rank);
   return {ranks.begin(), ranks.end()};
 }
 
-BegunOperation OperationLedger::told(const OperationRing& ring, int from, int to) const {
-  BegunOperation told{id_, from, to, ring.current(), 0, 0, ""};
-  const auto entry = ring.read(told.number);
-  if (!entry) return {};
-  told.before = entry->before;
-  told.digest = entry->digest;
-  told.text = to_text(entry->opening);
-  return told;
+/// Nothing: none was begun, or it is being written over.
+std::optional<BegunOperation> OperationLedger::current(const OperationRing& ring, int from,
+                                                       int to) const {
+  const uint64_t number = ring.current();
+  const auto entry = ring.read(number);
+  if (!entry) return std::nullopt;
+  return BegunOperation{
+      id_, from, to, number, entry->before, entry->digest, to_text(entry->opening)};
 }
 
-std::vector<BegunOperation> OperationLedger::begun() const {
-  std::vector<BegunOperation> all;
-  if (at(rank_).is_leader && mine_.size() < ranks_.size())
-    all.push_back(told(collectives(rank_), -1, -1));
-  {
-    const std::lock_guard lock(far_mutex_);
-    for (const auto& [key, memory] : far_messages_) {
-      const auto& [peer, is_send] = key;
-      all.push_back(told(ring_in(memory), is_send ? rank_ : peer, is_send ? peer : rank_));
-    }
+std::vector<BegunOperation> OperationLedger::to_tell() const {
+  std::vector<BegunOperation> told;
+  const auto add = [&](const OperationRing& ring, int from, int to) {
+    if (auto one = current(ring, from, to)) told.push_back(std::move(*one));
+  };
+  if (at(rank_).is_leader && mine_.size() < ranks_.size()) add(collectives(rank_), -1, -1);
+  const std::lock_guard lock(far_mutex_);
+  for (const auto& [key, memory] : far_messages_) {
+    const auto& [peer, is_send] = key;
+    add(ring_in(memory), is_send ? rank_ : peer, is_send ? peer : rank_);
   }
-  std::erase_if(all, [](const BegunOperation& one) { return one.number == 0; });
-  return all;
+  return told;
 }
 
 std::optional<std::string> OperationLedger::compare(int world_rank,
@@ -286,7 +290,7 @@ std::string OperationLedger::missing(uint64_t number) const {
   return in_words(absent, unseen);
 }
 
-std::string OperationLedger::missing(const std::vector<Begun>& begun) const {
+std::string OperationLedger::missing(const std::vector<BegunMessage>& begun) const {
   std::set<int> absent, unseen;
   for (const auto& [peer, is_send, number] : begun) {
     if (at(peer).local < 0)

@@ -4,10 +4,10 @@
 // the same number is compared by whoever has the time.
 //
 // Ranks of other hosts do not see that memory. They are told of one operation of each kind, the
-// first that has not ended, with a digest of all before it, and compare that with their own: what
-// fits there fits everywhere before. The first rank of the group and the first one of each other
-// host tell each other of the collectives, and the two ends of a message of messages. How it gets
-// there is a matter of the caller.
+// first that has not ended (of those that are kept, else the last one), with a digest of all before
+// it, and compare that with their own: what fits there fits everywhere before. The first rank of
+// the group and the first one of each other host tell each other of the collectives, and the two
+// ends of a message of messages. How it gets there is a matter of the caller.
 //
 // A rank keeps its last 1024 collectives, and 128 messages a peer and direction (1024 where the
 // peer is on another host), so that ranks which are ahead of others are still compared. What was
@@ -37,7 +37,7 @@ namespace triga {
 class OperationLedger {
  public:
   /// A message that this rank has begun to send or to receive.
-  struct Begun {
+  struct BegunMessage {
     int peer = 0;  // rank of the group
     bool is_send = false;
     uint64_t number = 0;  // among those of this peer and direction, from 1
@@ -49,11 +49,12 @@ class OperationLedger {
 
   /// This rank begins its next collective: its number, from 1. Stores to shared memory only.
   uint64_t begin(const Operation& operation) noexcept;
-  /// The same of a kSend or kReceive. The messages of a group of them are begun one by one.
-  Begun begin_message(const Operation& operation, int peer);
-  /// It has ended here, and so have all before it.
+  /// The same of a kSend or kReceive. The messages of a group of them are begun one by one. The
+  /// first one to a peer on another host, or from it, takes memory.
+  BegunMessage begin_message(const Operation& operation, int peer);
+  /// It has ended here, and so have all before it. Requires: it was begun.
   void end(uint64_t number) noexcept;
-  void end(const std::vector<Begun>& begun);
+  void end(const std::vector<BegunMessage>& begun) noexcept;
 
   /// "ranks of group data disagree on what to do next: rank 0 on host a: ...; rank 1 on host a:
   /// ...", of this rank and another one. Of messages, type and number of elements are compared. The
@@ -61,8 +62,8 @@ class OperationLedger {
   std::optional<std::string> find_difference();
 
   /// What ranks of other hosts are to be told of this one; empty where they need nothing of it.
-  std::vector<BegunOperation> begun() const;
-  /// Ranks of the world, on other hosts, whose begun() is for this one.
+  std::vector<BegunOperation> to_tell() const;
+  /// Ranks of the world, on other hosts, whose to_tell() is for this one.
   std::vector<int> to_compare_with() const;
   /// Compares what `world_rank` says with what this rank has begun; the difference, in words: as
   /// above, or that they did not do the same before what both have come to.
@@ -70,7 +71,7 @@ class OperationLedger {
 
   /// Why an operation that this rank has begun may not be done, in words: who has not begun it.
   std::string missing(uint64_t number) const;
-  std::string missing(const std::vector<Begun>& begun) const;
+  std::string missing(const std::vector<BegunMessage>& begun) const;
 
  private:
   struct Rank {
@@ -99,7 +100,7 @@ class OperationLedger {
   std::optional<OperationRing> far_messages(int peer, bool is_send) const;
   OperationRing far_messages_made(int peer, bool is_send);
   static OperationRing ring_in(const std::unique_ptr<Line[]>& memory);
-  BegunOperation told(const OperationRing& ring, int from, int to) const;
+  std::optional<BegunOperation> current(const OperationRing& ring, int from, int to) const;
   /// The first rank of each opinion, where `peer` differs from this rank.
   Sides sides(const OperationRing::Difference& difference, int peer) const;
   std::string disagreement(const Sides& sides) const;

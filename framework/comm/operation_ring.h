@@ -11,6 +11,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/hash.h"
 #include "comm/opening.h"
 
 namespace triga {
@@ -18,21 +19,9 @@ namespace triga {
 /// A view. Threads: one at a time adds, one at a time ends; any, also of other processes, reads
 /// meanwhile.
 class OperationRing {
-  static constexpr size_t kLine = 64;  // bytes of a cache line
-  static constexpr size_t kWords = sizeof(Opening) / sizeof(uint64_t);
-  static_assert(sizeof(Opening) % sizeof(uint64_t) == 0);
-
-  // All atomics, all zero at the start.
-  struct alignas(kLine) Counts {
-    std::atomic<uint64_t> num_begun, num_ended, digest;
-  };
-  struct alignas(kLine) Slot {
-    std::atomic<uint64_t> number;  // 0: being written
-    std::atomic<uint64_t> before, digest;
-    std::array<std::atomic<uint64_t>, kWords> words;
-  };
-
  public:
+  static constexpr size_t kAlignment = 64;  // bytes of a cache line
+
   struct Entry {
     Opening opening;
     uint64_t before, digest;  // of all before it; with it
@@ -42,7 +31,6 @@ class OperationRing {
     Opening own, theirs;
   };
 
-  static constexpr size_t kAlignment = kLine;
   static size_t bytes_for(uint64_t capacity) { return sizeof(Counts) + capacity * sizeof(Slot); }
 
   /// `memory`: bytes_for(capacity), zeroed at the start, aligned.
@@ -116,9 +104,22 @@ class OperationRing {
   }
 
  private:
+  static constexpr size_t kWords = sizeof(Opening) / sizeof(uint64_t);
+  static_assert(std::atomic<uint64_t>::is_always_lock_free);  // between processes
+  static_assert(sizeof(Opening) % sizeof(uint64_t) == 0);
+
+  // All atomics, all zero at the start.
+  struct alignas(kAlignment) Counts {
+    std::atomic<uint64_t> num_begun, num_ended, digest;
+  };
+  struct alignas(kAlignment) Slot {
+    std::atomic<uint64_t> number;  // 0: being written
+    std::atomic<uint64_t> before, digest;
+    std::array<std::atomic<uint64_t>, kWords> words;
+  };
+
   static uint64_t join(uint64_t before, uint64_t digest) {
-    const std::array<uint64_t, 2> both = {before, digest};
-    return hash({reinterpret_cast<const char*>(both.data()), sizeof(both)});
+    return hash(std::array<uint64_t, 2>{before, digest});
   }
   Slot& slot_of(uint64_t number) const { return slots_[(number - 1) % capacity_]; }
 

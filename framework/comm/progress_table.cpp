@@ -324,7 +324,7 @@ std::optional<std::string> ProgressTable::find_failure(int own_rank,
     const Entry& other = entry(rank);
     if (other.state == RankState::kFailed) {
       const bool is_told = other.status == static_cast<int32_t>(ExitStatus::kCommunication);
-      if (rank == own_rank && !is_told) continue;  // the thread that failed says so itself
+      if (rank == own_rank && !is_told) continue;  // reported where it failed
       int& earliest = is_told ? told : failed;
       if (earliest < 0 || other.changed_ns < entry(earliest).changed_ns) earliest = rank;
     } else if (dead && died < 0 && other.state == RankState::kRunning) {

@@ -27,6 +27,7 @@ void DeviceWatch::stop() {
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
+  operations_.clear();  // what their callbacks keep alive may go
 }
 
 void DeviceWatch::add(std::string name, std::shared_ptr<c10::cuda::CUDAEvent> end,

@@ -38,7 +38,7 @@ class DeviceWatch {
   struct Callbacks {  // in another thread
     /// Why it may not be done, in words; asked after the deadline.
     std::function<std::string()> missing;
-    /// It has ended; called within about 100 ms. Throws nothing.
+    /// It has ended; called within about 100 ms, under a lock of the watch. Throws nothing.
     std::function<void()> ended;
   };
   /// `end`: recorded behind the operation. Operations end in the order in which they are added.

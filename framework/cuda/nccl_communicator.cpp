@@ -323,7 +323,7 @@ Work NcclCommunicator::end_group() {
   const std::vector<Transfer> transfers = std::exchange(transfers_, {});
   if (transfers.empty()) return on_hosts;
   std::vector<at::Tensor> tensors;
-  std::vector<OperationLedger::Begun> begun;
+  std::vector<OperationLedger::BegunMessage> begun;
   for (const Transfer& one : transfers) {
     tensors.push_back(one.tensor);
     if (ledger_) begun.push_back(ledger_->begin_message(one.operation, one.peer));

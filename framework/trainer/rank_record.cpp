@@ -12,7 +12,8 @@
 #include <optional>
 #include <thread>
 
-#include "comm/opening.h"
+#include "base/fixed_text.h"
+#include "base/hash.h"
 
 namespace triga {
 namespace {
@@ -24,26 +25,29 @@ constexpr size_t kWhatBytes = 300;       // of the words in it
 constexpr double kPatienceSeconds = 10;  // with a rank that is silent
 constexpr double kWaitSeconds = 2;       // shorter waits are those of every step
 
-uint64_t checksum(const BegunOperation& one) {
-  return hash(fmt::format("{} {} {} {} {} {} {}", one.group, one.from, one.to, one.number,
-                          one.before, one.digest, one.text));
+std::string to_text(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+/// Each with a hash of it: a line may be read while it is replaced.
 Json to_json(const std::vector<BegunOperation>& begun) {
   Json all = Json::array();
-  for (const BegunOperation& one : begun)
-    all.push_back(
-        {one.group, one.from, one.to, one.number, one.before, one.digest, one.text, checksum(one)});
+  for (const BegunOperation& one : begun) {
+    Json json = {one.group, one.from, one.to, one.number, one.before, one.digest, one.text};
+    json.push_back(hash(to_text(json)));
+    all.push_back(std::move(json));
+  }
   return all;
 }
 
-/// Without those that are not as they were written: a line may be read while it is replaced.
-std::vector<BegunOperation> begun_from(const Json& all) {
+/// Without those that are not as they were written.
+std::vector<BegunOperation> begun_from(Json all) {
   std::vector<BegunOperation> begun;
-  for (const Json& json : all) {
-    BegunOperation one{json.at(0), json.at(1), json.at(2), json.at(3),
-                       json.at(4), json.at(5), json.at(6)};
-    if (checksum(one) == json.at(7).get<uint64_t>()) begun.push_back(std::move(one));
+  for (Json& json : all) {
+    const auto written = json.at(7).get<uint64_t>();
+    json.erase(7);
+    if (hash(to_text(json)) == written)
+      begun.push_back({json[0], json[1], json[2], json[3], json[4], json[5], json[6]});
   }
   return begun;
 }
@@ -58,7 +62,7 @@ std::string to_line(const RankRecord& record) {
                      {"step", record.step},
                      {"stage", record.stage},
                      {"microbatch", record.microbatch},
-                     {"what", record.what.substr(0, kWhatBytes)},
+                     {"what", beginning_of(record.what, kWhatBytes)},
                      {"is_waiting", record.is_waiting},
                      {"still_seconds", record.still_seconds},
                      {"written_at", record.written_at},
@@ -68,7 +72,7 @@ std::string to_line(const RankRecord& record) {
                       {work.num_steps, work.num_microbatches, work.data_seconds,
                        work.compute_seconds, work.update_seconds, work.save_seconds}},
                      {"begun", to_json(record.begun)}};
-  std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string line = to_text(json);
   line.resize(std::max(line.size() + 1, kBytes), ' ');
   line.back() = '\n';
   return line;

@@ -98,7 +98,7 @@ void RankReporter::write() {
   record_.work = clock_.work();
   record_.begun.clear();
   for (const auto& ledger : progress_.ledgers())
-    for (BegunOperation& one : ledger->begun()) record_.begun.push_back(std::move(one));
+    for (BegunOperation& one : ledger->to_tell()) record_.begun.push_back(std::move(one));
   write_rank_record(directory_, record_);
 }
 

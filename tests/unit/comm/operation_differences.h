@@ -1,6 +1,7 @@
 // Operations, and how one may differ from another, for what compares them.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>

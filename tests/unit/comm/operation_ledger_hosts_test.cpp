@@ -2,9 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -34,7 +36,7 @@ class Told {
   std::string difference(Communicator& world, const OperationLedger& ledger) {
     {
       const std::lock_guard lock(mutex_);
-      told_[world.rank()] = ledger.begun();
+      told_[world.rank()] = ledger.to_tell();
     }
     world.barrier("told");
     std::string difference;
@@ -111,7 +113,7 @@ TEST(LedgerBetweenHosts, TellsAnotherHostOfWhatHasEndedToo) {
             [&](Communicator& world) {
               const auto ledger = OperationLedger::open(world);
               ASSERT_TRUE(ledger);
-              EXPECT_THAT(ledger->begun(), IsEmpty());
+              EXPECT_THAT(ledger->to_tell(), IsEmpty());
               const int rank = world.rank();
               const auto name = [](int of) {
                 return of == 0 ? "rank 0 on host a" : "rank 1 on host b";
@@ -182,8 +184,8 @@ TEST(LedgerBetweenHosts, TellsOfTheFirstThatIsKeptWhereMoreHaveNotEnded) {
               const auto ledger = OperationLedger::open(world);
               ASSERT_TRUE(ledger);
               for (int i = 0; i < 3000; ++i) ledger->begin(all_reduce(i));
-              ASSERT_EQ(ledger->begun().size(), 1U);
-              EXPECT_EQ(ledger->begun()[0].number, 3000U - 1024 + 1);
+              ASSERT_EQ(ledger->to_tell().size(), 1U);
+              EXPECT_EQ(ledger->to_tell()[0].number, 3000U - 1024 + 1);
             },
             {"a", "b"});
 }
@@ -196,11 +198,11 @@ TEST(LedgerBetweenHosts, CutsNamesBetweenTwoCharacters) {
               std::string name = "x";
               for (int i = 0; i < 100; ++i) name += "\u00e4";
               ledger->begin(operation(OperationKind::kAllReduce, 5, name));
-              ASSERT_EQ(ledger->begun().size(), 1U);
-              EXPECT_THAT(ledger->begun()[0].text, HasSubstr("\"" + name.substr(0, 87) + "\""));
+              ASSERT_EQ(ledger->to_tell().size(), 1U);
+              EXPECT_THAT(ledger->to_tell()[0].text, HasSubstr("\"" + name.substr(0, 87) + "\""));
               ledger->end(1);
               ledger->begin(operation(OperationKind::kAllReduce, 5, name.substr(1)));
-              EXPECT_THAT(ledger->begun()[0].text, HasSubstr("\"" + name.substr(1, 86) + "\""));
+              EXPECT_THAT(ledger->to_tell()[0].text, HasSubstr("\"" + name.substr(1, 86) + "\""));
             },
             {"a", "b"});
 }
@@ -245,6 +247,32 @@ TEST(LedgerBetweenHosts, ComparesMessagesBetweenHosts) {
       kTwoHosts);
 }
 
+TEST(LedgerBetweenHosts, FindsNothingInWhatIsBeingWritten) {
+  run_ranks(4,
+            [](Communicator& world) {
+              const auto ledger = OperationLedger::open(world);
+              ASSERT_TRUE(ledger);
+              std::atomic<bool> is_done{false};
+              std::thread reporter([&] {  // what it tells, as if it had come from elsewhere
+                while (!is_done)
+                  for (const BegunOperation& one : ledger->to_tell())
+                    for (const int rank : ledger->to_compare_with())
+                      EXPECT_EQ(ledger->compare(rank, one), std::nullopt);
+              });
+              for (int i = 0; i < 20'000; ++i) {
+                const uint64_t number = ledger->begin(all_reduce(i));
+                const auto kind = i % 2 == 0 ? OperationKind::kSend : OperationKind::kReceive;
+                const int peer = (world.rank() + 1 + i / 2 % 3) % 4;  // more and more of them
+                const auto begun = ledger->begin_message(operation(kind, i, "x"), peer);
+                if (i % 3 == 0) ledger->end({begun});
+                if (i % 5 == 0) ledger->end(number);
+              }
+              is_done = true;
+              reporter.join();
+            },
+            {"a", "b", "c", "d"});
+}
+
 TEST(LedgerBetweenHosts, ComparesNothingOfAnotherGroup) {
   Told told;
   run_ranks(
@@ -256,7 +284,7 @@ TEST(LedgerBetweenHosts, ComparesNothingOfAnotherGroup) {
         ledger->begin(all_reduce(data->rank()));
         other->begin(all_reduce(5));
         EXPECT_THAT(ledger->to_compare_with(), ElementsAre((world.rank() + 2) % 4));
-        for (const BegunOperation& one : ledger->begun())
+        for (const BegunOperation& one : ledger->to_tell())
           EXPECT_EQ(other->compare((world.rank() + 2) % 4, one), std::nullopt);
         EXPECT_THAT(told.difference(world, *ledger),
                     AllOf(HasSubstr(c10::str("rank ", world.rank() % 2, " on host a")),

@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 
 #include <atomic>
-#include <functional>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -156,6 +155,7 @@ TEST(OperationLedger, ComparesRanksOfOneHostOnly) {
         const auto ledger = begin(world, world.rank() < 2 ? 5 : 6);
         ASSERT_TRUE(ledger);
         EXPECT_EQ(difference_in(*ledger), "");
+        EXPECT_EQ(ledger->to_tell().size(), world.rank() % 2 == 0 ? 1U : 0U) << "one of each host";
       },
       hosts);
   run_ranks(
@@ -216,6 +216,7 @@ TEST(OperationLedger, NamesWhoHasNotBegun) {
     const auto name = [&](int rank) {
       return c10::str("rank ", rank, " on host ", world.host(rank));
     };
+    EXPECT_TRUE(ledger->to_tell().empty() && ledger->to_compare_with().empty());
     EXPECT_EQ(ledger->missing(1), "all ranks have begun it, so it hangs");
     EXPECT_EQ(ledger->missing(2), name(1) + ", " + name(2) + " have not begun it");
     world.barrier("looked");
@@ -229,7 +230,7 @@ TEST(OperationLedger, NamesWhoHasNotBegunAMessage) {
   run_ranks(3, [](Communicator& world) {
     const auto ledger = OperationLedger::open(world);
     ASSERT_TRUE(ledger);
-    std::vector<OperationLedger::Begun> begun;
+    std::vector<OperationLedger::BegunMessage> begun;
     if (world.rank() == 0) {
       begun.push_back(ledger->begin_message(operation(OperationKind::kSend, 5, "x"), 1));
       begun.push_back(ledger->begin_message(operation(OperationKind::kReceive, 5, "x"), 2));

@@ -108,6 +108,10 @@ TEST_F(RankRecordTest, KeepsWhatWasBegunUnlessItIsTorn) {
   EXPECT_EQ(one.digest, 876543210123456789U);
   EXPECT_EQ(one.text, begun_operation(77).text);
 
+  record.begun[0].text = "a name that is not UTF-8: \xE9";
+  write_rank_record(directory_, record);
+  EXPECT_EQ(read_rank_record(posix_files(), directory_, 0)->begun.size(), 2U);
+
   // As where two writings are mixed, in what stands first.
   for (const std::string part : {"18446744073709551615,", ",1,2,", ",77,", "987654321012345678,",
                                  "876543210123456789,", "send of 5"}) {

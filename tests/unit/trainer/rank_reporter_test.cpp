@@ -117,6 +117,7 @@ TEST_F(RankReporterTest, EndsARankWhereAnotherHostDoesSomethingElse) {
         ledger->end(ledger->begin(testing::all_reduce(5)));
         std::this_thread::sleep_for(milliseconds(2500));
         world.barrier("nothing is wrong");
+        EXPECT_EQ(read_rank_record(posix_files(), directory_, world.rank())->begun.size(), 1U);
         ledger->begin(testing::all_reduce(world.rank() == 0 ? 5 : 6));
         const auto words =
             AllOf(HasSubstr("ranks of group world disagree on what to do next: "),
